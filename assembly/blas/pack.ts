@@ -1,0 +1,102 @@
+// Packing: a panel of W vectors of length K, copied so that the microkernel reads it in order.
+//
+// panel[k · W + i] = source[i · vectorStride + k · stepStride] for i < count, 0 for count ≤ i < W,
+// strides in elements, and one of the two strides is 1: row-major operands give no other, whether
+// they are read as they are or transposed.
+
+import { LANES } from "../simd";
+
+export function pack<T>(
+  panel: usize, // (K, W)
+  source: usize,
+  vectorStride: usize,
+  stepStride: usize,
+  count: usize,
+  W: usize,
+  K: usize,
+): void {
+  if (count < W) packPartial<T>(panel, source, vectorStride, stepStride, count, W, K);
+  else if (vectorStride == 1) packSteps<T>(panel, source, stepStride, W, K);
+  else packVectors<T>(panel, source, vectorStride, W, K);
+}
+
+/** The W elements of a step lie side by side: copy them. */
+function packSteps<T>(panel: usize, source: usize, stepStride: usize, W: usize, K: usize): void {
+  const bytes = W * sizeof<T>();
+  const step = stepStride * sizeof<T>();
+  for (let k: usize = 0; k < K; k++) {
+    for (let i: usize = 0; i < bytes; i += 16) v128.store(panel + i, v128.load(source + i));
+    panel += bytes;
+    source += step;
+  }
+}
+
+/** Each vector lies in one piece: read LANES of them at a time and transpose in registers. */
+function packVectors<T>(
+  panel: usize,
+  source: usize,
+  vectorStride: usize,
+  W: usize,
+  K: usize,
+): void {
+  const vector = vectorStride * sizeof<T>();
+  const row = W * sizeof<T>();
+  const whole = K & ~(LANES<T>() - 1);
+  for (let i: usize = 0; i < W; i += LANES<T>()) {
+    let from = source + i * vector;
+    let to = panel + i * sizeof<T>();
+    let k: usize = 0;
+    for (; k < whole; k += LANES<T>()) {
+      if (sizeof<T>() == 8) {
+        const a = v128.load(from);
+        const b = v128.load(from + vector);
+        v128.store(to, v128.shuffle<f64>(a, b, 0, 2));
+        v128.store(to + row, v128.shuffle<f64>(a, b, 1, 3));
+      } else {
+        const a = v128.load(from);
+        const b = v128.load(from + vector);
+        const c = v128.load(from + 2 * vector);
+        const d = v128.load(from + 3 * vector);
+        const abLow = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
+        const abHigh = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
+        const cdLow = v128.shuffle<f32>(c, d, 0, 4, 1, 5);
+        const cdHigh = v128.shuffle<f32>(c, d, 2, 6, 3, 7);
+        v128.store(to, v128.shuffle<f64>(abLow, cdLow, 0, 2));
+        v128.store(to + row, v128.shuffle<f64>(abLow, cdLow, 1, 3));
+        v128.store(to + 2 * row, v128.shuffle<f64>(abHigh, cdHigh, 0, 2));
+        v128.store(to + 3 * row, v128.shuffle<f64>(abHigh, cdHigh, 1, 3));
+      }
+      from += 16;
+      to += LANES<T>() * row;
+    }
+    for (; k < K; k++) {
+      for (let lane: usize = 0; lane < LANES<T>(); lane++) {
+        store<T>(to + lane * sizeof<T>(), load<T>(from + lane * vector));
+      }
+      from += sizeof<T>();
+      to += row;
+    }
+  }
+}
+
+/** The last panel of an operand: fewer vectors than W, and zeros in their place. */
+function packPartial<T>(
+  panel: usize,
+  source: usize,
+  vectorStride: usize,
+  stepStride: usize,
+  count: usize,
+  W: usize,
+  K: usize,
+): void {
+  const vector = vectorStride * sizeof<T>();
+  const step = stepStride * sizeof<T>();
+  const row = W * sizeof<T>();
+  for (let k: usize = 0; k < K; k++) {
+    let i: usize = 0;
+    for (; i < count; i++) store<T>(panel + i * sizeof<T>(), load<T>(source + i * vector));
+    for (; i < W; i++) store<T>(panel + i * sizeof<T>(), 0);
+    panel += row;
+    source += step;
+  }
+}

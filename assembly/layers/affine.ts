@@ -1,0 +1,43 @@
+// Fully connected: out = x · w + b, and the three gradients.
+
+import { columnSum } from "../blas/column_sum";
+import { gemm, gemmWorkBytes } from "../blas/gemm";
+
+export function affineForwardWorkBytes<T>(N: usize, D: usize, M: usize): usize {
+  return gemmWorkBytes<T>(N, M, D);
+}
+
+export function affineForward<T>(
+  out: usize, // (N, M)
+  x: usize, // (N, D)
+  w: usize, // (D, M)
+  b: usize, // (M,)
+  work: usize,
+  N: usize,
+  D: usize,
+  M: usize,
+): void {
+  gemm<T>(out, x, D, 1, w, M, 1, b, work, N, M, D);
+}
+
+export function affineBackwardWorkBytes<T>(N: usize, D: usize, M: usize): usize {
+  return max(gemmWorkBytes<T>(N, D, M), gemmWorkBytes<T>(D, M, N));
+}
+
+/** An output whose address is 0 is not computed. */
+export function affineBackward<T>(
+  dx: usize, // (N, D) = dout · wᵀ
+  dw: usize, // (D, M) = xᵀ · dout
+  db: usize, // (M,) = Σₙ dout
+  dout: usize, // (N, M)
+  x: usize, // (N, D)
+  w: usize, // (D, M)
+  work: usize,
+  N: usize,
+  D: usize,
+  M: usize,
+): void {
+  if (dx != 0) gemm<T>(dx, dout, M, 1, w, 1, M, 0, work, N, D, M);
+  if (dw != 0) gemm<T>(dw, x, 1, D, dout, M, 1, 0, work, D, M, N);
+  if (db != 0) columnSum<T>(db, dout, N, M);
+}

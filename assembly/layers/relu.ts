@@ -1,0 +1,45 @@
+// max(0, x), and its gradient, which is 0 at 0.
+
+import { LANES, loadTail, storeTail } from "../simd";
+
+/** pmax(x, 0) = x < 0 ? 0 : x keeps a NaN; adding 0 then turns −0 into 0, as maximum(0, −0) does. */
+// @ts-ignore: decorator
+@inline
+function relu<T>(x: v128): v128 {
+  const zero = v128.splat<T>(0);
+  return v128.add<T>(v128.pmax<T>(x, zero), zero);
+}
+
+/** out may be x. */
+export function reluForward<T>(out: usize, x: usize, n: usize): void {
+  const whole = n & ~(LANES<T>() - 1);
+  const end = x + whole * sizeof<T>();
+  while (x != end) {
+    v128.store(out, relu<T>(v128.load(x)));
+    x += 16;
+    out += 16;
+  }
+  const rest = n - whole;
+  if (rest) storeTail<T>(out, relu<T>(loadTail<T>(x, rest)), rest);
+}
+
+/** dout where x > 0, else 0: a NaN in x gives 0, one in dout passes. */
+// @ts-ignore: decorator
+@inline
+function gate<T>(dout: v128, x: v128): v128 {
+  return v128.and(dout, v128.gt<T>(x, v128.splat<T>(0)));
+}
+
+/** dx may be dout. */
+export function reluBackward<T>(dx: usize, dout: usize, x: usize, n: usize): void {
+  const whole = n & ~(LANES<T>() - 1);
+  const end = x + whole * sizeof<T>();
+  while (x != end) {
+    v128.store(dx, gate<T>(v128.load(dout), v128.load(x)));
+    x += 16;
+    dout += 16;
+    dx += 16;
+  }
+  const rest = n - whole;
+  if (rest) storeTail<T>(dx, gate<T>(loadTail<T>(dout, rest), loadTail<T>(x, rest)), rest);
+}

@@ -1,0 +1,62 @@
+// Lanes, tails and multiply-add of 128-bit vectors, for float32 and float64 from one source.
+// The only file that says how a product and a sum become one step: strict builds round twice.
+
+/** How many T fit a vector. */
+// @ts-ignore: decorator
+@inline
+export function LANES<T>(): usize {
+  return 16 / sizeof<T>();
+}
+
+/** a · b + c, rounded after the product and after the sum. */
+// @ts-ignore: decorator
+@inline
+export function multiplyAdd<T>(a: v128, b: v128, c: v128): v128 {
+  return v128.add<T>(v128.mul<T>(a, b), c);
+}
+
+/** The first n lanes (0 < n < LANES) from memory, the others zero; reads nothing beyond them. */
+// @ts-ignore: decorator
+@inline
+export function loadTail<T>(p: usize, n: usize): v128 {
+  if (sizeof<T>() == 8) return v128.load64_zero(p);
+  if (n == 1) return v128.load32_zero(p);
+  const low = v128.load64_zero(p);
+  return n == 2 ? low : v128.load_lane<u32>(p, low, 2, 8);
+}
+
+/** Writes the first n lanes (0 < n < LANES) and nothing beyond them. */
+// @ts-ignore: decorator
+@inline
+export function storeTail<T>(p: usize, v: v128, n: usize): void {
+  if (sizeof<T>() == 8) {
+    v128.store_lane<u64>(p, v, 0);
+  } else if (n == 1) {
+    v128.store_lane<u32>(p, v, 0);
+  } else {
+    v128.store_lane<u64>(p, v, 0);
+    if (n == 3) v128.store_lane<u32>(p, v, 2, 8);
+  }
+}
+
+/** The first n (1 or 2) of two neighbouring T as float64 lanes, exact for either dtype; the other lane is 0. */
+// @ts-ignore: decorator
+@inline
+export function loadF64x2<T>(p: usize, n: usize): v128 {
+  if (sizeof<T>() == 8) return n == 2 ? v128.load(p) : v128.load64_zero(p);
+  return f64x2.promote_low_f32x4(n == 2 ? v128.load64_zero(p) : v128.load32_zero(p));
+}
+
+/** Rounds two float64 lanes to T and writes the first n (1 or 2) of them. */
+// @ts-ignore: decorator
+@inline
+export function storeF64x2<T>(p: usize, v: v128, n: usize): void {
+  if (sizeof<T>() == 8) {
+    if (n == 2) v128.store(p, v);
+    else v128.store_lane<u64>(p, v, 0);
+  } else {
+    const rounded = f32x4.demote_f64x2_zero(v);
+    if (n == 2) v128.store_lane<u64>(p, rounded, 0);
+    else v128.store_lane<u32>(p, rounded, 0);
+  }
+}
