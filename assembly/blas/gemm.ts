@@ -159,7 +159,10 @@ function copyTile<T>(
   columns: usize,
 ): void {
   for (let i: usize = 0; i < rows; i++) {
-    memory.copy(to, from, columns * sizeof<T>());
+    // Not memory.copy: a call out of the module costs more than these few elements.
+    for (let j: usize = 0; j < columns; j++) {
+      store<T>(to + j * sizeof<T>(), load<T>(from + j * sizeof<T>()));
+    }
     to += ldTo * sizeof<T>();
     from += ldFrom * sizeof<T>();
   }

@@ -1,0 +1,167 @@
+import { ShapeError } from "../runtime/errors.ts";
+import { type Cache, SavedState } from "../tensor/cache.ts";
+import type { FloatDType } from "../tensor/dtype.ts";
+import {
+  checkAliases,
+  checkCache,
+  checkRank,
+  destination,
+  floatOperand,
+  operandLike,
+  upstream,
+} from "../tensor/operands.ts";
+import { formatShape, sizeOf } from "../tensor/shape.ts";
+import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
+
+/** What affineForward leaves for affineBackward: its operands, by reference. */
+export interface AffineCache<D extends FloatDType = FloatDType> extends Cache {
+  readonly x: Tensor<D>;
+  readonly w: Tensor<D>;
+  readonly b: Tensor<D>;
+}
+
+class AffineState<D extends FloatDType> extends SavedState implements AffineCache<D> {
+  readonly operation = "affineForward";
+
+  constructor(
+    readonly x: TensorHandle<D>,
+    readonly w: TensorHandle<D>,
+    readonly b: TensorHandle<D>,
+    outShape: readonly number[],
+  ) {
+    super(x.runtime, x.dtype, outShape, [x, w, b]);
+  }
+}
+
+/**
+ * Fully connected layer: out = reshape(x, (N, D)) · w + b.
+ *
+ * x (N, d₁, …, d_k) with D = d₁ · … · d_k, w (D, M), b (M,) → out (N, M). An empty batch gives an
+ * empty out.
+ *
+ * @param options.out a tensor to write into; it may not share data with an operand
+ * @throws ShapeError, DTypeError, AliasError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for
+ *   what is no tensor
+ */
+export function affineForward<D extends FloatDType>(
+  x: Tensor<D>,
+  w: Tensor<NoInfer<D>>,
+  b: Tensor<NoInfer<D>>,
+  options: { out?: Tensor<NoInfer<D>> | undefined } = {},
+): { out: Tensor<D>; cache: AffineCache<D> } {
+  const operation = "affineForward";
+  const xs = floatOperand(operation, "x", x);
+  const ws = operandLike(operation, "w", w, "x", xs);
+  const bs = operandLike(operation, "b", b, "x", xs);
+  if (xs.shape.length < 2) {
+    throw new ShapeError(
+      `${operation}: x must have shape (N, d_1, …, d_k), got ${formatShape(xs.shape)}`,
+    );
+  }
+  checkRank(operation, "w", ws, 2, "(D, M)");
+  checkRank(operation, "b", bs, 1, "(M,)");
+  const N = xs.shape[0] as number;
+  const D = sizeOf(xs.shape.slice(1));
+  const [rows, M] = ws.shape as [number, number];
+  if (rows !== D) {
+    throw new ShapeError(`${operation}: x has ${D} features per example but w has ${rows} rows`);
+  }
+  if (bs.size !== M) {
+    throw new ShapeError(`${operation}: w has ${M} columns but b has ${bs.size} elements`);
+  }
+  const shape = [N, M];
+  const given = destination(operation, "out", options.out, shape, "x", xs);
+  checkAliases(
+    operation,
+    [["out", given]],
+    [
+      ["x", xs],
+      ["w", ws],
+      ["b", bs],
+    ],
+  );
+
+  const { runtime, dtype } = xs;
+  const kernels = runtime.kernels(dtype);
+  const bytes = kernels.affine_forward_work_bytes(N, D, M);
+  const out = runtime.withWorkspace(bytes, (work) => {
+    const target = given ?? runtime.create(dtype, shape);
+    kernels.affine_forward(target.address, xs.address, ws.address, bs.address, work, N, D, M);
+    return target;
+  });
+  const cache = new AffineState(xs.alias(), ws.alias(), bs.alias(), out.shape);
+  return { out, cache: runtime.own(cache) };
+}
+
+type Gradient<D extends FloatDType, Given> = Given extends false ? undefined : Tensor<D>;
+
+/**
+ * Gradients of affineForward: dx = dout · wᵀ in x's own shape, dw = xᵀ · dout, db = Σₙ dout.
+ *
+ * dout (N, M) → dx (N, d₁, …, d_k), dw (D, M), db (M,). An empty batch gives zeros for dw and db.
+ *
+ * @param options.dx a tensor to write into, or false to leave it out; likewise dw and db. They may
+ *   not share data with each other, with dout or with what the cache holds
+ * @throws ShapeError, DTypeError, AliasError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for a
+ *   cache of another call
+ */
+export function affineBackward<
+  D extends FloatDType,
+  X extends Tensor<D> | false = Tensor<D>,
+  W extends Tensor<D> | false = Tensor<D>,
+  B extends Tensor<D> | false = Tensor<D>,
+>(
+  dout: Tensor<D>,
+  cache: AffineCache<NoInfer<D>>,
+  options: { dx?: X | undefined; dw?: W | undefined; db?: B | undefined } = {},
+): { dx: Gradient<D, X>; dw: Gradient<D, W>; db: Gradient<D, B> } {
+  const operation = "affineBackward";
+  const state = checkCache(operation, cache, AffineState<D>, "affineForward");
+  const up = upstream(operation, dout, state);
+  const { x, w, b, runtime } = state;
+  const givenX = destination(operation, "dx", options.dx, x.shape, "the cache", state);
+  const givenW = destination(operation, "dw", options.dw, w.shape, "the cache", state);
+  const givenB = destination(operation, "db", options.db, b.shape, "the cache", state);
+  checkAliases(
+    operation,
+    [
+      ["dx", givenX],
+      ["dw", givenW],
+      ["db", givenB],
+    ],
+    [
+      ["dout", up],
+      ["the cache's x", x],
+      ["the cache's w", w],
+      ["the cache's b", b],
+    ],
+  );
+
+  const [D, M] = w.shape as [number, number];
+  const N = x.shape[0] as number;
+  const kernels = runtime.kernels(up.dtype);
+  const bytes = kernels.affine_backward_work_bytes(N, D, M);
+  const create = (wanted: false | unknown, like: TensorHandle<D>) =>
+    wanted === false ? undefined : runtime.create(up.dtype, like.shape);
+  const [dx, dw, db] = runtime.withWorkspace(bytes, (work) =>
+    runtime.atomically(() => {
+      const dx = givenX ?? create(options.dx, x);
+      const dw = givenW ?? create(options.dw, w);
+      const db = givenB ?? create(options.db, b);
+      kernels.affine_backward(
+        dx?.address ?? 0,
+        dw?.address ?? 0,
+        db?.address ?? 0,
+        up.address,
+        x.address,
+        w.address,
+        work,
+        N,
+        D,
+        M,
+      );
+      return [dx, dw, db];
+    }),
+  );
+  return { dx, dw, db } as { dx: Gradient<D, X>; dw: Gradient<D, W>; db: Gradient<D, B> };
+}

@@ -1,0 +1,333 @@
+import { ShapeError } from "../runtime/errors.ts";
+import { type Cache, SavedState } from "../tensor/cache.ts";
+import type { FloatDType } from "../tensor/dtype.ts";
+import {
+  checkAliases,
+  checkCache,
+  checkObject,
+  checkRank,
+  checkTensorShape,
+  destination,
+  floatOperand,
+  type Named,
+  operandLike,
+  upstream,
+} from "../tensor/operands.ts";
+import type { LamellaRuntime } from "../tensor/runtime.ts";
+import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
+
+/** The parameters of batch normalisation that are not learned, and its running values. */
+export interface BatchnormParam<D extends FloatDType = FloatDType> {
+  /** "train" normalises by the batch and moves the running values; "test" normalises by them. */
+  mode: "train" | "test";
+  /** Added to the variance, above 0; default 1e-5. */
+  eps?: number | undefined;
+  /**
+   * The weight of the OLD running value, in [0, 1); default 0.9. PyTorch's momentum is the weight of the new
+   * one: 1 − this.
+   */
+  momentum?: number | undefined;
+  /** (D,), updated in place by training; made, all 0, where it is absent. It outlives the scope that made it. */
+  runningMean?: Tensor<D> | undefined;
+  /** (D,), of the biased variance (1/N), otherwise as runningMean. */
+  runningVar?: Tensor<D> | undefined;
+}
+
+/** What batchnormForward leaves for batchnormBackward: its operands, by reference, and the statistics it used. */
+export interface BatchnormCache<D extends FloatDType = FloatDType> extends Cache {
+  readonly x: Tensor<D>;
+  readonly gamma: Tensor<D>;
+  readonly mode: "train" | "test";
+}
+
+class BatchnormState<D extends FloatDType> extends SavedState implements BatchnormCache<D> {
+  readonly operation = "batchnormForward";
+
+  constructor(
+    readonly x: TensorHandle<D>,
+    readonly gamma: TensorHandle<D>,
+    /** (2, D): the mean, then 1 / sqrt(var + eps). */
+    readonly saved: TensorHandle<"float64">,
+    readonly mode: "train" | "test",
+  ) {
+    super(x.runtime, x.dtype, x.shape, [x, gamma, saved]);
+  }
+}
+
+/** The running values that a bnParam has, checked against the layer's input. */
+function runningOperands<D extends FloatDType>(
+  operation: string,
+  bnParam: BatchnormParam<D>,
+  x: TensorHandle<D>,
+): { mean: TensorHandle<D> | undefined; variance: TensorHandle<D> | undefined } {
+  const shape = [x.shape[1] as number];
+  const check = (name: string, value: Tensor<D> | undefined | null) =>
+    destination(operation, `bnParam.${name}`, value ?? undefined, shape, "x", x);
+  const mean = check("runningMean", bnParam.runningMean);
+  const variance = check("runningVar", bnParam.runningVar);
+  return { mean, variance };
+}
+
+/** Takes tensors out of their scopes and puts them into bnParam where it had none. */
+function storeRunning<D extends FloatDType>(
+  bnParam: BatchnormParam<D>,
+  mean: TensorHandle<D>,
+  variance: TensorHandle<D>,
+): void {
+  for (const [name, tensor] of [
+    ["runningMean", mean],
+    ["runningVar", variance],
+  ] as const) {
+    if (bnParam[name]) continue;
+    tensor.detach();
+    tensor.leaveScopes();
+    bnParam[name] = tensor;
+  }
+}
+
+function zeros<D extends FloatDType>(
+  runtime: LamellaRuntime,
+  dtype: D,
+  D: number,
+): TensorHandle<D> {
+  const tensor = runtime.create(dtype, Object.freeze([D]));
+  tensor.data.fill(0);
+  return tensor;
+}
+
+/**
+ * Batch normalisation of each column over the rows of x.
+ *
+ * x (N, D), gamma (D,), beta (D,) → out (N, D) = gamma · xNorm + beta. Training: xNorm = (x − mu) / sqrt(var + eps)
+ * with the batch's mean and biased variance (1/N), and then running = momentum · running + (1 − momentum) ·
+ * batch for both. Test: xNorm = (x − runningMean) / sqrt(runningVar + eps), and the running values stay.
+ * The statistics are float64 whatever the dtype.
+ *
+ * Ioffe and Szegedy, "Batch Normalization", 2015, arXiv:1502.03167.
+ *
+ * @param bnParam mode is required; runningMean and runningVar are stored back into it
+ * @param options.out a tensor to write into; it may not share data with an operand
+ * @throws RangeError for a mode, eps or momentum out of range, and for an empty batch in training; ShapeError,
+ *   DTypeError, AliasError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for what is no tensor
+ */
+export function batchnormForward<D extends FloatDType>(
+  x: Tensor<D>,
+  gamma: Tensor<NoInfer<D>>,
+  beta: Tensor<NoInfer<D>>,
+  bnParam: BatchnormParam<NoInfer<D>>,
+  options: { out?: Tensor<NoInfer<D>> | undefined } = {},
+): { out: Tensor<D>; cache: BatchnormCache<D> } {
+  const operation = "batchnormForward";
+  const xs = floatOperand(operation, "x", x);
+  const gammas = operandLike(operation, "gamma", gamma, "x", xs);
+  const betas = operandLike(operation, "beta", beta, "x", xs);
+  checkRank(operation, "x", xs, 2, "(N, D)");
+  const [N, D] = xs.shape as [number, number];
+  checkTensorShape(operation, "gamma", gammas, [D]);
+  checkTensorShape(operation, "beta", betas, [D]);
+  checkObject(operation, "bnParam", bnParam);
+  const { mode, eps = 1e-5, momentum = 0.9 } = bnParam;
+  if (mode !== "train" && mode !== "test") {
+    throw new RangeError(`Invalid forward batchnorm mode "${mode}"`);
+  }
+  if (!(typeof eps === "number" && eps > 0)) {
+    throw new RangeError(`${operation}: eps must be above 0, got ${eps}`);
+  }
+  if (!(typeof momentum === "number" && momentum >= 0 && momentum < 1)) {
+    throw new RangeError(`${operation}: momentum must be in [0, 1), got ${momentum}`);
+  }
+  const running = runningOperands(operation, bnParam, xs);
+  const given = destination(operation, "out", options.out, xs.shape, "x", xs);
+  const operands: Named[] = [
+    ["x", xs],
+    ["gamma", gammas],
+    ["beta", betas],
+  ];
+  const updated: Named[] = [
+    ["bnParam.runningMean", running.mean],
+    ["bnParam.runningVar", running.variance],
+  ];
+  if (mode === "train") checkAliases(operation, [["out", given], ...updated], operands);
+  else checkAliases(operation, [["out", given]], [...operands, ...updated]);
+  if (mode === "train" && N === 0) {
+    throw new RangeError(
+      `${operation}: x has no rows (N = 0), and training takes a mean over them`,
+    );
+  }
+
+  const { runtime, dtype } = xs;
+  return runtime.atomically(() => {
+    const out = given ?? runtime.create(dtype, xs.shape);
+    const saved = runtime.create("float64", [2, D]);
+    const mean = running.mean ?? zeros(runtime, dtype, D);
+    const variance = running.variance ?? zeros(runtime, dtype, D);
+    runtime
+      .kernels(dtype)
+      .batchnorm_forward(
+        out.address,
+        saved.address,
+        mean.address,
+        variance.address,
+        xs.address,
+        gammas.address,
+        betas.address,
+        N,
+        D,
+        eps,
+        momentum,
+        mode === "train",
+      );
+    storeRunning(bnParam, mean, variance);
+    const state = new BatchnormState(xs.alias(), gammas.alias(), saved, mode);
+    return { out, cache: runtime.own(state) };
+  });
+}
+
+type Gradient<D extends FloatDType, Given> = Given extends false ? undefined : Tensor<D>;
+
+/**
+ * Gradients of batchnormForward: dbeta = Σₙ dout, dgamma = Σₙ dout · xNorm, and after training
+ * dx = gamma / (N · sqrt(var + eps)) · (N · dout − dbeta − xNorm · dgamma). After test mode the
+ * statistics are constants: dx = dout · gamma / sqrt(runningVar + eps).
+ *
+ * dout (N, D) → dx (N, D), dgamma (D,), dbeta (D,).
+ *
+ * @param options.dx a tensor to write into, or false to leave it out; likewise dgamma and dbeta. They may not
+ *   share data with each other, with dout or with what the cache holds
+ * @throws ShapeError, DTypeError, AliasError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for a
+ *   cache of another call
+ */
+export function batchnormBackward<
+  D extends FloatDType,
+  X extends Tensor<D> | false = Tensor<D>,
+  G extends Tensor<D> | false = Tensor<D>,
+  B extends Tensor<D> | false = Tensor<D>,
+>(
+  dout: Tensor<D>,
+  cache: BatchnormCache<NoInfer<D>>,
+  options: { dx?: X | undefined; dgamma?: G | undefined; dbeta?: B | undefined } = {},
+): { dx: Gradient<D, X>; dgamma: Gradient<D, G>; dbeta: Gradient<D, B> } {
+  const operation = "batchnormBackward";
+  const state = checkCache(operation, cache, BatchnormState<D>, "batchnormForward");
+  const up = upstream(operation, dout, state);
+  const { x, gamma, saved, mode, runtime } = state;
+  const [N, D] = x.shape as [number, number];
+  const givenX = destination(operation, "dx", options.dx, x.shape, "the cache", state);
+  const givenG = destination(operation, "dgamma", options.dgamma, [D], "the cache", state);
+  const givenB = destination(operation, "dbeta", options.dbeta, [D], "the cache", state);
+  checkAliases(
+    operation,
+    [
+      ["dx", givenX],
+      ["dgamma", givenG],
+      ["dbeta", givenB],
+    ],
+    [
+      ["dout", up],
+      ["the cache's x", x],
+      ["the cache's gamma", gamma],
+    ],
+  );
+
+  const create = (wanted: unknown, like: TensorHandle<D>) =>
+    wanted === false ? undefined : runtime.create(up.dtype, like.shape);
+  return runtime.atomically(() => {
+    const dx = givenX ?? create(options.dx, x);
+    const dgamma = givenG ?? create(options.dgamma, gamma);
+    const dbeta = givenB ?? create(options.dbeta, gamma);
+    runtime
+      .kernels(up.dtype)
+      .batchnorm_backward(
+        dx?.address ?? 0,
+        dgamma?.address ?? 0,
+        dbeta?.address ?? 0,
+        up.address,
+        x.address,
+        gamma.address,
+        saved.address,
+        N,
+        D,
+        mode === "train",
+      );
+    return { dx, dgamma, dbeta } as {
+      dx: Gradient<D, X>;
+      dgamma: Gradient<D, G>;
+      dbeta: Gradient<D, B>;
+    };
+  });
+}
+
+/**
+ * Replaces the running values by the mean and the biased variance over all rows of these batches,
+ * in one pass: the batch-normalisation paper's own inference statistics (its algorithm 2), in place of moving averages.
+ *
+ * @param batches tensors (N, D), the inputs that would enter the layer; they stay the caller's
+ * @param bnParam its runningMean and runningVar are written in place, made where absent; nothing changes
+ *   where a batch is refused
+ * @throws RangeError where there is no row at all; ShapeError, DTypeError, DisposedError, RuntimeMismatchError,
+ *   MemoryError, and TypeError for what is no tensor
+ */
+export function recalibrate<D extends FloatDType>(
+  batches: Iterable<Tensor<D>>,
+  bnParam: BatchnormParam<NoInfer<D>>,
+): void {
+  const operation = "recalibrate";
+  checkObject(operation, "bnParam", bnParam);
+  if (
+    typeof (batches as Partial<Iterable<unknown>> | undefined)?.[Symbol.iterator] !== "function"
+  ) {
+    throw new TypeError(`${operation}: batches must be iterable`);
+  }
+  let first: TensorHandle<D> | undefined;
+  let moments: TensorHandle<"float64"> | undefined; // (2, D): the mean, then Σ (x − mean)²
+  let count = 0;
+  try {
+    let index = 0;
+    for (const batch of batches) {
+      const name = `batches[${index++}]`;
+      const x = first
+        ? operandLike(operation, name, batch, "batches[0]", first)
+        : floatOperand(operation, name, batch);
+      checkRank(operation, name, x, 2, "(N, D)");
+      const [N, D] = x.shape as [number, number];
+      if (first && first.shape[1] !== D) {
+        throw new ShapeError(
+          `${operation}: ${name} has ${D} features but batches[0] has ${first.shape[1]}`,
+        );
+      }
+      if (!first) runningOperands(operation, bnParam, x);
+      first ??= x;
+      if (!moments) {
+        moments = x.runtime.create("float64", [2, D]);
+        moments.detach();
+      }
+      if (N === 0) continue;
+      const { address } = moments;
+      x.runtime
+        .kernels(x.dtype)
+        .batchnorm_accumulate(address, address + 8 * D, x.address, N, D, count);
+      count += N;
+    }
+    if (!first || !moments || count === 0) {
+      throw new RangeError(`${operation}: batches hold no row to take a mean over`);
+    }
+    const { runtime, dtype } = first;
+    const [x, from] = [first, moments];
+    runtime.atomically(() => {
+      const running = runningOperands(operation, bnParam, x);
+      const D = x.shape[1] as number;
+      const mean = running.mean ?? zeros(runtime, dtype, D);
+      const variance = running.variance ?? zeros(runtime, dtype, D);
+      const values = from.data;
+      const means = mean.data;
+      const variances = variance.data;
+      for (let j = 0; j < D; j++) {
+        means[j] = values[j] as number;
+        variances[j] = (values[D + j] as number) / count;
+      }
+      storeRunning(bnParam, mean, variance);
+    });
+  } finally {
+    moments?.dispose();
+  }
+}

@@ -1,0 +1,26 @@
+import type { FloatDType } from "../tensor/dtype.ts";
+import type { Labels } from "../tensor/operands.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { type LossResult, lossAndGradient } from "./loss.ts";
+
+/**
+ * Softmax (cross-entropy) loss: loss = −1/N Σₙ log softmax(x[n])[yₙ], dx = (softmax(x) − onehot(y)) / N.
+ *
+ * x (N, C) scores, y (N,) labels in [0, C) → the loss as a number, accumulated in float64, and dx (N, C). The
+ * row's maximum is subtracted first, so that no score is too large.
+ *
+ * @param options.dx a tensor to write into, or false to leave it out; it may not share data with x
+ * @throws RangeError for a label out of range, by index and value, and for an empty batch; ShapeError,
+ *   DTypeError, AliasError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for what is no tensor
+ */
+export function softmaxLoss<D extends FloatDType, X extends Tensor<D> | false = Tensor<D>>(
+  x: Tensor<D>,
+  y: Labels,
+  options: { dx?: X | undefined } = {},
+): LossResult<D, X> {
+  return lossAndGradient("softmaxLoss", x, y, options, (kernels, dx, x, y, N, C, runtime) =>
+    runtime.withWorkspace(dx === 0 ? kernels.softmax_loss_work_bytes(C) : 0, (work) =>
+      kernels.softmax_loss(dx, x, y, work, N, C),
+    ),
+  );
+}

@@ -1,0 +1,52 @@
+// The typed ABI. The list of exports and their arguments is the core's own: `asc --bindings raw`
+// writes it at build time, and the types below are derived from it.
+
+import { instantiateSync } from "@assemblyscript/loader";
+import type { instantiate } from "../../build/core.js";
+
+type Exports = Omit<Awaited<ReturnType<typeof instantiate>>, "memory">;
+
+type OfDtype<Suffix extends string> = {
+  readonly [Name in keyof Exports as Name extends `${infer Kernel}_${Suffix}`
+    ? Kernel
+    : never]: Exports[Name];
+};
+
+/** The kernels that exist for each dtype, without its suffix. */
+export type Kernels = OfDtype<"f32">;
+
+export interface Core {
+  readonly exports: Exports;
+  readonly float32: Kernels;
+  readonly float64: Kernels;
+}
+
+/** True for a module that imports a memory and nothing else, and exports what a core of ours does. */
+export function isCore(module: WebAssembly.Module): boolean {
+  const imports = WebAssembly.Module.imports(module);
+  const names = WebAssembly.Module.exports(module).map((entry) => entry.name);
+  return (
+    imports.every(({ module, name }) => module === "env" && name === "memory") &&
+    ["heap_base", "affine_forward_f32", "affine_forward_f64"].every((name) => names.includes(name))
+  );
+}
+
+export function openCore(module: WebAssembly.Module, memory: WebAssembly.Memory): Core {
+  // The loader's own exports wrap each call; the instance's are the plain functions.
+  const { instance } = instantiateSync(module, { env: { memory } });
+  const exports: Record<string, unknown> = {};
+  const float32: Record<string, unknown> = {};
+  const float64: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(instance.exports)) {
+    let entry: unknown = value;
+    // Addresses and sizes come back as signed numbers from 2 GiB on.
+    if (/_bytes|_base/.test(name)) {
+      const kernel = value as (...sizes: number[]) => number;
+      entry = (a: number, b: number, c: number) => kernel(a, b, c) >>> 0;
+    }
+    exports[name] = entry;
+    if (name.endsWith("_f32")) float32[name.slice(0, -4)] = entry;
+    if (name.endsWith("_f64")) float64[name.slice(0, -4)] = entry;
+  }
+  return { exports, float32, float64 } as unknown as Core;
+}

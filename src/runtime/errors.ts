@@ -1,0 +1,39 @@
+/** Shapes that do not fit each other, a rank that the operation does not take, or data whose length is not its shape's product. */
+export class ShapeError extends RangeError {
+  override name = "ShapeError";
+}
+
+/** A destination that overlaps an operand of an operation that is not elementwise. */
+export class AliasError extends RangeError {
+  override name = "AliasError";
+}
+
+/** Operands of different dtypes, or of one that the operation does not take. */
+export class DTypeError extends TypeError {
+  override name = "DTypeError";
+}
+
+/** A tensor, cache or runtime that has been disposed. */
+export class DisposedError extends Error {
+  override name = "DisposedError";
+}
+
+/** Operands of different runtimes. */
+export class RuntimeMismatchError extends Error {
+  override name = "RuntimeMismatchError";
+}
+
+/** The memory cannot grow any more. Everything live stays usable. */
+export class MemoryError extends Error {
+  override name = "MemoryError";
+
+  constructor(
+    message: string,
+    /** Bytes that were asked for. */
+    readonly bytesRequested: number,
+    /** Bytes in use when they were. */
+    readonly bytesLive: number,
+  ) {
+    super(message);
+  }
+}

@@ -1,0 +1,114 @@
+import { Allocator, type Block } from "./allocator.ts";
+import { MemoryError } from "./errors.ts";
+
+const PAGE = 65536;
+const MIB = 1 << 20;
+// The last cache line below 4 GiB stays unused, so that no address behind a block wraps to 0.
+const HIGHEST = 2 ** 32 - 64;
+
+export interface MemoryLimits {
+  /** Bytes at the start, rounded up to pages of 64 KiB; default 1 MiB. */
+  initialMemory?: number | undefined;
+  /** The most bytes it may grow to, rounded down to pages; default what the host gives, up to 4 GiB. */
+  maxMemory?: number | undefined;
+}
+
+function checkBytes(name: string, value: number): void {
+  if (!(value >= PAGE && value <= 65536 * PAGE)) {
+    throw new RangeError(
+      `createRuntime: ${name} must be a number of bytes from ${PAGE} (64 KiB) to ${65536 * PAGE} (4 GiB), got ${value}`,
+    );
+  }
+}
+
+/** One linear memory and who has which part of it. */
+export class Memory {
+  readonly wasm: WebAssembly.Memory;
+  private readonly maximum: number;
+  private allocator: Allocator | null = null;
+
+  constructor({ initialMemory = MIB, maxMemory }: MemoryLimits) {
+    checkBytes("initialMemory", initialMemory);
+    if (maxMemory !== undefined) checkBytes("maxMemory", maxMemory);
+    const initial = Math.ceil(initialMemory / PAGE);
+    this.maximum = Math.floor((maxMemory ?? 65536 * PAGE) / PAGE);
+    if (initial > this.maximum) {
+      throw new RangeError(
+        `createRuntime: initialMemory (${initialMemory} bytes) is above maxMemory (${maxMemory} bytes)`,
+      );
+    }
+    try {
+      this.wasm = new WebAssembly.Memory(
+        maxMemory === undefined ? { initial } : { initial, maximum: this.maximum },
+      );
+    } catch (cause) {
+      throw Object.assign(
+        new MemoryError(
+          `createRuntime: the host gave no memory of ${initial * PAGE} bytes`,
+          initial * PAGE,
+          0,
+        ),
+        { cause },
+      );
+    }
+  }
+
+  /** Everything from this byte address on may be given out. */
+  open(start: number): void {
+    this.allocator = new Allocator(start);
+    this.allocator.extend(Math.min(this.wasm.buffer.byteLength, HIGHEST));
+  }
+
+  get bytesLive(): number {
+    return this.allocator?.bytesLive ?? 0;
+  }
+
+  get bytesPeak(): number {
+    return this.allocator?.bytesPeak ?? 0;
+  }
+
+  get bytesReserved(): number {
+    return this.wasm.buffer.byteLength;
+  }
+
+  /** What is given out and what is free, in order of address. */
+  blocks() {
+    return (this.allocator as Allocator).blocks();
+  }
+
+  /** A block of at least so many bytes (more than 0), aligned to 64; the memory grows where none is free. */
+  allocate(bytes: number): Block {
+    const allocator = this.allocator as Allocator;
+    return allocator.allocate(bytes) ?? this.grow(allocator, bytes);
+  }
+
+  release(block: Block): void {
+    (this.allocator as Allocator).release(block);
+  }
+
+  /** In steps of a quarter of what there is, 1 MiB to 64 MiB; where the host refuses, by just what is missing. */
+  private grow(allocator: Allocator, bytes: number): Block {
+    const reserved = this.wasm.buffer.byteLength;
+    const step = Math.min(Math.max(reserved / 4, MIB), 64 * MIB);
+    const missing = allocator.shortfall(bytes);
+    if (allocator.limit + missing <= HIGHEST) {
+      const room = this.maximum - reserved / PAGE;
+      const needed = Math.ceil((allocator.limit + missing - reserved) / PAGE);
+      for (const pages of [Math.max(needed, Math.ceil(step / PAGE)), needed]) {
+        if (needed > room) break;
+        try {
+          this.wasm.grow(Math.min(pages, room));
+        } catch {
+          continue;
+        }
+        allocator.extend(Math.min(this.wasm.buffer.byteLength, HIGHEST));
+        return allocator.allocate(bytes) as Block;
+      }
+    }
+    throw new MemoryError(
+      `out of memory: ${bytes} bytes asked for, ${allocator.bytesLive} in use, ${reserved} reserved of at most ${this.maximum * PAGE}`,
+      bytes,
+      allocator.bytesLive,
+    );
+  }
+}

@@ -1,0 +1,118 @@
+// From what callers pass as data to elements of one dtype.
+
+import { DTypeError, ShapeError } from "../runtime/errors.ts";
+import { type DType, dtypeOf, typedArrays } from "./dtype.ts";
+import { checkShape, formatShape, sizeOf } from "./shape.ts";
+
+/** Numbers in a row: an array, or a typed array of any kind but the big integers. */
+export type NumberArray =
+  | readonly number[]
+  | Int8Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | Float32Array
+  | Float64Array;
+
+/** Rows of rows of … numbers, all of one length at each depth. */
+export type NestedArray = readonly (number | NestedArray)[];
+
+interface Elements {
+  dtype: DType;
+  shape: readonly number[];
+  values: ArrayLike<number>;
+}
+
+const INT32_LIMIT = 2 ** 31;
+
+function isTypedArray(data: unknown): data is Exclude<NumberArray, readonly number[]> {
+  return ArrayBuffer.isView(data) && !/^(DataView|Big)/.test(tagOf(data));
+}
+
+function tagOf(value: unknown): string {
+  return Object.prototype.toString.call(value).slice(8, -1);
+}
+
+/** The shape of nested arrays, and their numbers in one row. */
+function flatten(operation: string, data: NestedArray): { shape: number[]; values: number[] } {
+  const shape: number[] = [];
+  for (let level: unknown = data; Array.isArray(level); level = level[0]) shape.push(level.length);
+  const values: number[] = [];
+  const visit = (level: unknown, depth: number, place: string): void => {
+    if (depth === shape.length) {
+      if (typeof level !== "number") {
+        if (Array.isArray(level)) throw ragged(operation, place, "a number", "an array");
+        throw new TypeError(
+          `${operation}: data${place} must be a number, got ${level === null ? "null" : typeof level}`,
+        );
+      }
+      values.push(level);
+      return;
+    }
+    if (!Array.isArray(level)) {
+      throw ragged(operation, place, `${shape[depth]} entries`, String(level));
+    }
+    if (level.length !== shape[depth]) {
+      throw ragged(operation, place, `${shape[depth]} entries`, `${level.length}`);
+    }
+    // An index loop: forEach would pass over the holes of a sparse array.
+    for (let i = 0; i < level.length; i++) visit(level[i], depth + 1, `${place}[${i}]`);
+  };
+  visit(data, 0, "");
+  return { shape, values };
+}
+
+function ragged(operation: string, place: string, expected: string, given: string): ShapeError {
+  return new ShapeError(
+    `${operation}: nested arrays are ragged: data${place} should be ${expected}, got ${given}`,
+  );
+}
+
+/** Checks and flattens data; the shape and the dtype default to the data's own, the dtype else to float32. */
+export function elementsOf(
+  data: unknown,
+  shape: unknown,
+  dtype: unknown,
+  operation = "tensor",
+): Elements {
+  if (dtype !== undefined && !(typeof dtype === "string" && Object.hasOwn(typedArrays, dtype))) {
+    throw new DTypeError(
+      `${operation}: dtype must be "float32", "float64" or "int32", got ${typeof dtype === "string" ? `"${dtype}"` : String(dtype)}`,
+    );
+  }
+  let values: ArrayLike<number>;
+  let ownShape: number[];
+  let ownDtype: DType = "float32";
+  if (isTypedArray(data)) {
+    values = data;
+    ownShape = [data.length];
+    ownDtype = dtypeOf(data) ?? "float32";
+  } else if (Array.isArray(data)) {
+    ({ values, shape: ownShape } = flatten(operation, data));
+  } else {
+    throw new TypeError(
+      `${operation}: data must be a typed array of numbers or an array, got ${tagOf(data)}`,
+    );
+  }
+  const checked = checkShape(operation, shape === undefined ? ownShape : shape);
+  if (sizeOf(checked) !== values.length) {
+    throw new ShapeError(
+      `${operation}: shape ${formatShape(checked)} holds ${sizeOf(checked)} elements but data has ${values.length}`,
+    );
+  }
+  const chosen = (dtype as DType | undefined) ?? ownDtype;
+  if (chosen === "int32" && tagOf(data) !== "Int32Array") {
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i] as number;
+      if (!(Number.isInteger(value) && value >= -INT32_LIMIT && value < INT32_LIMIT)) {
+        throw new RangeError(
+          `${operation}: data[${i}] is ${value}, expected a whole number in [-2147483648, 2147483648) for dtype int32`,
+        );
+      }
+    }
+  }
+  return { dtype: chosen, shape: checked, values };
+}

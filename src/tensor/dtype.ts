@@ -1,0 +1,31 @@
+/** What a tensor's elements are. */
+export type DType = "float32" | "float64" | "int32";
+
+/** The dtypes that layers and losses compute in. */
+export type FloatDType = "float32" | "float64";
+
+interface TypedArrays {
+  float32: Float32Array<ArrayBuffer>;
+  float64: Float64Array<ArrayBuffer>;
+  int32: Int32Array<ArrayBuffer>;
+}
+
+/** The typed array that holds elements of a dtype. */
+export type TypedArrayOf<D extends DType> = TypedArrays[D];
+
+export const typedArrays = {
+  float32: Float32Array,
+  float64: Float64Array,
+  int32: Int32Array,
+} as const;
+
+export const itemSize: Record<DType, number> = { float32: 4, float64: 8, int32: 4 };
+
+/** The dtype of a typed array, whichever realm it comes from; undefined for one that is none of ours. */
+export function dtypeOf(array: object): DType | undefined {
+  const tag = (array as { [Symbol.toStringTag]?: string })[Symbol.toStringTag];
+  if (tag === "Float32Array") return "float32";
+  if (tag === "Float64Array") return "float64";
+  if (tag === "Int32Array") return "int32";
+  return undefined;
+}

@@ -1,0 +1,230 @@
+// The checks that every call makes before a kernel runs: what was expected, what was given, which
+// argument of which call.
+
+import {
+  AliasError,
+  DisposedError,
+  DTypeError,
+  RuntimeMismatchError,
+  ShapeError,
+} from "../runtime/errors.ts";
+import type { SavedState } from "./cache.ts";
+import { dtypeOf, type FloatDType } from "./dtype.ts";
+import type { LamellaRuntime } from "./runtime.ts";
+import { formatShape, sameShape } from "./shape.ts";
+import { type Tensor, TensorHandle } from "./tensor.ts";
+
+function describe(value: unknown): string {
+  if (value === null) return "null";
+  if (typeof value !== "object") return typeof value;
+  if (typeof (value as Partial<Tensor>).toTypedArray === "function") {
+    return "a tensor of another copy of this package";
+  }
+  return Object.prototype.toString.call(value).slice(8, -1);
+}
+
+/** Names in an error what stands where an object of parameters should. */
+export function checkObject(operation: string, name: string, value: unknown): void {
+  if (value === null || typeof value !== "object") {
+    throw new TypeError(`${operation}: ${name} must be an object, got ${describe(value)}`);
+  }
+}
+
+function liveTensor(operation: string, name: string, value: unknown): TensorHandle {
+  if (!(value instanceof TensorHandle)) {
+    throw new TypeError(`${operation}: ${name} must be a tensor, got ${describe(value)}`);
+  }
+  if (value.disposed) throw new DisposedError(`${operation}: ${name} has been disposed`);
+  value.runtime.check(operation);
+  return value;
+}
+
+/** The first operand of a call: a live tensor of a floating dtype. */
+export function floatOperand<D extends FloatDType>(
+  operation: string,
+  name: string,
+  value: Tensor<D>,
+): TensorHandle<D> {
+  const tensor = liveTensor(operation, name, value);
+  if (tensor.dtype === "int32") {
+    throw new DTypeError(`${operation}: ${name} must be float32 or float64, got int32`);
+  }
+  return tensor as TensorHandle as TensorHandle<D>;
+}
+
+/** A further operand: a live tensor of the first one's runtime and dtype. */
+export function operandLike<D extends FloatDType>(
+  operation: string,
+  name: string,
+  value: Tensor<D>,
+  firstName: string,
+  first: { runtime: LamellaRuntime; dtype: FloatDType },
+): TensorHandle<D> {
+  const tensor = liveTensor(operation, name, value);
+  if (tensor.runtime !== first.runtime) {
+    throw new RuntimeMismatchError(
+      `${operation}: ${name} and ${firstName} belong to different runtimes`,
+    );
+  }
+  if (tensor.dtype !== first.dtype) {
+    throw new DTypeError(
+      `${operation}: ${name} is ${tensor.dtype} but ${firstName} is ${first.dtype}`,
+    );
+  }
+  return tensor as TensorHandle as TensorHandle<D>;
+}
+
+/** Refuses a tensor of another shape. */
+export function checkTensorShape(
+  operation: string,
+  name: string,
+  tensor: TensorHandle,
+  shape: readonly number[],
+): void {
+  if (!sameShape(tensor.shape, shape)) {
+    throw new ShapeError(
+      `${operation}: ${name} must have shape ${formatShape(shape)}, got ${formatShape(tensor.shape)}`,
+    );
+  }
+}
+
+/** Refuses a tensor of another rank; `form` shows the shape that is due, as "(N, D)". */
+export function checkRank(
+  operation: string,
+  name: string,
+  tensor: TensorHandle,
+  rank: number,
+  form: string,
+): void {
+  if (tensor.shape.length !== rank) {
+    throw new ShapeError(
+      `${operation}: ${name} must have shape ${form}, got ${formatShape(tensor.shape)}`,
+    );
+  }
+}
+
+/** A tensor that a caller gave to be written into, undefined where there is none. */
+export function destination<D extends FloatDType>(
+  operation: string,
+  name: string,
+  value: Tensor<D> | false | undefined,
+  shape: readonly number[],
+  firstName: string,
+  first: { runtime: LamellaRuntime; dtype: FloatDType },
+): TensorHandle<D> | undefined {
+  if (value === undefined || value === false) return undefined;
+  const tensor = operandLike(operation, name, value, firstName, first);
+  checkTensorShape(operation, name, tensor, shape);
+  return tensor;
+}
+
+/** A tensor of a call, by the name that errors give it; an absent destination is undefined. */
+export type Named = readonly [name: string, tensor: TensorHandle | undefined];
+
+/** Refuses a destination that shares its data with an operand, or with another destination. */
+export function checkAliases(
+  operation: string,
+  destinations: readonly Named[],
+  operands: readonly Named[],
+): void {
+  for (let i = 0; i < destinations.length; i++) {
+    const [name, target] = destinations[i] as Named;
+    if (!target || target.size === 0) continue;
+    for (const others of [operands, destinations.slice(i + 1)]) {
+      for (const [otherName, other] of others) {
+        if (other?.storage === target.storage) {
+          throw new AliasError(
+            `${operation}: ${name} shares its data with ${otherName}, and the operation is not elementwise`,
+          );
+        }
+      }
+    }
+  }
+}
+
+/** The cache that a backward call got, which must be a live one of its own forward. */
+export function checkCache<C extends SavedState>(
+  operation: string,
+  cache: unknown,
+  kind: abstract new (...args: never[]) => C,
+  forward: string,
+): C {
+  if (!(cache instanceof kind)) {
+    const given = (cache as Partial<SavedState> | null | undefined)?.operation;
+    throw new TypeError(
+      `${operation}: cache must be the one that ${forward} returned, got ${given ? `that of ${given}` : describe(cache)}`,
+    );
+  }
+  if (cache.disposed) throw new DisposedError(`${operation}: cache has been disposed`);
+  cache.runtime.check(operation);
+  return cache;
+}
+
+/** The gradient that enters a backward call: of the cache's runtime and dtype, and the forward output's shape. */
+export function upstream<D extends FloatDType>(
+  operation: string,
+  dout: Tensor<D>,
+  cache: SavedState,
+): TensorHandle<D> {
+  const tensor = operandLike(operation, "dout", dout, "the cache", cache);
+  checkTensorShape(operation, "dout", tensor, cache.outShape);
+  return tensor;
+}
+
+/** What the losses take as labels, one a row: whole numbers in [0, C). */
+export type Labels = Int32Array | Uint8Array | readonly number[] | Tensor<"int32">;
+
+/**
+ * Checks labels, and runs fn with the byte address of them as int32.
+ * @throws TypeError, ShapeError, DTypeError, or RangeError with the index and value of the first wrong label
+ */
+export function withLabels<T>(
+  operation: string,
+  y: Labels,
+  x: TensorHandle,
+  fn: (address: number) => T,
+): T {
+  const [N, C] = x.shape as [number, number];
+  if (y instanceof TensorHandle) {
+    liveTensor(operation, "y", y);
+    if (y.runtime !== x.runtime) {
+      throw new RuntimeMismatchError(`${operation}: y and x belong to different runtimes`);
+    }
+    if (y.dtype !== "int32") {
+      throw new DTypeError(`${operation}: y must be int32, got ${y.dtype}`);
+    }
+    checkTensorShape(operation, "y", y, [N]);
+    checkLabels(operation, y.data, C);
+    return fn(y.address);
+  }
+  const labels = y as Exclude<Labels, Tensor>;
+  const isTyped = ArrayBuffer.isView(labels) && /^U?[Ii]nt/.test(describe(labels));
+  if (!isTyped && !Array.isArray(labels)) {
+    if (ArrayBuffer.isView(labels) && dtypeOf(labels)) {
+      throw new DTypeError(`${operation}: y must be int32, got ${dtypeOf(labels)}`);
+    }
+    throw new TypeError(
+      `${operation}: y must be an Int32Array, an array of whole numbers or an int32 tensor, got ${describe(y)}`,
+    );
+  }
+  if (labels.length !== N) {
+    throw new ShapeError(`${operation}: y has ${labels.length} labels but x has ${N} rows`);
+  }
+  checkLabels(operation, labels, C);
+  const { runtime } = x;
+  return runtime.withWorkspace(4 * N, (address) => {
+    new Int32Array(runtime.linear.wasm.buffer, address, N).set(labels);
+    return fn(address);
+  });
+}
+
+function checkLabels(operation: string, labels: ArrayLike<number>, C: number): void {
+  for (let i = 0; i < labels.length; i++) {
+    const label = labels[i] as number;
+    if (!(Number.isInteger(label) && label >= 0 && label < C)) {
+      throw new RangeError(
+        `${operation}: y[${i}] is ${label}, expected a whole number in [0, ${C})`,
+      );
+    }
+  }
+}

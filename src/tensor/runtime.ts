@@ -1,0 +1,291 @@
+import { type Core, type Kernels, openCore } from "../runtime/core.ts";
+import { DisposedError } from "../runtime/errors.ts";
+import { Memory, type MemoryLimits } from "../runtime/memory.ts";
+import { loadModule, loadModuleSync, type WasmSource } from "../runtime/wasm.ts";
+import { elementsOf, type NestedArray, type NumberArray } from "./convert.ts";
+import { type DType, type FloatDType, itemSize, type TypedArrayOf } from "./dtype.ts";
+import { LegacyRandom, type Random } from "./random.ts";
+import { disposeSymbol, type Resource, Scope } from "./scope.ts";
+import { checkShape, sizeOf } from "./shape.ts";
+import { Books, Storage } from "./storage.ts";
+import { type Tensor, TensorHandle } from "./tensor.ts";
+
+export interface RuntimeOptions extends MemoryLimits {
+  /**
+   * The build of the core, in place of the one that is inlined: a WebAssembly.Module, bytes, a Response or a
+   * URL; of several, the first that this host can compile.
+   */
+  wasm?: WasmSource | readonly WasmSource[] | undefined;
+  /** How many threads compute; default 1. This version has no core with shared memory, so 1 and "auto" mean the same. */
+  threads?: number | "auto" | undefined;
+  /** Of the runtime's own generator, a whole number in [0, 2³²); default 0, the same in every host. */
+  seed?: number | undefined;
+}
+
+/** What a runtime's memory holds, in bytes but for `tensors`. */
+export interface MemoryFigures {
+  /** In use by tensors and caches, each rounded up to 64. */
+  readonly bytesLive: number;
+  /** The most that has been in use at once, the workspaces of calls included. */
+  readonly bytesPeak: number;
+  /** The size of the linear memory. */
+  readonly bytesReserved: number;
+  /** Handles that have not been disposed, those that caches hold included. */
+  readonly tensors: number;
+}
+
+/** One linear memory and one instance of the core. Everything that it offers is synchronous. */
+export interface Runtime {
+  /** What the memory holds now. */
+  readonly memory: MemoryFigures;
+  /** Which build of the core computes; "strict" gives the same bits in every host. */
+  readonly variant: "strict" | "relaxed";
+  readonly threads: number;
+
+  /**
+   * A tensor with a copy of these numbers. The shape defaults to the data's own; the dtype to the
+   * typed array's, else to "float32".
+   * @throws ShapeError where the data does not fill the shape or nested arrays are ragged
+   * @throws TypeError for something that is not numbers, RangeError for an int32 that is not whole
+   */
+  tensor<D extends DType>(data: TypedArrayOf<D>, shape?: readonly number[]): Tensor<D>;
+  tensor(data: NumberArray | NestedArray, shape?: readonly number[]): Tensor<"float32">;
+  tensor<D extends DType>(
+    data: NumberArray | NestedArray,
+    shape: readonly number[] | undefined,
+    dtype: D,
+  ): Tensor<D>;
+
+  /** All 0; float32 unless said. */
+  zeros<D extends DType = "float32">(shape: readonly number[], dtype?: D): Tensor<D>;
+  /** All 1; float32 unless said. */
+  ones<D extends DType = "float32">(shape: readonly number[], dtype?: D): Tensor<D>;
+  /** All of one value; float32 unless said. */
+  full<D extends DType = "float32">(shape: readonly number[], value: number, dtype?: D): Tensor<D>;
+
+  /**
+   * Runs fn and then disposes every tensor and cache made inside it, but for those in its result (itself, or inside
+   * arrays, plain objects, Maps and Sets), which the surrounding scope owns from then on. When
+   * fn throws, everything made inside is disposed.
+   * @throws TypeError where fn returns a promise: a scope ends when fn returns
+   */
+  scope<T>(fn: () => T): T;
+
+  /**
+   * NumPy's legacy generator, as after np.random.seed(seed).
+   * @param seed a whole number in [0, 2³²)
+   * @throws RangeError for any other seed
+   */
+  random(seed: number): Random;
+
+  /** Ends the runtime: its tensors, caches and generators throw DisposedError from here on. A second call does nothing. */
+  dispose(): void;
+  [Symbol.dispose](): void;
+}
+
+const UINT32 = 2 ** 32;
+
+/** A seed that is a whole number in [0, 2³²), or RangeError. */
+export function checkSeed(operation: string, seed: unknown): number {
+  if (!(Number.isInteger(seed) && (seed as number) >= 0 && (seed as number) < UINT32)) {
+    throw new RangeError(
+      `${operation}: seed must be a whole number in [0, 4294967296), got ${String(seed)}`,
+    );
+  }
+  return seed as number;
+}
+
+/** The one implementation of Runtime; layers and losses see the rest of it. */
+export class LamellaRuntime implements Runtime {
+  readonly variant = "strict";
+  readonly threads = 1;
+  disposed = false;
+  readonly linear: Memory;
+  readonly core: Core;
+  private readonly books: Books;
+  private currentScope: Scope | null = null;
+  private readonly seed: number;
+  private counter = 0;
+
+  constructor(module: WebAssembly.Module, { seed = 0, ...limits }: RuntimeOptions) {
+    this.seed = checkSeed("createRuntime", seed);
+    this.linear = new Memory(limits);
+    this.core = openCore(module, this.linear.wasm);
+    this.linear.open(this.core.exports.heap_base());
+    this.books = new Books(this.linear);
+  }
+
+  get memory(): MemoryFigures {
+    this.check("memory");
+    const { bytesLive, bytesPeak, bytesReserved } = this.linear;
+    return { bytesLive, bytesPeak, bytesReserved, tensors: this.books.tensors };
+  }
+
+  tensor<D extends DType>(
+    data: NumberArray | NestedArray,
+    shape?: readonly number[],
+    dtype?: D,
+  ): Tensor<D> {
+    this.check("tensor");
+    const elements = elementsOf(data, shape, dtype);
+    const tensor = this.create(elements.dtype, elements.shape);
+    tensor.data.set(elements.values);
+    return tensor as TensorHandle as TensorHandle<D>;
+  }
+
+  zeros<D extends DType = "float32">(shape: readonly number[], dtype?: D): Tensor<D> {
+    return this.filled("zeros", shape, 0, dtype);
+  }
+
+  ones<D extends DType = "float32">(shape: readonly number[], dtype?: D): Tensor<D> {
+    return this.filled("ones", shape, 1, dtype);
+  }
+
+  full<D extends DType = "float32">(shape: readonly number[], value: number, dtype?: D): Tensor<D> {
+    return this.filled("full", shape, value, dtype);
+  }
+
+  scope<T>(fn: () => T): T {
+    this.check("scope");
+    const scope = new Scope(this.currentScope);
+    this.currentScope = scope;
+    let result: T | undefined;
+    let returned = false;
+    try {
+      result = fn();
+      if (typeof (result as { then?: unknown } | null | undefined)?.then === "function") {
+        throw new TypeError(
+          "scope: fn returned a promise; a scope ends when fn returns, so fn must be synchronous",
+        );
+      }
+      returned = true;
+      return result;
+    } finally {
+      this.currentScope = scope.parent;
+      scope.end(returned ? result : undefined);
+    }
+  }
+
+  random(seed: number): Random {
+    this.check("random");
+    return new LegacyRandom(this, checkSeed("random", seed));
+  }
+
+  dispose(): void {
+    this.disposed = true;
+  }
+
+  [disposeSymbol](): void {
+    this.dispose();
+  }
+
+  /** Throws where this runtime has been disposed. */
+  check(operation: string): void {
+    if (this.disposed) throw new DisposedError(`${operation}: the runtime has been disposed`);
+  }
+
+  /** The kernels of a floating dtype. */
+  kernels(dtype: FloatDType): Kernels {
+    return this.core[dtype];
+  }
+
+  /** A tensor of no scope, its elements whatever the memory held. */
+  allocate<D extends DType>(dtype: D, shape: readonly number[]): TensorHandle<D> {
+    const size = sizeOf(shape);
+    const bytes = size * itemSize[dtype];
+    const block = bytes > 0 ? this.linear.allocate(bytes) : null;
+    const storage = new Storage({ block, handles: 0 }, this.books);
+    return new TensorHandle(this, storage, dtype, shape, size);
+  }
+
+  /** A tensor of the current scope, its elements whatever the memory held. */
+  create<D extends DType>(dtype: D, shape: readonly number[]): TensorHandle<D> {
+    return this.own(this.allocate(dtype, shape));
+  }
+
+  /** Runs fn; where it throws, what it had made is gone, else it belongs to the current scope. */
+  atomically<T>(fn: () => T): T {
+    const scope = new Scope(this.currentScope);
+    this.currentScope = scope;
+    try {
+      const result = fn();
+      scope.keepAll();
+      return result;
+    } catch (error) {
+      scope.end(undefined);
+      throw error;
+    } finally {
+      this.currentScope = scope.parent;
+    }
+  }
+
+  /** Runs fn with the address of so many bytes, which are free again after it. */
+  withWorkspace<T>(bytes: number, fn: (address: number) => T): T {
+    if (bytes === 0) return fn(0);
+    const block = this.linear.allocate(bytes);
+    try {
+      return fn(block.address);
+    } finally {
+      this.linear.release(block);
+    }
+  }
+
+  /** Puts a new resource into the current scope; outside all scopes, into the garbage collector's care. */
+  own<R extends Resource>(resource: R): R {
+    if (this.currentScope) this.currentScope.add(resource);
+    else resource.leaveScopes();
+    return resource;
+  }
+
+  /**
+   * The key of the runtime's own generator, and the counter from which this many blocks are the
+   * caller's.
+   */
+  takeRandomBlocks(blocks: number): { key: number; low: number; high: number } {
+    const { counter } = this;
+    this.counter += blocks;
+    return { key: this.seed, low: counter >>> 0, high: Math.floor(counter / UINT32) };
+  }
+
+  private filled<D extends DType>(
+    operation: string,
+    shape: readonly number[],
+    value: number,
+    dtype: D | undefined,
+  ): Tensor<D> {
+    this.check(operation);
+    const checked = checkShape(operation, shape);
+    const { dtype: known, values } = elementsOf([value], undefined, dtype ?? "float32", operation);
+    const tensor = this.create(known, checked);
+    tensor.data.fill(values[0] as number);
+    return tensor as TensorHandle as TensorHandle<D>;
+  }
+}
+
+function checkThreads(operation: string, threads: unknown): void {
+  if (threads === undefined || threads === 1 || threads === "auto") return;
+  if (Number.isInteger(threads) && (threads as number) > 1) {
+    throw new RangeError(
+      `${operation}: threads: ${threads} needs a core with shared memory, which this version does not have; leave it out, or say "auto"`,
+    );
+  }
+  throw new RangeError(
+    `${operation}: threads must be a whole number from 1 up or "auto", got ${String(threads)}`,
+  );
+}
+
+/**
+ * A runtime: one linear memory, one instance of the core.
+ * @throws TypeError for a `wasm` that is no core, RangeError for options out of range, MemoryError
+ *   where the host gives no memory
+ */
+export async function createRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
+  checkThreads("createRuntime", options.threads);
+  return new LamellaRuntime(await loadModule(options.wasm), options);
+}
+
+/** As createRuntime, at once: `wasm` must be a WebAssembly.Module or bytes. */
+export function createRuntimeSync(options: Omit<RuntimeOptions, "threads"> = {}): Runtime {
+  checkThreads("createRuntimeSync", (options as RuntimeOptions).threads);
+  return new LamellaRuntime(loadModuleSync(options.wasm), options);
+}

@@ -1,0 +1,82 @@
+/** Symbol.dispose, and where the host has none yet the symbol that compilers put in its place. */
+export const disposeSymbol: typeof Symbol.dispose =
+  Symbol.dispose ?? (Symbol.for("Symbol.dispose") as typeof Symbol.dispose);
+
+/** Something that holds memory until it is disposed, by hand or with the scope that owns it. */
+export abstract class Resource {
+  scope: Scope | null = null;
+  disposed = false;
+
+  /** Gives the memory back. A second call does nothing. */
+  dispose(): void {
+    if (this.disposed) return;
+    this.disposed = true;
+    this.detach();
+    this.release();
+  }
+
+  /** No scope disposes this any longer; whoever calls this does. */
+  detach(): void {
+    this.scope?.owned.delete(this);
+    this.scope = null;
+  }
+
+  [disposeSymbol](): void {
+    this.dispose();
+  }
+
+  /** Lets go of what is held; called once. */
+  protected abstract release(): void;
+
+  /** Outside all scopes the garbage collector is the net. */
+  abstract leaveScopes(): void;
+}
+
+/** What was made between the beginning and the end of one `runtime.scope`. */
+export class Scope {
+  readonly owned = new Set<Resource>();
+
+  constructor(readonly parent: Scope | null) {}
+
+  add(resource: Resource): void {
+    resource.scope = this;
+    this.owned.add(resource);
+  }
+
+  /** Disposes what is owned, but for what is found in the result, which goes one scope up. */
+  end(result: unknown): void {
+    for (const resource of resourcesIn(result)) {
+      if (resource.scope === this) this.handOver(resource);
+    }
+    for (const resource of this.owned) resource.dispose();
+  }
+
+  /** Ends with nothing disposed: everything goes one scope up. */
+  keepAll(): void {
+    for (const resource of this.owned) this.handOver(resource);
+  }
+
+  private handOver(resource: Resource): void {
+    resource.detach();
+    if (this.parent) this.parent.add(resource);
+    else resource.leaveScopes();
+  }
+}
+
+/** The resources in a value: itself, or those in its arrays, plain objects, Maps and Sets. */
+function* resourcesIn(value: unknown, seen = new Set<unknown>()): Generator<Resource> {
+  if (value === null || typeof value !== "object" || seen.has(value)) return;
+  seen.add(value);
+  if (value instanceof Resource) {
+    yield value;
+    return;
+  }
+  const prototype = Object.getPrototypeOf(value);
+  let parts: Iterable<unknown> = [];
+  if (Array.isArray(value) || value instanceof Set) parts = value;
+  else if (value instanceof Map) parts = [...value.keys(), ...value.values()];
+  else if (prototype === null || Object.getPrototypeOf(prototype) === null) {
+    parts = Object.values(value);
+  }
+  for (const part of parts) yield* resourcesIn(part, seen);
+}

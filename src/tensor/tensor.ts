@@ -1,0 +1,135 @@
+import { DisposedError, ShapeError } from "../runtime/errors.ts";
+import { type DType, type TypedArrayOf, typedArrays } from "./dtype.ts";
+import type { LamellaRuntime } from "./runtime.ts";
+import { disposeSymbol, Resource } from "./scope.ts";
+import { checkShape, formatShape, sizeOf } from "./shape.ts";
+import type { Storage } from "./storage.ts";
+
+/** A handle on an array of numbers in a runtime's memory, row-major (C order). */
+export interface Tensor<D extends DType = DType> {
+  readonly dtype: D;
+  readonly shape: readonly number[];
+  /** The number of elements: the product of the shape. */
+  readonly size: number;
+  /**
+   * A live view of the elements in memory: what is written into it, the tensor holds. Valid until the next
+   * call that can grow the memory; read the property again after it. `toTypedArray` copies.
+   * @throws DisposedError
+   */
+  readonly data: TypedArrayOf<D>;
+  /**
+   * A copy of the elements.
+   * @throws DisposedError
+   */
+  toTypedArray(): TypedArrayOf<D>;
+  /**
+   * The only element of a tensor of size 1.
+   * @throws ShapeError for any other size
+   */
+  item(): number;
+  /**
+   * A second handle on the same elements under another shape; one length may be −1 and is then
+   * what the others leave.
+   * @throws ShapeError where the sizes differ
+   */
+  reshape(shape: readonly number[]): Tensor<D>;
+  /** Gives up this handle. The memory is free when no handle on it is left. A second call does nothing. */
+  dispose(): void;
+  [Symbol.dispose](): void;
+}
+
+/** The one implementation of Tensor. */
+export class TensorHandle<D extends DType = DType> extends Resource implements Tensor<D> {
+  private view: TypedArrayOf<D> | null = null;
+
+  /** Use LamellaRuntime.allocate, or alias; the handle belongs to no scope yet. */
+  constructor(
+    readonly runtime: LamellaRuntime,
+    readonly storage: Storage,
+    readonly dtype: D,
+    readonly shape: readonly number[],
+    readonly size: number,
+  ) {
+    super();
+    storage.retain();
+  }
+
+  /** The byte address of the first element; 0 where there is none. */
+  get address(): number {
+    return this.storage.address;
+  }
+
+  get data(): TypedArrayOf<D> {
+    this.check("data");
+    const { buffer } = this.runtime.linear.wasm;
+    if (this.view?.buffer !== buffer) {
+      this.view = new typedArrays[this.dtype](
+        buffer as ArrayBuffer,
+        this.address,
+        this.size,
+      ) as TypedArrayOf<D>;
+    }
+    return this.view;
+  }
+
+  toTypedArray(): TypedArrayOf<D> {
+    this.check("toTypedArray");
+    return this.data.slice() as TypedArrayOf<D>;
+  }
+
+  item(): number {
+    this.check("item");
+    if (this.size !== 1) {
+      throw new ShapeError(
+        `item: expected a tensor of size 1, got shape ${formatShape(this.shape)}`,
+      );
+    }
+    return this.data[0] as number;
+  }
+
+  reshape(shape: readonly number[]): Tensor<D> {
+    this.check("reshape");
+    const open = Array.isArray(shape) ? shape.indexOf(-1) : -1;
+    let wanted = shape;
+    if (open >= 0) {
+      const others = sizeOf(shape.filter((_, i) => i !== open));
+      wanted = shape.with(open, others === 0 ? 0 : this.size / others);
+      if (!Number.isInteger(wanted[open])) throw this.wrongSize(shape);
+    }
+    const checked = checkShape("reshape", wanted);
+    if (sizeOf(checked) !== this.size) throw this.wrongSize(shape);
+    return this.runtime.own(this.alias(checked));
+  }
+
+  /** A further handle on the same storage, of no scope. */
+  alias(shape: readonly number[] = this.shape): TensorHandle<D> {
+    return new TensorHandle(this.runtime, this.storage, this.dtype, shape, this.size);
+  }
+
+  override leaveScopes(): void {
+    this.storage.register();
+  }
+
+  protected override release(): void {
+    this.view = null;
+    this.storage.release();
+  }
+
+  private check(operation: string): void {
+    if (this.disposed || this.runtime.disposed) {
+      throw new DisposedError(
+        `${operation}: the ${this.disposed ? "tensor" : "tensor's runtime"} has been disposed`,
+      );
+    }
+  }
+
+  private wrongSize(shape: readonly number[]): ShapeError {
+    return new ShapeError(
+      `reshape: ${formatShape(this.shape)} has ${this.size} elements, which do not fit ${formatShape(shape)}`,
+    );
+  }
+
+  override [disposeSymbol](): void {
+    this.dispose();
+  }
+}
