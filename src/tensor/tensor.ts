@@ -106,6 +106,17 @@ export class TensorHandle<D extends DType = DType> extends Resource implements T
     return new TensorHandle(this.runtime, this.storage, this.dtype, shape, this.size);
   }
 
+  /** What console.log shows in Node and Bun: shape, dtype and values, rather than how it is built. */
+  [Symbol.for("nodejs.util.inspect.custom")](
+    _depth: number,
+    options: object,
+    inspect?: (value: unknown, options: object) => string,
+  ): string {
+    const gone = this.disposed || this.runtime.disposed;
+    const values = gone || !inspect ? "(disposed)" : inspect(this.data, options);
+    return `Tensor ${formatShape(this.shape)} ${this.dtype} ${values}`;
+  }
+
   override leaveScopes(): void {
     this.storage.register();
   }

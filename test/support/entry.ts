@@ -1,0 +1,47 @@
+// What the tests see of the core's inside: array versions of functions that a kernel inlines and
+// assembly/index.ts does not export. global-setup.ts compiles them, beside asconfig.json's own entry
+// and with its options, into build/test.wasm.
+
+import { exp } from "../../assembly/math/exp";
+import { log } from "../../assembly/math/log";
+import { philox4x32x4 as philoxBlocks } from "../../assembly/random/philox";
+import { LANES, loadTail, storeTail } from "../../assembly/simd";
+
+// @ts-ignore: decorator
+@inline
+function expArray<T>(out: usize, x: usize, n: usize): void {
+  const bytes = sizeof<T>();
+  let i: usize = 0;
+  for (; i + LANES<T>() <= n; i += LANES<T>()) {
+    v128.store(out + i * bytes, exp<T>(v128.load(x + i * bytes)));
+  }
+  if (i < n) storeTail<T>(out + i * bytes, exp<T>(loadTail<T>(x + i * bytes, n - i)), n - i);
+}
+
+/** out (n,) = exp(x (n,)) */
+export function exp_f32(out: usize, x: usize, n: usize): void {
+  expArray<f32>(out, x, n);
+}
+
+/** out (n,) = exp(x (n,)) */
+export function exp_f64(out: usize, x: usize, n: usize): void {
+  expArray<f64>(out, x, n);
+}
+
+/** out (n,) = log(x (n,)) */
+export function log_f64(out: usize, x: usize, n: usize): void {
+  for (let i: usize = 0; i < n; i++) store<f64>(out + (i << 3), log(load<f64>(x + (i << 3))));
+}
+
+/** out (16,) uint32 = blocks counter … counter + 3 under the key, lower words first. */
+export function philox4x32x4(
+  out: usize,
+  key_low: u32,
+  key_high: u32,
+  counter_low: u32,
+  counter_high: u32,
+): void {
+  const key = (<u64>key_high << 32) | <u64>key_low;
+  const counter = (<u64>counter_high << 32) | <u64>counter_low;
+  philoxBlocks(out, key, counter);
+}
