@@ -31,8 +31,6 @@ const common = {
   platform: "neutral",
   mainFields: ["module", "main"],
   target: "es2022",
-  sourcemap: true,
-  sourcesContent: false,
   legalComments: "none",
 };
 await build({ ...common, format: "esm", outfile: "build/index.js" });

@@ -1,6 +1,6 @@
 import type { FloatDType } from "./dtype.ts";
 import type { LamellaRuntime } from "./runtime.ts";
-import { disposeSymbol, Resource } from "./scope.ts";
+import { Resource } from "./scope.ts";
 import type { TensorHandle } from "./tensor.ts";
 
 /**
@@ -36,9 +36,5 @@ export abstract class SavedState extends Resource implements Cache {
 
   protected override release(): void {
     for (const handle of this.held) handle.dispose();
-  }
-
-  override [disposeSymbol](): void {
-    this.dispose();
   }
 }

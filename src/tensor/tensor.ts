@@ -1,7 +1,7 @@
 import { DisposedError, ShapeError } from "../runtime/errors.ts";
 import { type DType, type TypedArrayOf, typedArrays } from "./dtype.ts";
 import type { LamellaRuntime } from "./runtime.ts";
-import { disposeSymbol, Resource } from "./scope.ts";
+import { Resource } from "./scope.ts";
 import { checkShape, formatShape, sizeOf } from "./shape.ts";
 import type { Storage } from "./storage.ts";
 
@@ -138,9 +138,5 @@ export class TensorHandle<D extends DType = DType> extends Resource implements T
     return new ShapeError(
       `reshape: ${formatShape(this.shape)} has ${this.size} elements, which do not fit ${formatShape(shape)}`,
     );
-  }
-
-  override [disposeSymbol](): void {
-    this.dispose();
   }
 }
