@@ -27,7 +27,8 @@ export interface InnerExports {
   ): void;
 }
 
-export type Values = Float32Array | Float64Array | Int32Array | Uint32Array | Uint8Array;
+export type Floats = Float32Array | Float64Array;
+export type Values = Floats | Int32Array | Uint32Array | Uint8Array;
 type ValuesConstructor<A extends Values> = {
   new (buffer: ArrayBuffer, address: number, length: number): A;
   readonly BYTES_PER_ELEMENT: number;
@@ -48,11 +49,36 @@ export interface Buffer<A extends Values> {
   values(): A;
 }
 
-/** The two floating dtypes, for tests that run on both. */
-export const dtypes = [
+interface FloatsConstructor extends ValuesConstructor<Floats> {
+  of(...values: number[]): Floats;
+  from(source: ArrayLike<number>, map?: (value: number, index: number) => number): Floats;
+}
+
+export interface DType {
+  readonly dtype: "float32" | "float64";
+  readonly suffix: "f32" | "f64";
+  readonly array: FloatsConstructor;
+  readonly bytes: number;
+  /** The distance from 1 to the next number. */
+  readonly epsilon: number;
+}
+
+/** For tests that run on both. */
+export const dtypes: readonly DType[] = [
   { dtype: "float32", suffix: "f32", array: Float32Array, bytes: 4, epsilon: 2 ** -23 },
   { dtype: "float64", suffix: "f64", array: Float64Array, bytes: 8, epsilon: 2 ** -52 },
-] as const;
+];
+
+/** Uniform on [0, 1), the same in every run: mulberry32. */
+export function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
 
 const GUARD_BYTES = 64;
 const GUARD = 0xa5;
@@ -101,11 +127,7 @@ export class TestCore<E = Exports> {
   }
 
   /** n values that the kernel writes. They start as NaN (−1 as integers), so that a gap shows. */
-  output<A extends Values>(
-    type: ValuesConstructor<A>,
-    n: number,
-    place: Place = {},
-  ): Buffer<A> {
+  output<A extends Values>(type: ValuesConstructor<A>, n: number, place: Place = {}): Buffer<A> {
     const name = `output ${this.placed.length} (${(type as unknown as { name: string }).name}, ${n})`;
     return this.place(type, n, { name, ...place });
   }
@@ -154,7 +176,9 @@ export class TestCore<E = Exports> {
     const address = last ? this.top - length : aligned + offset;
     const end = address + length + (last ? 0 : GUARD_BYTES);
     if (address - GUARD_BYTES < this.bottom || end > this.top) {
-      throw new Error(`${name}: the test's memory of ${this.memory.buffer.byteLength} bytes is full`);
+      throw new Error(
+        `${name}: the test's memory of ${this.memory.buffer.byteLength} bytes is full`,
+      );
     }
     if (last) this.top = address - GUARD_BYTES;
     else this.bottom = end;

@@ -1,0 +1,350 @@
+"""Makes the golden fixtures beside this file: random.json, math.json, layers.json, training.json.
+
+    python3 test/golden/make.py
+
+Needs NumPy and PyTorch (made with Debian 12's python3-numpy and python3-torch); the tests need neither.
+Run again on the same machine and versions it writes the same bytes. Elsewhere PyTorch's sums may take
+another order, so last digits in layers.json and training.json may move, and randn follows the C library's log.
+
+Arrays are {"shape": […], "data": [row-major]}; numbers are the shortest decimals that give the same double.
+"""
+
+import decimal
+import hashlib
+import json
+import math
+import pathlib
+import platform
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+torch.set_num_threads(1)
+
+MADE = {
+    "by": "test/golden/make.py",
+    "numpy": np.__version__,
+    "torch": torch.__version__,
+    "python": platform.python_version(),
+    "libc": " ".join(platform.libc_ver()),
+}
+
+
+def array(a):
+    a = a.detach().numpy() if isinstance(a, torch.Tensor) else np.asarray(a)
+    return {"shape": list(a.shape), "data": a.ravel().tolist()}
+
+
+def layout(value, indent=""):
+    """JSON with a line per key, and per list of plain values."""
+    inner = indent + " "
+    if isinstance(value, dict) and value:
+        items = [f"{inner}{json.dumps(k)}: {layout(v, inner)}" for k, v in value.items()]
+        return "{\n" + ",\n".join(items) + f"\n{indent}}}"
+    if isinstance(value, list) and any(isinstance(v, (dict, list)) for v in value):
+        return "[\n" + ",\n".join(inner + layout(v, inner) for v in value) + f"\n{indent}]"
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def write(name, content):
+    path = pathlib.Path(__file__).with_name(name)
+    path.write_text(layout({"made": MADE, **content}) + "\n", encoding="utf-8")
+    print(f"{name}: {path.stat().st_size} bytes")
+
+
+# --- random.json: NumPy's legacy stream ---------------------------------------------------------------
+
+
+def seeded(seed):
+    np.random.seed(seed)
+    return np.random
+
+
+def draws(seed):
+    """Each entry starts from the seed anew; "…Then" goes on where the entry before it stopped."""
+    made = {"seed": seed, "rand": seeded(seed).rand(7)}
+    # An odd count, so that the second half of a pair of normals is waiting when the next call comes.
+    made["randn"] = seeded(seed).randn(7)
+    made["randnThen"] = np.random.randn(4)
+    made["randThen"] = np.random.rand(3)
+    made["randint10"] = seeded(seed).randint(10, size=12)
+    made["randintSigned"] = seeded(seed).randint(-5, 1000, size=8)
+    made["randintWide"] = seeded(seed).randint(0, 2**31 - 1, size=5)
+    made["permutation"] = seeded(seed).permutation(20)
+    made = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in made.items()}
+    r = seeded(seed)
+    made["mixed"] = [
+        {"call": "rand", "args": [1], "values": r.rand(1).tolist()},
+        {"call": "randn", "args": [1], "values": r.randn(1).tolist()},
+        {"call": "randint", "args": [0, 3, 2], "values": r.randint(0, 3, size=2).tolist()},
+        {"call": "permutation", "args": [5], "values": r.permutation(5).tolist()},
+        {"call": "randn", "args": [2], "values": r.randn(2).tolist()},
+        {"call": "rand", "args": [2], "values": r.rand(2).tolist()},
+    ]
+    return made
+
+
+def dropout_mask(seed, p, shape=(5, 7)):
+    mask = (seeded(seed).rand(*shape) >= p) / (1 - p)
+    scale = 1 / (1 - p)
+    assert set(mask.ravel()) <= {0.0, scale}
+    keep = "".join("1" if m else "0" for m in mask.ravel())
+    return {"seed": seed, "p": p, "shape": list(shape), "scale": scale, "keep": keep}
+
+
+def sha256(a, dtype):
+    return hashlib.sha256(a.astype(dtype).tobytes()).hexdigest()
+
+
+def make_random():
+    seed = 231
+    write("random.json", {
+        "seeds": [draws(s) for s in (0, 1, 42, 231, 4294967295)],
+        "large": {
+            "seed": seed,
+            "rand100000Float64Sha256": sha256(seeded(seed).rand(100000), "<f8"),
+            "randint1000x100000Int32Sha256": sha256(seeded(seed).randint(0, 1000, size=100000), "<i4"),
+            "permutation10000Int32Sha256": sha256(seeded(seed).permutation(10000), "<i4"),
+            "randn2000": seeded(seed).randn(2000).tolist(),
+        },
+        "dropout": [dropout_mask(s, p) for s in (0, 123, 231) for p in (0.0, 0.3, 0.5, 0.9)],
+    })
+
+
+# --- math.json: exp and log to far more digits than a double has --------------------------------------
+
+
+def near(x, steps):
+    """x and its neighbours up to `steps` doubles away."""
+    below, above = [x], [x]
+    for _ in range(steps):
+        below.append(np.nextafter(below[-1], -np.inf))
+        above.append(np.nextafter(above[-1], np.inf))
+    return below[:0:-1] + above
+
+
+def exp_points(r):
+    largest = 709.782712893384  # the last x with a finite exp(x)
+    x = list(r.uniform(-745.2, largest, 200))
+    x += list(r.uniform(-30, 0, 80))  # what softmax asks for
+    x += list(r.choice([-1, 1], 100) * 10 ** r.uniform(-20, 0, 100))
+    for n in (-1074, -1023, -1022, -700, -100, -33, -10, -3, -2, -1, 0, 1, 2, 3, 9, 32, 99, 512, 1000, 1022):
+        x += near((n + 0.5) * math.log(2), 1)  # where the reduced argument is largest
+        x += near(n * math.log(2), 1) if n else []
+    x += list(r.uniform(-745.2, -708.4, 60))  # subnormal results
+    x += near(-708.3964185322641, 2)  # the smallest normal result
+    x += near(-745.1332191019411, 2)  # the smallest result above 0
+    x += [0.0, largest, np.nextafter(largest, 0)]
+    x += [s * t for s in (-1, 1) for t in (5e-324, 1e-300, 1e-17, 2**-54, 2**-53, 2**-52, 0.5, 1.0)]
+    return x
+
+
+def log_points(r):
+    x = list(2 ** r.uniform(-1022, 1024, 110))
+    x += [n * 5e-324 for n in (1, 2, 3, 5, 2**51, 2**52 - 1)] + list(2 ** r.uniform(-1074, -1022, 30))
+    x += list(1 + r.choice([-1, 1], 120) * 10 ** r.uniform(-16, -1, 120))
+    x += near(1.0, 4)
+    for n in (-1022, -500, -3, -1, 0, 1, 2, 100, 1023):
+        x += near(math.ldexp(math.sqrt(0.5), n), 1)  # √½ and √2: where the mantissa's range turns over
+    for n in (-1022, -1021, -1000, -333, -64, -10, -4, -3, -2, -1, 1, 2, 3, 4, 10, 64, 333, 1000, 1022, 1023):
+        x += near(2.0**n, 1)
+    x += list(r.uniform(0, 1, 100))
+    u = 2 * r.rand(130, 2) - 1
+    x += [s for s in (u * u).sum(1) if 0 < s < 1]  # squared radii, as the polar method draws them
+    x += [np.finfo(float).max, 10.0, math.e]
+    return x
+
+
+def oracle(function, points):
+    """hi is the correctly rounded result, lo what is missing from it; loUlp is lo in units of ulp(hi)."""
+    xs = sorted(set(map(float, points)))
+    made = {"x": xs, "hi": [], "lo": [], "loUlp": []}
+    # decimal's exp and ln are correctly rounded to 500 digits, which reaches past 1 + 5e-324.
+    with decimal.localcontext(decimal.Context(prec=500)):
+        for x in xs:
+            true = function(decimal.Decimal(x))
+            hi = float(true)
+            lo = true - decimal.Decimal(hi)
+            made["hi"].append(hi)
+            made["lo"].append(float(lo) + 0.0)  # 0 (not −0) beside a subnormal hi: there only loUlp tells
+            made["loUlp"].append(float(lo / decimal.Decimal(math.ulp(hi))) + 0.0)
+    return made
+
+
+def make_math():
+    r = np.random.RandomState(231)
+    write("math.json", {
+        "exp": {
+            **oracle(decimal.Decimal.exp, exp_points(r)),
+            "overflows": [709.7827128933841, 709.8, 710.0, 1000.0, 1e308],  # exp(x) = Infinity
+            "underflows": [-745.1332191019412, -745.2, -746.0, -1000.0, -1e308],  # exp(x) = 0
+        },
+        "log": oracle(decimal.Decimal.ln, log_points(r)),
+    })
+
+
+# --- layers.json: PyTorch's forward and backward in float64 -------------------------------------------
+
+
+def leaf(a):
+    return torch.tensor(a, dtype=torch.float64, requires_grad=True)
+
+
+def svm_loss(x, y):
+    n = torch.arange(len(y))
+    margins = torch.clamp(x - x[n, y][:, None] + 1, min=0)
+    margins[n, y] = 0
+    return margins.sum() / len(y)
+
+
+LOSSES = {"softmax": F.cross_entropy, "svm": svm_loss}
+
+
+def layer_case(forward, operands, dout):
+    """forward(**operands) and the gradient of Σ dout · out for each operand."""
+    leaves = {name: leaf(a) for name, a in operands.items()}
+    out = forward(**leaves)
+    out.backward(torch.tensor(dout))
+    return {
+        **{name: array(t) for name, t in leaves.items()},
+        "dout": array(dout),
+        "out": array(out),
+        **{f"d{name}": array(t.grad) for name, t in leaves.items()},
+    }
+
+
+def loss_case(loss_function, x, y):
+    t = leaf(x)
+    loss = loss_function(t, torch.tensor(y))
+    loss.backward()
+    return {"x": array(t), "y": array(y), "loss": loss.item(), "dx": array(t.grad)}
+
+
+def make_layers():
+    r = np.random.RandomState(231)
+    eps, momentum = 1e-5, 0.9
+
+    affine = layer_case(
+        lambda x, w, b: x.reshape(len(x), -1) @ w + b,
+        {"x": r.randn(5, 2, 3), "w": r.randn(6, 7), "b": r.randn(7)},
+        r.randn(5, 7),
+    )
+
+    x = r.randn(3, 5)
+    x[1, 2] = 0  # the kink, where the gradient is 0
+    relu = layer_case(lambda x: F.relu(x), {"x": x}, r.randn(3, 5))
+
+    operands = {"x": 2 * r.randn(9, 5) + r.randn(5), "gamma": 1 + 0.5 * r.randn(5), "beta": r.randn(5)}
+    dout, mean, var = r.randn(9, 5), r.randn(5), 0.5 + r.rand(5)
+    statistics = {"eps": eps, "runningMean": array(mean), "runningVar": array(var)}
+    batchnorm_train = {
+        **statistics,
+        "momentum": momentum,
+        **layer_case(
+            lambda x, gamma, beta: F.batch_norm(x, None, None, gamma, beta, training=True, eps=eps),
+            operands,
+            dout,
+        ),
+        # Not PyTorch's: momentum weights the old value, and the variance is the biased one.
+        "runningMeanAfter": array(momentum * mean + (1 - momentum) * operands["x"].mean(0)),
+        "runningVarAfter": array(momentum * var + (1 - momentum) * operands["x"].var(0)),
+    }
+    batchnorm_test = {
+        **statistics,
+        **layer_case(
+            lambda x, gamma, beta: F.batch_norm(
+                x, torch.tensor(mean), torch.tensor(var), gamma, beta, training=False, eps=eps
+            ),
+            operands,
+            dout,
+        ),
+    }
+
+    losses = {name: loss_case(f, 2 * r.randn(6, 5), r.randint(5, size=6)) for name, f in LOSSES.items()}
+    write("layers.json", {
+        "affine": affine,
+        "relu": relu,
+        "batchnormTrain": batchnorm_train,
+        "batchnormTest": batchnorm_test,
+        **losses,
+    })
+
+
+# --- training.json: 200 steps of SGD with momentum ----------------------------------------------------
+
+
+def train(loss_name, batchnorm, x, y, weights, *, steps, batch, lr, mu, eps):
+    """The loss of each step, on its minibatch, before that step's update."""
+    layers, parameters = [], []
+    for i, w in enumerate(weights):
+        layer = {"w": leaf(w), "b": leaf(np.zeros(w.shape[1]))}
+        if batchnorm and i < len(weights) - 1:
+            layer.update(gamma=leaf(np.ones(w.shape[1])), beta=leaf(np.zeros(w.shape[1])))
+        layers.append(layer)
+        parameters += layer.values()
+    velocities = [torch.zeros_like(p) for p in parameters]
+    losses = []
+    for step in range(steps):
+        start = step * batch % len(x)
+        h = torch.tensor(x[start : start + batch])
+        for i, layer in enumerate(layers):
+            h = h @ layer["w"] + layer["b"]
+            if "gamma" in layer:
+                h = F.batch_norm(h, None, None, layer["gamma"], layer["beta"], training=True, eps=eps)
+            if i < len(layers) - 1:
+                h = F.relu(h)
+        loss = LOSSES[loss_name](h, torch.tensor(y[start : start + batch]))
+        losses.append(loss.item())
+        gradients = torch.autograd.grad(loss, parameters)
+        with torch.no_grad():
+            for p, v, g in zip(parameters, velocities, gradients):
+                v.copy_(mu * v - lr * g)
+                p.add_(v)
+    return losses
+
+
+def make_training():
+    sizes, examples, batch, steps, mu, eps = [20, 32, 24, 10], 64, 16, 200, 0.9, 1e-5
+    learning_rates = {"softmax": 1e-2, "svm": 2e-3}
+    r = np.random.RandomState(231)
+    x = r.randn(examples, sizes[0])
+    y = r.randint(sizes[-1], size=examples)
+    weights = [math.sqrt(2 / d) * r.randn(d, m) for d, m in zip(sizes, sizes[1:])]
+    runs = []
+    for loss_name, lr in learning_rates.items():
+        for batchnorm in (False, True):
+            losses = train(
+                loss_name, batchnorm, x, y, weights, steps=steps, batch=batch, lr=lr, mu=mu, eps=eps
+            )
+            first, last = np.mean(losses[:4]), np.mean(losses[-4:])
+            print(f"training: {loss_name}, batchnorm {batchnorm}: {first:.4f} → {last:.4f}")
+            assert last < first / 2
+            runs.append({"loss": loss_name, "batchnorm": batchnorm, "learningRate": lr, "losses": losses})
+    write("training.json", {
+        "about": [
+            "affine → [batchnorm] → relu → affine → [batchnorm] → relu → affine → loss, float64",
+            "RandomState(231): x = randn(64, 20), y = randint(10, size=64), then w1, w2, w3 = sqrt(2 / D) · randn(D, M)",
+            "b = 0, gamma = 1, beta = 0 at the start, all of them trained; batchnorm always in train mode",
+            "step t (from 0) takes rows start … start + batch − 1, start = t · batch mod 64",
+            "v = mu · v − learningRate · gradient, from v = 0; parameter += v; no weight decay",
+            "losses[t] is the mean loss of step t's minibatch before its update",
+        ],
+        "sizes": sizes,
+        "batch": batch,
+        "steps": steps,
+        "mu": mu,
+        "eps": eps,
+        "x": array(x),
+        "y": array(y),
+        **{f"w{i + 1}": array(w) for i, w in enumerate(weights)},
+        "runs": runs,
+    })
+
+
+if __name__ == "__main__":
+    print(MADE)
+    make_random()
+    make_math()
+    make_layers()
+    make_training()

@@ -1,0 +1,54 @@
+// The fixtures of test/golden, which make.py there computes with NumPy and PyTorch.
+
+import { readFileSync } from "node:fs";
+import type { Runtime, Tensor } from "../../src/index.ts";
+
+export interface GoldenArray {
+  shape: number[];
+  data: number[];
+}
+
+type Arrays<Name extends string> = Record<Name, GoldenArray>;
+
+interface Files {
+  layers: {
+    affine: Arrays<"x" | "w" | "b" | "dout" | "out" | "dx" | "dw" | "db">;
+    relu: Arrays<"x" | "dout" | "out" | "dx">;
+    batchnormTrain: BatchnormCase &
+      Arrays<"runningMeanAfter" | "runningVarAfter"> & { momentum: number };
+    batchnormTest: BatchnormCase;
+    softmax: LossCase;
+    svm: LossCase;
+  };
+  random: {
+    dropout: { seed: number; p: number; shape: number[]; scale: number; keep: string }[];
+  };
+  training: {
+    batch: number;
+    steps: number;
+    mu: number;
+    eps: number;
+    runs: {
+      loss: "softmax" | "svm";
+      batchnorm: boolean;
+      learningRate: number;
+      losses: number[];
+    }[];
+  } & Arrays<"x" | "y" | "w1" | "w2" | "w3">;
+}
+
+type BatchnormCase = { eps: number } & Arrays<
+  | ("x" | "gamma" | "beta" | "dout" | "runningMean" | "runningVar")
+  | ("out" | "dx" | "dgamma" | "dbeta")
+>;
+
+type LossCase = { loss: number } & Arrays<"x" | "y" | "dx">;
+
+export function golden<Name extends keyof Files>(name: Name): Files[Name] {
+  const url = new URL(`../golden/${name}.json`, import.meta.url);
+  return JSON.parse(readFileSync(url, "utf8"));
+}
+
+export function fromGolden(runtime: Runtime, { data, shape }: GoldenArray): Tensor<"float64"> {
+  return runtime.tensor(data, shape, "float64");
+}

@@ -1,0 +1,214 @@
+// Every operation of the library as plain float64 loops, with no eye to speed, and how far two arrays
+// are apart. Arrays are row-major.
+
+export type Numbers = ArrayLike<number>;
+
+function zeros(n: number): number[] {
+  return new Array<number>(n).fill(0);
+}
+
+/** out (N, M) = x (N, D) · w (D, M) + b (M,) */
+export function affineForward(
+  x: Numbers,
+  w: Numbers,
+  b: Numbers,
+  [N, D, M]: readonly [number, number, number],
+): number[] {
+  const out = zeros(N * M);
+  for (let n = 0; n < N; n++) {
+    for (let m = 0; m < M; m++) {
+      let sum = b[m]!;
+      for (let d = 0; d < D; d++) sum += x[n * D + d]! * w[d * M + m]!;
+      out[n * M + m] = sum;
+    }
+  }
+  return out;
+}
+
+/** dx (N, D) = dout (N, M) · wᵀ, dw (D, M) = xᵀ · dout, db (M,) = Σₙ dout */
+export function affineBackward(
+  dout: Numbers,
+  x: Numbers,
+  w: Numbers,
+  [N, D, M]: readonly [number, number, number],
+): { dx: number[]; dw: number[]; db: number[] } {
+  const [dx, dw, db] = [zeros(N * D), zeros(D * M), zeros(M)] as const;
+  for (let n = 0; n < N; n++) {
+    for (let m = 0; m < M; m++) {
+      const d1 = dout[n * M + m]!;
+      db[m]! += d1;
+      for (let d = 0; d < D; d++) {
+        dx[n * D + d]! += d1 * w[d * M + m]!;
+        dw[d * M + m]! += x[n * D + d]! * d1;
+      }
+    }
+  }
+  return { dx, dw, db };
+}
+
+/** out = max(0, x); NaN stays NaN. */
+export function reluForward(x: Numbers): number[] {
+  return Array.from(x, (value) => Math.max(0, value));
+}
+
+/** dx = dout where x > 0, else 0 */
+export function reluBackward(dout: Numbers, x: Numbers): number[] {
+  return Array.from(x, (value, i) => (value > 0 ? dout[i]! : 0));
+}
+
+/** (D,) each */
+export interface Statistics {
+  mean: number[];
+  variance: number[];
+}
+
+/** The mean and the biased variance of each column of x (N, D). */
+export function columnStatistics(x: Numbers, [N, D]: readonly [number, number]): Statistics {
+  const [mean, variance] = [zeros(D), zeros(D)];
+  for (let j = 0; j < D; j++) {
+    for (let n = 0; n < N; n++) mean[j]! += x[n * D + j]! / N;
+    for (let n = 0; n < N; n++) variance[j]! += (x[n * D + j]! - mean[j]!) ** 2 / N;
+  }
+  return { mean, variance };
+}
+
+/** xNorm (N, D) = (x − mean) / sqrt(variance + eps) */
+function normalise(x: Numbers, { mean, variance }: Statistics, eps: number): number[] {
+  const D = mean.length;
+  return Array.from(x, (value, i) => (value - mean[i % D]!) / Math.sqrt(variance[i % D]! + eps));
+}
+
+/** out (N, D) = gamma · xNorm + beta, by the batch's own statistics in training, else by the running ones. */
+export function batchnormForward(
+  x: Numbers,
+  gamma: Numbers,
+  beta: Numbers,
+  statistics: Statistics,
+  eps: number,
+): number[] {
+  const D = gamma.length;
+  return normalise(x, statistics, eps).map((value, i) => gamma[i % D]! * value + beta[i % D]!);
+}
+
+/** momentum · running + (1 − momentum) · batch */
+export function movedRunning(running: Numbers, batch: Numbers, momentum: number): number[] {
+  return Array.from(running, (old, j) => momentum * old + (1 - momentum) * batch[j]!);
+}
+
+/** dgamma = Σ dout · xNorm, dbeta = Σ dout; in test mode the statistics are constants to dx. */
+export function batchnormBackward(
+  dout: Numbers,
+  x: Numbers,
+  gamma: Numbers,
+  statistics: Statistics,
+  eps: number,
+  mode: "train" | "test",
+): { dx: number[]; dgamma: number[]; dbeta: number[] } {
+  const D = gamma.length;
+  const N = x.length / D;
+  const xNorm = normalise(x, statistics, eps);
+  const [dgamma, dbeta] = [zeros(D), zeros(D)];
+  for (let i = 0; i < x.length; i++) {
+    dgamma[i % D]! += dout[i]! * xNorm[i]!;
+    dbeta[i % D]! += dout[i]!;
+  }
+  const dx = xNorm.map((value, i) => {
+    const j = i % D;
+    const std = Math.sqrt(statistics.variance[j]! + eps);
+    if (mode === "test") return (dout[i]! * gamma[j]!) / std;
+    return (gamma[j]! / (N * std)) * (N * dout[i]! - dbeta[j]! - value * dgamma[j]!);
+  });
+  return { dx, dgamma, dbeta };
+}
+
+/** The mask that these draws give: (r >= p) / (1 − p). */
+export function dropoutMask(draws: Numbers, p: number): number[] {
+  return Array.from(draws, (r) => (r >= p ? 1 / (1 - p) : 0));
+}
+
+/** a · b: dropout's out = x · mask and dx = dout · mask. */
+export function product(a: Numbers, b: Numbers): number[] {
+  return Array.from(a, (value, i) => value * b[i]!);
+}
+
+/** loss = 1/N Σₙ Σ_{j ≠ yₙ} max(0, x[n,j] − x[n,yₙ] + 1), and its gradient */
+export function svmLoss(
+  x: Numbers,
+  y: Numbers,
+  [N, C]: readonly [number, number],
+): { loss: number; dx: number[] } {
+  let loss = 0;
+  const dx = zeros(N * C);
+  for (let n = 0; n < N; n++) {
+    const own = n * C + y[n]!;
+    for (let i = n * C; i < (n + 1) * C; i++) {
+      if (i === own) continue;
+      const margin = x[i]! - x[own]! + 1;
+      loss += Math.max(0, margin) / N;
+      if (margin > 0) {
+        dx[i]! += 1 / N;
+        dx[own]! -= 1 / N;
+      }
+    }
+  }
+  return { loss, dx };
+}
+
+/** loss = −1/N Σₙ log softmax(x[n])[yₙ], dx = (softmax(x) − onehot(y)) / N */
+export function softmaxLoss(
+  x: Numbers,
+  y: Numbers,
+  [N, C]: readonly [number, number],
+): { loss: number; dx: number[] } {
+  let loss = 0;
+  const dx = zeros(N * C);
+  for (let n = 0; n < N; n++) {
+    const row = Array.from(x).slice(n * C, n * C + C);
+    const most = row.reduce((a, b) => Math.max(a, b), -Infinity);
+    const exponentials = row.map((value) => Math.exp(value - most));
+    const sum = exponentials.reduce((a, b) => a + b, 0);
+    loss += (Math.log(sum) - (row[y[n]!]! - most)) / N;
+    for (let j = 0; j < C; j++) {
+      dx[n * C + j] = (exponentials[j]! / sum - (j === y[n] ? 1 : 0)) / N;
+    }
+  }
+  return { loss, dx };
+}
+
+/** Normal with mean 0 and deviation 1, from uniform draws: Box and Muller. */
+export function normals(n: number, random: () => number): number[] {
+  return Array.from(
+    { length: n },
+    () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random()),
+  );
+}
+
+/**
+ * The largest |actual − expected| / scale. The scale is one number, by default the largest |expected|, or one
+ * for each element. Equal values, NaNs and infinities included, are 0 apart; a NaN or an infinity on one side
+ * alone, or another length, are Infinity apart.
+ */
+export function deviation(
+  actual: Numbers,
+  expected: Numbers,
+  scale: Numbers | number = magnitude(expected),
+): number {
+  if (actual.length !== expected.length) return Infinity;
+  let most = 0;
+  for (let i = 0; i < expected.length; i++) {
+    const [a, e] = [actual[i]!, expected[i]!];
+    if (a === e || (Number.isNaN(a) && Number.isNaN(e))) continue;
+    const apart = Math.abs(a - e) / (typeof scale === "number" ? scale : scale[i]!);
+    most = Math.max(most, Number.isNaN(apart) ? Infinity : apart);
+  }
+  return most;
+}
+
+/** The largest finite |value|. */
+export function magnitude(values: Numbers): number {
+  return absolute(values).reduce((a, b) => (b < Infinity ? Math.max(a, b) : a), 0);
+}
+
+export function absolute(values: Numbers): number[] {
+  return Array.from(values, Math.abs);
+}
