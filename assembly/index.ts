@@ -7,7 +7,12 @@ import {
   affineForward,
   affineForwardWorkBytes,
 } from "./layers/affine";
-import { batchnormAccumulate, batchnormBackward, batchnormForward } from "./layers/batchnorm";
+import {
+  batchnormBackward,
+  batchnormForward,
+  batchnormMoments,
+  batchnormWorkBytes,
+} from "./layers/batchnorm";
 import {
   dropoutBackward,
   dropoutForward,
@@ -120,6 +125,10 @@ export function relu_backward_f64(dx: usize, dout: usize, x: usize, n: usize): v
   reluBackward<f64>(dx, dout, x, n);
 }
 
+export function batchnorm_work_bytes(D: usize): usize {
+  return batchnormWorkBytes(D);
+}
+
 export function batchnorm_forward_f32(
   out: usize,
   saved: usize,
@@ -128,6 +137,7 @@ export function batchnorm_forward_f32(
   x: usize,
   gamma: usize,
   beta: usize,
+  work: usize,
   N: usize,
   D: usize,
   eps: f64,
@@ -142,6 +152,7 @@ export function batchnorm_forward_f32(
     x,
     gamma,
     beta,
+    work,
     N,
     D,
     eps,
@@ -158,6 +169,7 @@ export function batchnorm_forward_f64(
   x: usize,
   gamma: usize,
   beta: usize,
+  work: usize,
   N: usize,
   D: usize,
   eps: f64,
@@ -172,6 +184,7 @@ export function batchnorm_forward_f64(
     x,
     gamma,
     beta,
+    work,
     N,
     D,
     eps,
@@ -188,11 +201,12 @@ export function batchnorm_backward_f32(
   x: usize,
   gamma: usize,
   saved: usize,
+  work: usize,
   N: usize,
   D: usize,
   training: bool,
 ): void {
-  batchnormBackward<f32>(dx, dgamma, dbeta, dout, x, gamma, saved, N, D, training);
+  batchnormBackward<f32>(dx, dgamma, dbeta, dout, x, gamma, saved, work, N, D, training);
 }
 
 export function batchnorm_backward_f64(
@@ -203,33 +217,34 @@ export function batchnorm_backward_f64(
   x: usize,
   gamma: usize,
   saved: usize,
+  work: usize,
   N: usize,
   D: usize,
   training: bool,
 ): void {
-  batchnormBackward<f64>(dx, dgamma, dbeta, dout, x, gamma, saved, N, D, training);
+  batchnormBackward<f64>(dx, dgamma, dbeta, dout, x, gamma, saved, work, N, D, training);
 }
 
-export function batchnorm_accumulate_f32(
+export function batchnorm_moments_f32(
   mean: usize,
   m2: usize,
   x: usize,
+  work: usize,
   N: usize,
   D: usize,
-  count: f64,
 ): void {
-  batchnormAccumulate<f32>(mean, m2, x, N, D, count);
+  batchnormMoments<f32>(mean, m2, x, work, N, D);
 }
 
-export function batchnorm_accumulate_f64(
+export function batchnorm_moments_f64(
   mean: usize,
   m2: usize,
   x: usize,
+  work: usize,
   N: usize,
   D: usize,
-  count: f64,
 ): void {
-  batchnormAccumulate<f64>(mean, m2, x, N, D, count);
+  batchnormMoments<f64>(mean, m2, x, work, N, D);
 }
 
 export function dropout_seeded_work_bytes(): usize {

@@ -60,3 +60,42 @@ export function storeF64x2<T>(p: usize, v: v128, n: usize): void {
     else v128.store_lane<u32>(p, rounded, 0);
   }
 }
+
+/** The first n lanes (0 < n ≤ LANES) from memory; a whole load where n is all of them. */
+// @ts-ignore: decorator
+@inline
+export function loadLanes<T>(p: usize, n: usize): v128 {
+  return n == LANES<T>() ? v128.load(p) : loadTail<T>(p, n);
+}
+
+/** Writes the first n lanes (0 < n ≤ LANES). */
+// @ts-ignore: decorator
+@inline
+export function storeLanes<T>(p: usize, v: v128, n: usize): void {
+  if (n == LANES<T>()) v128.store(p, v);
+  else storeTail<T>(p, v, n);
+}
+
+/** The lower half of the lanes as float64: all of them where T is float64. */
+// @ts-ignore: decorator
+@inline
+export function widenLow<T>(v: v128): v128 {
+  return sizeof<T>() == 8 ? v : f64x2.promote_low_f32x4(v);
+}
+
+/** The upper half of the lanes as float64; for float32 alone. */
+// @ts-ignore: decorator
+@inline
+export function widenHigh(v: v128): v128 {
+  return f64x2.promote_low_f32x4(v128.shuffle<u64>(v, v, 1, 1));
+}
+
+/** The inverse: float64 halves rounded to T; high is not read where T is float64. */
+// @ts-ignore: decorator
+@inline
+export function narrow<T>(low: v128, high: v128): v128 {
+  if (sizeof<T>() == 8) return low;
+  const a = f32x4.demote_f64x2_zero(low);
+  const b = f32x4.demote_f64x2_zero(high);
+  return v128.shuffle<u64>(a, b, 0, 2);
+}

@@ -1,18 +1,71 @@
-// Sums of columns, accumulated in float64 whatever the dtype.
+// Sums of columns: eight rows at a time in T, their sums added up in float64.
 
-import { loadF64x2, storeF64x2 } from "../simd";
+import { LANES, loadF64x2, loadLanes, storeF64x2, widenHigh, widenLow } from "../simd";
 
-/** out (M,) = Σₙ x (N, M), each column added from the first row to the last. */
-export function columnSum<T>(out: usize, x: usize, N: usize, M: usize): void {
-  const step = M * sizeof<T>();
-  for (let j: usize = 0; j < M; j += 2) {
-    const count = min(M - j, 2);
-    let p = x + j * sizeof<T>();
-    let sum = f64x2.splat(0);
-    for (let n: usize = 0; n < N; n++) {
-      sum = f64x2.add(sum, loadF64x2<T>(p, count));
-      p += step;
+/** So many columns at a time, so that their sums stay in L1. */
+// @ts-ignore: decorator
+@inline
+const STRIP: usize = 512;
+
+/** Bytes of workspace that columnSum needs. */
+export function columnSumWorkBytes(M: usize): usize {
+  return min(M, STRIP) * sizeof<f64>();
+}
+
+/** Adds the n lanes of v to as many float64 at sums. */
+// @ts-ignore: decorator
+@inline
+export function addWidened<T>(sums: usize, v: v128, n: usize): void {
+  const low = min(n, 2);
+  storeF64x2<f64>(sums, f64x2.add(loadF64x2<f64>(sums, low), widenLow<T>(v)), low);
+  if (sizeof<T>() == 4 && n > 2) {
+    storeF64x2<f64>(sums + 16, f64x2.add(loadF64x2<f64>(sums + 16, n - 2), widenHigh(v)), n - 2);
+  }
+}
+
+/** n columns of eight rows. */
+// @ts-ignore: decorator
+@inline
+function addEightRows<T>(sums: usize, x: usize, step: usize, n: usize): void {
+  const x2 = x + 2 * step;
+  const x4 = x + 4 * step;
+  const x6 = x4 + 2 * step;
+  const a = v128.add<T>(loadLanes<T>(x, n), loadLanes<T>(x + step, n));
+  const b = v128.add<T>(loadLanes<T>(x2, n), loadLanes<T>(x2 + step, n));
+  const c = v128.add<T>(loadLanes<T>(x4, n), loadLanes<T>(x4 + step, n));
+  const d = v128.add<T>(loadLanes<T>(x6, n), loadLanes<T>(x6 + step, n));
+  addWidened<T>(sums, v128.add<T>(v128.add<T>(a, b), v128.add<T>(c, d)), n);
+}
+
+/** out (M,) = Σₙ x (N, M) */
+export function columnSum<T>(out: usize, x: usize, work: usize, N: usize, M: usize): void {
+  const size = sizeof<T>();
+  const step = M * size;
+  for (let from: usize = 0; from < M; from += STRIP) {
+    const columns = min(M - from, STRIP);
+    const whole = columns & ~(LANES<T>() - 1);
+    for (let j: usize = 0; j < columns; j++) store<f64>(work + j * sizeof<f64>(), 0);
+    let row = x + from * size;
+    let n: usize = 0;
+    for (; n + 8 <= N; n += 8) {
+      let j: usize = 0;
+      for (; j < whole; j += LANES<T>()) {
+        addEightRows<T>(work + j * sizeof<f64>(), row + j * size, step, LANES<T>());
+      }
+      if (j < columns) {
+        addEightRows<T>(work + j * sizeof<f64>(), row + j * size, step, columns - j);
+      }
+      row += 8 * step;
     }
-    storeF64x2<T>(out + j * sizeof<T>(), sum, count);
+    for (; n < N; n++) {
+      for (let j: usize = 0; j < columns; j += LANES<T>()) {
+        const lanes = min(columns - j, LANES<T>());
+        addWidened<T>(work + j * sizeof<f64>(), loadLanes<T>(row + j * size, lanes), lanes);
+      }
+      row += step;
+    }
+    for (let j: usize = 0; j < columns; j++) {
+      store<T>(out + (from + j) * size, <T>load<f64>(work + j * sizeof<f64>()));
+    }
   }
 }

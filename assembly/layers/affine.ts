@@ -1,6 +1,6 @@
 // Fully connected: out = x · w + b, and the three gradients.
 
-import { columnSum } from "../blas/column_sum";
+import { columnSum, columnSumWorkBytes } from "../blas/column_sum";
 import { gemm, gemmWorkBytes } from "../blas/gemm";
 
 export function affineForwardWorkBytes<T>(N: usize, D: usize, M: usize): usize {
@@ -21,7 +21,8 @@ export function affineForward<T>(
 }
 
 export function affineBackwardWorkBytes<T>(N: usize, D: usize, M: usize): usize {
-  return max(gemmWorkBytes<T>(N, D, M), gemmWorkBytes<T>(D, M, N));
+  const products = max(gemmWorkBytes<T>(N, D, M), gemmWorkBytes<T>(D, M, N));
+  return max(products, columnSumWorkBytes(M));
 }
 
 /** An output whose address is 0 is not computed. */
@@ -39,5 +40,5 @@ export function affineBackward<T>(
 ): void {
   if (dx != 0) gemm<T>(dx, dout, M, 1, w, 1, M, 0, work, N, D, M);
   if (dw != 0) gemm<T>(dw, x, 1, D, dout, M, 1, 0, work, D, M, N);
-  if (db != 0) columnSum<T>(db, dout, N, M);
+  if (db != 0) columnSum<T>(db, dout, work, N, M);
 }

@@ -1,69 +1,231 @@
 // Batch normalisation over the rows of x (N, D): out = gamma · (x − mean) / sqrt(var + eps) + beta.
 // Ioffe and Szegedy, "Batch Normalization", arXiv:1502.03167.
 //
-// All of it is computed in float64, two columns at a time, and rounded once when it is stored.
-// Σ (x − K) and Σ (x − K)² are taken in one pass about K, the column's first value: as K is one of
-// the data, var ≥ (K − mean)² / N, so that at most a factor N + 1 of float64's precision can cancel,
-// and for a K within a few deviations of the mean next to nothing does, however far the mean is
-// from 0.
+// Each pass walks along the rows, a few at a time, in strips of columns whose sums stay in L1. What
+// a few rows add up to is computed in T; what is summed over all of them, and every statistic, in
+// float64.
+//
+// Mean and variance are taken in one pass over x, in chunks of 1,024 rows: Σ (x − K) and Σ (x − K)²
+// about K, the mean of the chunk's first eight rows, whose subtraction is exact where x is close to
+// it. So no mean, however large, cancels digits, and as K has those rows in it no more than
+// 1,024 / 64 roundings of T can add up. Chunks are joined by the formula of Chan, Golub and LeVeque
+// (Stanford STAN-CS-79-773, 1979).
+//
+// Where x is centred in T, a mean is high + low, high its rounding to T: x − high is exact for an x
+// close to it, and low goes into the constants of the column.
 
-import { loadF64x2, storeF64x2 } from "../simd";
+import { LANES, loadLanes, multiplyAdd, storeLanes } from "../simd";
+import { addWidened } from "../blas/column_sum";
 
-/**
- * Adds the rows of x to a population whose mean (D,) and m2 (D,) = Σ (x − mean)², float64 both, are
- * known over count rows, by the pairwise formula of Chan, Golub and LeVeque (Stanford
- * STAN-CS-79-773, 1979). With count = 0 the two arrays are only written. N ≥ 1.
- */
-export function batchnormAccumulate<T>(
-  mean: usize,
-  m2: usize,
-  x: usize, // (N, D)
-  N: usize,
-  D: usize,
-  count: f64,
-): void {
-  assert(N > 0);
-  const step = D * sizeof<T>();
-  const n = f64x2.splat(<f64>N);
-  const zero = f64x2.splat(0);
-  for (let j: usize = 0; j < D; j += 2) {
-    const lanes = min(D - j, 2);
-    let p = x + j * sizeof<T>();
-    const first = loadF64x2<T>(p, lanes);
-    // An infinite first value would make a NaN of every difference: 0 serves as well then.
-    const shift = v128.and(first, f64x2.eq(f64x2.sub(first, first), zero));
-    let s1 = zero;
-    let s2 = zero;
-    for (let i: usize = 0; i < N; i++) {
-      const d = f64x2.sub(loadF64x2<T>(p, lanes), shift);
-      s1 = f64x2.add(s1, d);
-      s2 = f64x2.add(s2, f64x2.mul(d, d));
+/** So many columns at a time, so that their sums stay in L1. */
+// @ts-ignore: decorator
+@inline
+const STRIP: usize = 512;
+
+/** Bytes of workspace that a forward or a backward needs: six float64 a column of a strip. */
+export function batchnormWorkBytes(D: usize): usize {
+  return 6 * min(D, STRIP) * sizeof<f64>();
+}
+
+/** Rows whose sums are taken about one K. */
+// @ts-ignore: decorator
+@inline
+const CHUNK: usize = 1024;
+
+/** K (columns,): the mean of the first rows, at most eight; 0 where it is not finite. */
+function shiftOf<T>(shift: usize, x: usize, step: usize, rows: usize, columns: usize): void {
+  const size = sizeof<T>();
+  const count = min(rows, 8);
+  const share = v128.splat<T>(<T>(1 / <f64>count));
+  const zero = v128.splat<T>(0);
+  for (let j: usize = 0; j < columns; j += LANES<T>()) {
+    const n = min(columns - j, LANES<T>());
+    let p = x + j * size;
+    let sum = zero;
+    for (let i: usize = 0; i < count; i++) {
+      sum = v128.add<T>(sum, loadLanes<T>(p, n));
       p += step;
     }
-    const offset = f64x2.div(s1, n);
-    let newMean = f64x2.add(shift, offset);
-    // pmax lifts what rounding took below 0, and keeps a NaN.
-    let newM2 = f64x2.pmax(f64x2.sub(s2, f64x2.mul(s1, offset)), zero);
-    const at = j * sizeof<f64>();
-    if (count != 0) {
-      const oldMean = loadF64x2<f64>(mean + at, lanes);
-      const delta = f64x2.sub(newMean, oldMean);
-      const share = f64x2.div(n, f64x2.splat(count + <f64>N));
-      const between = f64x2.mul(f64x2.mul(delta, delta), f64x2.mul(f64x2.splat(count), share));
-      newM2 = f64x2.add(f64x2.add(loadF64x2<f64>(m2 + at, lanes), newM2), between);
-      newMean = f64x2.add(oldMean, f64x2.mul(delta, share));
-    }
-    storeF64x2<f64>(mean + at, newMean, lanes);
-    storeF64x2<f64>(m2 + at, newM2, lanes);
+    sum = v128.mul<T>(sum, share);
+    storeLanes<T>(shift + j * size, v128.and(sum, v128.eq<T>(v128.sub<T>(sum, sum), zero)), n);
   }
 }
 
-/** running = momentum · running + (1 − momentum) · batch, for two columns. */
+/** A vector of columns over eight rows: s1 += Σ (x − K), s2 += Σ (x − K)², summed in T and then float64. */
 // @ts-ignore: decorator
 @inline
-function updateRunning<T>(running: usize, batch: v128, momentum: f64, lanes: usize): void {
-  const old = f64x2.mul(f64x2.splat(momentum), loadF64x2<T>(running, lanes));
-  storeF64x2<T>(running, f64x2.add(old, f64x2.mul(f64x2.splat(1 - momentum), batch)), lanes);
+function sumEight<T>(s1: usize, s2: usize, x: usize, step: usize, k: v128): void {
+  let d = v128.sub<T>(v128.load(x), k);
+  let sum = d;
+  let squares = v128.mul<T>(d, d);
+  for (let i = 1; i < 8; i++) {
+    x += step;
+    d = v128.sub<T>(v128.load(x), k);
+    sum = v128.add<T>(sum, d);
+    squares = multiplyAdd<T>(d, d, squares);
+  }
+  addWidened<T>(s1, sum, LANES<T>());
+  addWidened<T>(s2, squares, LANES<T>());
+}
+
+/** The same for the columns from `from` on and the rows from `start` on, one by one in float64. */
+function sumEach<T>(
+  s1: usize,
+  s2: usize,
+  x: usize,
+  step: usize,
+  shift: usize,
+  start: usize,
+  rows: usize,
+  from: usize,
+  columns: usize,
+): void {
+  const size = sizeof<T>();
+  for (let i = start; i < rows; i++) {
+    const row = x + i * step;
+    for (let j = from; j < columns; j++) {
+      const d = <f64>load<T>(row + j * size) - <f64>load<T>(shift + j * size);
+      store<f64>(s1 + (j << 3), load<f64>(s1 + (j << 3)) + d);
+      store<f64>(s2 + (j << 3), load<f64>(s2 + (j << 3)) + d * d);
+    }
+  }
+}
+
+/** to (n,) = 0, float64 */
+function clear(to: usize, n: usize): void {
+  for (let j: usize = 0; j < n; j++) store<f64>(to + (j << 3), 0);
+}
+
+/** s1 (columns,) = Σ (x − K) and s2 (columns,) = Σ (x − K)² over the rows of a chunk. */
+function sumChunk<T>(
+  s1: usize,
+  s2: usize,
+  x: usize,
+  step: usize,
+  shift: usize,
+  rows: usize,
+  columns: usize,
+): void {
+  const size = sizeof<T>();
+  const whole = columns & ~(LANES<T>() - 1);
+  const eights = rows & ~7;
+  clear(s1, columns);
+  clear(s2, columns);
+  let row = x;
+  for (let i: usize = 0; i < eights; i += 8) {
+    for (let j: usize = 0; j < whole; j += LANES<T>()) {
+      sumEight<T>(s1 + (j << 3), s2 + (j << 3), row + j * size, step, v128.load(shift + j * size));
+    }
+    row += 8 * step;
+  }
+  sumEach<T>(s1, s2, x, step, shift, 0, eights, whole, columns);
+  sumEach<T>(s1, s2, x, step, shift, eights, rows, 0, columns);
+  let check: f64 = 0;
+  for (let j: usize = 0; j < columns; j++) check += load<f64>(s2 + (j << 3)) * 0;
+  if (check == 0) return;
+  // A square went beyond float32, or there are infinities and NaN: float64 tells the two apart.
+  clear(s1, columns);
+  clear(s2, columns);
+  sumEach<T>(s1, s2, x, step, shift, 0, rows, 0, columns);
+}
+
+/** mean (columns,) and m2 (columns,) = Σ (x − mean)², float64, over N ≥ 1 rows that are step bytes apart. */
+function momentsOfStrip<T>(
+  mean: usize,
+  m2: usize,
+  x: usize,
+  step: usize,
+  work: usize,
+  N: usize,
+  columns: usize,
+): void {
+  const s1 = work;
+  const s2 = s1 + columns * sizeof<f64>();
+  const shift = s2 + columns * sizeof<f64>();
+  for (let start: usize = 0; start < N; start += CHUNK) {
+    const rows = min(N - start, CHUNK);
+    const chunk = x + start * step;
+    shiftOf<T>(shift, chunk, step, rows, columns);
+    sumChunk<T>(s1, s2, chunk, step, shift, rows, columns);
+    const share = <f64>rows / <f64>(start + rows);
+    for (let j: usize = 0; j < columns; j++) {
+      const sum = load<f64>(s1 + (j << 3));
+      const offset = sum / <f64>rows;
+      let newMean = <f64>load<T>(shift + j * sizeof<T>()) + offset;
+      let newM2 = load<f64>(s2 + (j << 3)) - sum * offset;
+      // Lifts what rounding took below 0, and keeps a NaN.
+      if (newM2 < 0) newM2 = 0;
+      if (start > 0) {
+        const oldMean = load<f64>(mean + (j << 3));
+        const delta = newMean - oldMean;
+        newMean = oldMean + delta * share;
+        newM2 += load<f64>(m2 + (j << 3)) + delta * delta * (<f64>start * share);
+      }
+      store<f64>(mean + (j << 3), newMean);
+      store<f64>(m2 + (j << 3), newM2);
+    }
+  }
+}
+
+/** mean (D,) and m2 (D,) = Σ (x − mean)², float64 both, over the rows of x. N ≥ 1. */
+export function batchnormMoments<T>(
+  mean: usize,
+  m2: usize,
+  x: usize, // (N, D)
+  work: usize,
+  N: usize,
+  D: usize,
+): void {
+  assert(N > 0);
+  const size = sizeof<T>();
+  for (let from: usize = 0; from < D; from += STRIP) {
+    const at = from * sizeof<f64>();
+    const columns = min(D - from, STRIP);
+    momentsOfStrip<T>(mean + at, m2 + at, x + from * size, D * size, work, N, columns);
+  }
+}
+
+/** What rounding a float64 to T leaves of it; 0 where it is infinite. */
+// @ts-ignore: decorator
+@inline
+function lowPart<T>(value: f64): f64 {
+  const low = value - <f64>(<T>value);
+  return low == low ? low : 0;
+}
+
+/** (x − high) · scale + shift, element by element over (columns,), for one row of x or two. */
+function normalizeRows<T>(
+  out: usize,
+  x: usize,
+  step: usize,
+  rows: usize,
+  high: usize,
+  scale: usize,
+  shift: usize,
+  columns: usize,
+): void {
+  const size = sizeof<T>();
+  const whole = (columns & ~(LANES<T>() - 1)) * size;
+  // With one row the second is the first again.
+  const second = rows == 2 ? step : 0;
+  const x2 = x + second;
+  const out2 = out + second;
+  let j: usize = 0;
+  while (j != whole) {
+    const h = v128.load(high + j);
+    const f = v128.load(scale + j);
+    const s = v128.load(shift + j);
+    v128.store(out + j, multiplyAdd<T>(v128.sub<T>(v128.load(x + j), h), f, s));
+    v128.store(out2 + j, multiplyAdd<T>(v128.sub<T>(v128.load(x2 + j), h), f, s));
+    j += 16;
+  }
+  for (; j < columns * size; j += size) {
+    const h = load<T>(high + j);
+    const f = load<T>(scale + j);
+    const s = load<T>(shift + j);
+    store<T>(out + j, <T>(<T>(<T>(load<T>(x + j) - h) * f) + s));
+    store<T>(out2 + j, <T>(<T>(<T>(load<T>(x2 + j) - h) * f) + s));
+  }
 }
 
 /**
@@ -79,44 +241,177 @@ export function batchnormForward<T>(
   x: usize, // (N, D)
   gamma: usize, // (D,)
   beta: usize, // (D,)
+  work: usize,
   N: usize,
   D: usize,
   eps: f64,
   momentum: f64,
   training: bool,
 ): void {
-  const savedInvstd = saved + D * sizeof<f64>();
-  if (training) batchnormAccumulate<T>(saved, savedInvstd, x, N, D, 0);
-  const step = D * sizeof<T>();
-  for (let j: usize = 0; j < D; j += 2) {
-    const lanes = min(D - j, 2);
-    const column = j * sizeof<T>();
-    const at = j * sizeof<f64>();
-    let mean: v128;
-    let variance: v128;
-    if (training) {
-      mean = loadF64x2<f64>(saved + at, lanes);
-      variance = f64x2.div(loadF64x2<f64>(savedInvstd + at, lanes), f64x2.splat(<f64>N));
-      updateRunning<T>(runningMean + column, mean, momentum, lanes);
-      updateRunning<T>(runningVar + column, variance, momentum, lanes);
-    } else {
-      mean = loadF64x2<T>(runningMean + column, lanes);
-      variance = loadF64x2<T>(runningVar + column, lanes);
+  const size = sizeof<T>();
+  const step = D * size;
+  for (let from: usize = 0; from < D; from += STRIP) {
+    const columns = min(D - from, STRIP);
+    const means = saved + from * sizeof<f64>();
+    const invstds = means + D * sizeof<f64>();
+    const high = work;
+    const scale = high + columns * size;
+    const shift = scale + columns * size;
+    const across = from * size;
+    if (training) momentsOfStrip<T>(means, invstds, x + across, step, work, N, columns);
+    for (let j: usize = 0; j < columns; j++) {
+      const column = across + j * size;
+      let mean: f64;
+      let variance: f64;
+      if (training) {
+        mean = load<f64>(means + (j << 3));
+        variance = load<f64>(invstds + (j << 3)) / <f64>N;
+        const oldMean = <f64>load<T>(runningMean + column);
+        const oldVar = <f64>load<T>(runningVar + column);
+        store<T>(runningMean + column, <T>(momentum * oldMean + (1 - momentum) * mean));
+        store<T>(runningVar + column, <T>(momentum * oldVar + (1 - momentum) * variance));
+      } else {
+        mean = <f64>load<T>(runningMean + column);
+        variance = <f64>load<T>(runningVar + column);
+      }
+      const invstd = 1 / sqrt<f64>(variance + eps);
+      store<f64>(means + (j << 3), mean);
+      store<f64>(invstds + (j << 3), invstd);
+      const factor = <f64>load<T>(gamma + column) * invstd;
+      store<T>(high + j * size, <T>mean);
+      store<T>(scale + j * size, <T>factor);
+      store<T>(shift + j * size, <T>(<f64>load<T>(beta + column) - lowPart<T>(mean) * factor));
     }
-    const std = f64x2.sqrt(f64x2.add(variance, f64x2.splat(eps)));
-    const invstd = f64x2.div(f64x2.splat(1), std);
-    storeF64x2<f64>(saved + at, mean, lanes);
-    storeF64x2<f64>(savedInvstd + at, invstd, lanes);
-    const scale = f64x2.mul(loadF64x2<T>(gamma + column, lanes), invstd);
-    const shift = loadF64x2<T>(beta + column, lanes);
-    let from = x + column;
-    let to = out + column;
-    for (let i: usize = 0; i < N; i++) {
-      const centred = f64x2.sub(loadF64x2<T>(from, lanes), mean);
-      storeF64x2<T>(to, f64x2.add(f64x2.mul(centred, scale), shift), lanes);
-      from += step;
-      to += step;
+    let down = across;
+    for (let i: usize = 0; i < N; i += 2) {
+      const rows = min(N - i, 2);
+      normalizeRows<T>(out + down, x + down, step, rows, high, scale, shift, columns);
+      down += 2 * step;
     }
+  }
+}
+
+/** Σ dout and Σ dout · (x − high) of a vector of columns over four rows, in T, added to float64 sums. */
+// @ts-ignore: decorator
+@inline
+function sumsOfFour<T>(
+  sums: usize,
+  products: usize,
+  dout: usize,
+  x: usize,
+  step: usize,
+  high: v128,
+): void {
+  const d0 = v128.load(dout);
+  const d1 = v128.load(dout + step);
+  const d2 = v128.load(dout + 2 * step);
+  const d3 = v128.load(dout + 3 * step);
+  let p = v128.mul<T>(d0, v128.sub<T>(v128.load(x), high));
+  p = multiplyAdd<T>(d1, v128.sub<T>(v128.load(x + step), high), p);
+  p = multiplyAdd<T>(d2, v128.sub<T>(v128.load(x + 2 * step), high), p);
+  p = multiplyAdd<T>(d3, v128.sub<T>(v128.load(x + 3 * step), high), p);
+  addWidened<T>(sums, v128.add<T>(v128.add<T>(d0, d1), v128.add<T>(d2, d3)), LANES<T>());
+  addWidened<T>(products, p, LANES<T>());
+}
+
+/** Σ dout and Σ dout · (x − high) of a strip's columns, float64. */
+function sumsOfStrip<T>(
+  sums: usize,
+  products: usize,
+  dout: usize,
+  x: usize,
+  step: usize,
+  high: usize,
+  N: usize,
+  columns: usize,
+): void {
+  const size = sizeof<T>();
+  const whole = columns & ~(LANES<T>() - 1);
+  const fours = N & ~3;
+  for (let j: usize = 0; j < columns; j++) {
+    store<f64>(sums + (j << 3), 0);
+    store<f64>(products + (j << 3), 0);
+  }
+  let down: usize = 0;
+  for (let i: usize = 0; i < fours; i += 4) {
+    for (let j: usize = 0; j < whole; j += LANES<T>()) {
+      const at = down + j * size;
+      const mean = v128.load(high + j * size);
+      sumsOfFour<T>(sums + (j << 3), products + (j << 3), dout + at, x + at, step, mean);
+    }
+    down += 4 * step;
+  }
+  // The columns beyond the last vector, and the rows beyond the last four.
+  down = 0;
+  for (let i: usize = 0; i < N; i++) {
+    for (let j = i < fours ? whole : 0; j < columns; j++) {
+      const at = down + j * size;
+      const d = <f64>load<T>(dout + at);
+      const centred = <f64>load<T>(x + at) - <f64>load<T>(high + j * size);
+      store<f64>(sums + (j << 3), load<f64>(sums + (j << 3)) + d);
+      store<f64>(products + (j << 3), load<f64>(products + (j << 3)) + d * centred);
+    }
+    down += step;
+  }
+}
+
+/** dx = dout · scale − (x − high) · slope + shift over (columns,), for one row or two. */
+function gradientRows<T>(
+  dx: usize,
+  dout: usize,
+  x: usize,
+  step: usize,
+  rows: usize,
+  high: usize,
+  scale: usize,
+  slope: usize,
+  shift: usize,
+  columns: usize,
+): void {
+  const size = sizeof<T>();
+  const whole = (columns & ~(LANES<T>() - 1)) * size;
+  const second = rows == 2 ? step : 0;
+  const x2 = x + second;
+  const dout2 = dout + second;
+  const dx2 = dx + second;
+  let j: usize = 0;
+  while (j != whole) {
+    const h = v128.load(high + j);
+    const f = v128.load(scale + j);
+    const g = v128.load(slope + j);
+    const s = v128.load(shift + j);
+    const t = multiplyAdd<T>(v128.load(dout + j), f, s);
+    const t2 = multiplyAdd<T>(v128.load(dout2 + j), f, s);
+    const d = v128.sub<T>(v128.load(x + j), h);
+    const d2 = v128.sub<T>(v128.load(x2 + j), h);
+    v128.store(dx + j, v128.sub<T>(t, v128.mul<T>(d, g)));
+    v128.store(dx2 + j, v128.sub<T>(t2, v128.mul<T>(d2, g)));
+    j += 16;
+  }
+  for (; j < columns * size; j += size) {
+    const h = load<T>(high + j);
+    const f = load<T>(scale + j);
+    const g = load<T>(slope + j);
+    const s = load<T>(shift + j);
+    const t = <T>(<T>(load<T>(dout + j) * f) + s);
+    const t2 = <T>(<T>(load<T>(dout2 + j) * f) + s);
+    const d = <T>(<T>(load<T>(x + j) - h) * g);
+    const d2 = <T>(<T>(load<T>(x2 + j) - h) * g);
+    store<T>(dx + j, <T>(t - d));
+    store<T>(dx2 + j, <T>(t2 - d2));
+  }
+}
+
+/** dx (columns,) = dout · scale */
+function scaleRow<T>(dx: usize, dout: usize, scale: usize, columns: usize): void {
+  const size = sizeof<T>();
+  const whole = (columns & ~(LANES<T>() - 1)) * size;
+  let j: usize = 0;
+  for (; j < whole; j += 16) {
+    v128.store(dx + j, v128.mul<T>(v128.load(dout + j), v128.load(scale + j)));
+  }
+  for (; j < columns * size; j += size) {
+    store<T>(dx + j, <T>(load<T>(dout + j) * load<T>(scale + j)));
   }
 }
 
@@ -134,56 +429,55 @@ export function batchnormBackward<T>(
   x: usize, // (N, D)
   gamma: usize, // (D,)
   saved: usize, // (2, D) float64, as forward left it
+  work: usize,
   N: usize,
   D: usize,
   training: bool,
 ): void {
-  const savedInvstd = saved + D * sizeof<f64>();
-  const step = D * sizeof<T>();
-  const n = f64x2.splat(<f64>N);
-  const zero = f64x2.splat(0);
-  for (let j: usize = 0; j < D; j += 2) {
-    const lanes = min(D - j, 2);
-    const column = j * sizeof<T>();
-    const mean = loadF64x2<f64>(saved + j * sizeof<f64>(), lanes);
-    const invstd = loadF64x2<f64>(savedInvstd + j * sizeof<f64>(), lanes);
-    let sum = zero;
-    let product = zero;
-    let pd = dout + column;
-    let px = x + column;
-    for (let i: usize = 0; i < N; i++) {
-      const d = loadF64x2<T>(pd, lanes);
-      sum = f64x2.add(sum, d);
-      product = f64x2.add(product, f64x2.mul(d, f64x2.sub(loadF64x2<T>(px, lanes), mean)));
-      pd += step;
-      px += step;
+  const size = sizeof<T>();
+  const step = D * size;
+  for (let from: usize = 0; from < D; from += STRIP) {
+    const columns = min(D - from, STRIP);
+    const means = saved + from * sizeof<f64>();
+    const invstds = means + D * sizeof<f64>();
+    const sums = work;
+    const products = sums + columns * sizeof<f64>();
+    const high = products + columns * sizeof<f64>();
+    const scale = high + columns * size;
+    const slope = scale + columns * size;
+    const shift = slope + columns * size;
+    const across = from * size;
+    for (let j: usize = 0; j < columns; j++) {
+      store<T>(high + j * size, <T>load<f64>(means + (j << 3)));
     }
-    const gradGamma = f64x2.mul(product, invstd);
-    if (dbeta != 0) storeF64x2<T>(dbeta + column, sum, lanes);
-    if (dgamma != 0) storeF64x2<T>(dgamma + column, gradGamma, lanes);
+    sumsOfStrip<T>(sums, products, dout + across, x + across, step, high, N, columns);
+    for (let j: usize = 0; j < columns; j++) {
+      const column = across + j * size;
+      const sum = load<f64>(sums + (j << 3));
+      const low = lowPart<T>(load<f64>(means + (j << 3)));
+      const invstd = load<f64>(invstds + (j << 3));
+      const gradGamma = (load<f64>(products + (j << 3)) - low * sum) * invstd;
+      if (dbeta != 0) store<T>(dbeta + column, <T>sum);
+      if (dgamma != 0) store<T>(dgamma + column, <T>gradGamma);
+      const factor = <f64>load<T>(gamma + column) * invstd;
+      const weight = (factor * invstd * gradGamma) / <f64>N;
+      store<T>(scale + j * size, <T>factor);
+      store<T>(slope + j * size, <T>weight);
+      store<T>(shift + j * size, <T>(low * weight - (factor * sum) / <f64>N));
+    }
     if (dx == 0) continue;
-
-    const scale = f64x2.mul(loadF64x2<T>(gamma + column, lanes), invstd);
-    pd = dout + column;
-    let to = dx + column;
-    if (training) {
-      const meanDout = f64x2.div(sum, n);
-      const slope = f64x2.div(f64x2.mul(gradGamma, invstd), n);
-      px = x + column;
-      for (let i: usize = 0; i < N; i++) {
-        const centred = f64x2.sub(loadF64x2<T>(px, lanes), mean);
-        const rest = f64x2.sub(f64x2.sub(loadF64x2<T>(pd, lanes), meanDout), f64x2.mul(centred, slope));
-        storeF64x2<T>(to, f64x2.mul(rest, scale), lanes);
-        pd += step;
-        px += step;
-        to += step;
+    let down = across;
+    for (let i: usize = 0; i < N; i += 2) {
+      const rows = min(N - i, 2);
+      const at = dx + down;
+      if (training) {
+        const from = x + down;
+        gradientRows<T>(at, dout + down, from, step, rows, high, scale, slope, shift, columns);
+      } else {
+        scaleRow<T>(at, dout + down, scale, columns);
+        if (rows == 2) scaleRow<T>(at + step, dout + down + step, scale, columns);
       }
-    } else {
-      for (let i: usize = 0; i < N; i++) {
-        storeF64x2<T>(to, f64x2.mul(loadF64x2<T>(pd, lanes), scale), lanes);
-        pd += step;
-        to += step;
-      }
+      down += 2 * step;
     }
   }
 }

@@ -1,7 +1,7 @@
 // Inverted dropout: mask = (r >= p) / (1 − p), out = x · mask.
 // Srivastava et al., "Dropout", JMLR 15 (2014).
 
-import { LANES, loadTail, storeTail } from "../simd";
+import { LANES, loadLanes, loadTail, storeLanes, storeTail } from "../simd";
 import { mt19937Seed, mt19937StateBytes, nextDouble } from "../random/mt19937";
 import { philox4x32x4 } from "../random/philox";
 
@@ -30,14 +30,58 @@ export function dropoutForwardSeeded<T>(
   }
 }
 
-/** Bytes of workspace for dropoutForward: sixteen draws. */
+/** Bytes of workspace for dropoutForward: the state of four generators, and two constants. */
 export function dropoutWorkBytes(): usize {
-  return 64;
+  return 96;
+}
+
+/** Elements that one seeding serves. Part of the stream's definition, as the counter is. */
+// @ts-ignore: decorator
+@inline
+const CHUNK: usize = 4096;
+
+// @ts-ignore: decorator
+@inline
+function rotateLeft(x: v128, bits: i32): v128 {
+  return v128.or(i32x4.shl(x, bits), i32x4.shr_u(x, 32 - bits));
+}
+
+/** The next four words of xoshiro128++, one of each lane's generator. */
+// @ts-ignore: decorator
+@inline
+function wordsOf(s0: v128, s3: v128): v128 {
+  return i32x4.add(rotateLeft(i32x4.add(s0, s3), 7), s0);
 }
 
 /**
- * With r = word / 2³² of the Philox stream of this key from this counter on; every 16 elements use four
- * blocks. out may be x.
+ * mask = (words >= threshold) · scale and out = x · mask for the first n of four elements; the two constants
+ * are at work + 64 and + 80.
+ */
+// @ts-ignore: decorator
+@inline
+function drop<T>(out: usize, mask: usize, x: usize, words: v128, work: usize, n: usize): void {
+  const keep = i32x4.ge_u(words, v128.load(work, 64));
+  const scale = v128.load(work, 80);
+  if (sizeof<T>() == 4) {
+    const m = v128.and(keep, scale);
+    storeLanes<T>(mask, m, n);
+    storeLanes<T>(out, v128.mul<T>(loadLanes<T>(x, n), m), n);
+  } else {
+    const low = v128.and(i64x2.extend_low_i32x4_s(keep), scale);
+    storeLanes<T>(mask, low, min(n, 2));
+    storeLanes<T>(out, v128.mul<T>(loadLanes<T>(x, min(n, 2)), low), min(n, 2));
+    if (n > 2) {
+      const high = v128.and(i64x2.extend_high_i32x4_s(keep), scale);
+      storeLanes<T>(mask + 16, high, n - 2);
+      storeLanes<T>(out + 16, v128.mul<T>(loadLanes<T>(x + 16, n - 2), high), n - 2);
+    }
+  }
+}
+
+/**
+ * With r = word / 2³². Every 4,096 elements have four xoshiro128++ generators (Blackman and Vigna,
+ * ACM TOMS 47, 2021) of their own, which draw in turn and are seeded with four blocks of Philox: so a
+ * draw is a function of key, counter and place, whoever computes it. out may be x.
  */
 export function dropoutForward<T>(
   out: usize, // (n,)
@@ -50,35 +94,35 @@ export function dropoutForward<T>(
   counterLow: u32,
   counterHigh: u32,
 ): void {
-  // r >= p in whole numbers: word >= p · 2³².
-  const threshold = i32x4.splat(<u32>(p * 4294967296.0));
-  const scale = v128.splat<T>(<T>(1 / (1 - p)));
+  const size = sizeof<T>();
+  // r >= p in whole numbers: word >= p · 2³². Both constants go through memory, as V8 computes them
+  // anew in every step otherwise, the division included.
+  v128.store(work, i32x4.splat(<u32>(p * 4294967296.0)), 64);
+  v128.store(work, v128.splat<T>(<T>(1 / (1 - p))), 80);
   let counter = (<u64>counterHigh << 32) | <u64>counterLow;
-  const whole = n & ~(LANES<T>() - 1);
-  for (let i: usize = 0; i < n; i += 16) {
+  for (let i: usize = 0; i < n; i += CHUNK) {
     philox4x32x4(work, key, counter);
     counter += 4;
-    const end = min(i + 16, n);
-    let draw = work;
-    for (let j = i; j < end; j += LANES<T>()) {
-      const at = j * sizeof<T>();
-      let keep: v128;
-      if (sizeof<T>() == 8) {
-        const words = v128.load64_zero(draw);
-        keep = i64x2.extend_low_i32x4_s(i32x4.ge_u(words, threshold));
-      } else {
-        keep = i32x4.ge_u(v128.load(draw), threshold);
-      }
-      const m = v128.and(keep, scale);
-      if (j < whole) {
-        v128.store(mask + at, m);
-        v128.store(out + at, v128.mul<T>(v128.load(x + at), m));
-      } else {
-        storeTail<T>(mask + at, m, n - j);
-        storeTail<T>(out + at, v128.mul<T>(loadTail<T>(x + at, n - j), m), n - j);
-      }
-      draw += LANES<T>() * sizeof<u32>();
+    let s0 = v128.load(work);
+    let s1 = v128.load(work, 16);
+    let s2 = v128.load(work, 32);
+    let s3 = v128.load(work, 48);
+    const count = min(n - i, CHUNK);
+    const end = out + (count & ~3) * size;
+    while (out != end) {
+      drop<T>(out, mask, x, wordsOf(s0, s3), work, 4);
+      const t = i32x4.shl(s1, 9);
+      s2 = v128.xor(s2, s0);
+      s3 = v128.xor(s3, s1);
+      s1 = v128.xor(s1, s2);
+      s0 = v128.xor(s0, s3);
+      s2 = v128.xor(s2, t);
+      s3 = rotateLeft(s3, 11);
+      out += 4 * size;
+      mask += 4 * size;
+      x += 4 * size;
     }
+    if (count & 3) drop<T>(out, mask, x, wordsOf(s0, s3), work, count & 3);
   }
 }
 

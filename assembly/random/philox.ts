@@ -2,8 +2,7 @@
 // its position alone. Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3",
 // SC 2011, with seven rounds, the fewest that pass BigCrush there.
 //
-// Four blocks at a time: lane l of vector w is word w of block (counter + l). Draw number
-// e of a stream is therefore lane e mod 4 of vector (e / 4) mod 4 of blocks 4 · (e / 16) to + 3.
+// Four blocks at a time: lane l of vector w is word w of block counter + l.
 
 // @ts-ignore: decorator
 @inline

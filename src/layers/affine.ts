@@ -61,8 +61,9 @@ export function affineForward<D extends FloatDType>(
   checkRank(operation, "w", ws, 2, "(D, M)");
   checkRank(operation, "b", bs, 1, "(M,)");
   const N = xs.shape[0] as number;
-  const D = sizeOf(xs.shape.slice(1));
-  const [rows, M] = ws.shape as [number, number];
+  const D = sizeOf(xs.shape, 1);
+  const rows = ws.shape[0] as number;
+  const M = ws.shape[1] as number;
   if (rows !== D) {
     throw new ShapeError(`${operation}: x has ${D} features per example but w has ${rows} rows`);
   }
@@ -137,13 +138,14 @@ export function affineBackward<
     ],
   );
 
-  const [D, M] = w.shape as [number, number];
+  const D = w.shape[0] as number;
+  const M = w.shape[1] as number;
   const N = x.shape[0] as number;
   const kernels = runtime.kernels(up.dtype);
   const bytes = kernels.affine_backward_work_bytes(N, D, M);
   const create = (wanted: false | unknown, like: TensorHandle<D>) =>
     wanted === false ? undefined : runtime.create(up.dtype, like.shape);
-  const [dx, dw, db] = runtime.withWorkspace(bytes, (work) =>
+  return runtime.withWorkspace(bytes, (work) =>
     runtime.atomically(() => {
       const dx = givenX ?? create(options.dx, x);
       const dw = givenW ?? create(options.dw, w);
@@ -160,8 +162,7 @@ export function affineBackward<
         D,
         M,
       );
-      return [dx, dw, db];
+      return { dx, dw, db } as { dx: Gradient<D, X>; dw: Gradient<D, W>; db: Gradient<D, B> };
     }),
   );
-  return { dx, dw, db } as { dx: Gradient<D, X>; dw: Gradient<D, W>; db: Gradient<D, B> };
 }

@@ -122,7 +122,8 @@ export function batchnormForward<D extends FloatDType>(
   const gammas = operandLike(operation, "gamma", gamma, "x", xs);
   const betas = operandLike(operation, "beta", beta, "x", xs);
   checkRank(operation, "x", xs, 2, "(N, D)");
-  const [N, D] = xs.shape as [number, number];
+  const N = xs.shape[0] as number;
+  const D = xs.shape[1] as number;
   checkTensorShape(operation, "gamma", gammas, [D]);
   checkTensorShape(operation, "beta", betas, [D]);
   checkObject(operation, "bnParam", bnParam);
@@ -156,31 +157,34 @@ export function batchnormForward<D extends FloatDType>(
   }
 
   const { runtime, dtype } = xs;
-  return runtime.atomically(() => {
-    const out = given ?? runtime.create(dtype, xs.shape);
-    const saved = runtime.create("float64", [2, D]);
-    const mean = running.mean ?? zeros(runtime, dtype, D);
-    const variance = running.variance ?? zeros(runtime, dtype, D);
-    runtime
-      .kernels(dtype)
-      .batchnorm_forward(
-        out.address,
-        saved.address,
-        mean.address,
-        variance.address,
-        xs.address,
-        gammas.address,
-        betas.address,
-        N,
-        D,
-        eps,
-        momentum,
-        mode === "train",
-      );
-    storeRunning(bnParam, mean, variance);
-    const state = new BatchnormState(xs.alias(), gammas.alias(), saved, mode);
-    return { out, cache: runtime.own(state) };
-  });
+  return runtime.withWorkspace(runtime.core.exports.batchnorm_work_bytes(D), (work) =>
+    runtime.atomically(() => {
+      const out = given ?? runtime.create(dtype, xs.shape);
+      const saved = runtime.create("float64", [2, D]);
+      const mean = running.mean ?? zeros(runtime, dtype, D);
+      const variance = running.variance ?? zeros(runtime, dtype, D);
+      runtime
+        .kernels(dtype)
+        .batchnorm_forward(
+          out.address,
+          saved.address,
+          mean.address,
+          variance.address,
+          xs.address,
+          gammas.address,
+          betas.address,
+          work,
+          N,
+          D,
+          eps,
+          momentum,
+          mode === "train",
+        );
+      storeRunning(bnParam, mean, variance);
+      const state = new BatchnormState(xs.alias(), gammas.alias(), saved, mode);
+      return { out, cache: runtime.own(state) };
+    }),
+  );
 }
 
 type Gradient<D extends FloatDType, Given> = Given extends false ? undefined : Tensor<D>;
@@ -211,7 +215,8 @@ export function batchnormBackward<
   const state = checkCache(operation, cache, BatchnormState<D>, "batchnormForward");
   const up = upstream(operation, dout, state);
   const { x, gamma, saved, mode, runtime } = state;
-  const [N, D] = x.shape as [number, number];
+  const N = x.shape[0] as number;
+  const D = x.shape[1] as number;
   const givenX = destination(operation, "dx", options.dx, x.shape, "the cache", state);
   const givenG = destination(operation, "dgamma", options.dgamma, [D], "the cache", state);
   const givenB = destination(operation, "dbeta", options.dbeta, [D], "the cache", state);
@@ -231,30 +236,34 @@ export function batchnormBackward<
 
   const create = (wanted: unknown, like: TensorHandle<D>) =>
     wanted === false ? undefined : runtime.create(up.dtype, like.shape);
-  return runtime.atomically(() => {
-    const dx = givenX ?? create(options.dx, x);
-    const dgamma = givenG ?? create(options.dgamma, gamma);
-    const dbeta = givenB ?? create(options.dbeta, gamma);
-    runtime
-      .kernels(up.dtype)
-      .batchnorm_backward(
-        dx?.address ?? 0,
-        dgamma?.address ?? 0,
-        dbeta?.address ?? 0,
-        up.address,
-        x.address,
-        gamma.address,
-        saved.address,
-        N,
-        D,
-        mode === "train",
-      );
-    return { dx, dgamma, dbeta } as {
-      dx: Gradient<D, X>;
-      dgamma: Gradient<D, G>;
-      dbeta: Gradient<D, B>;
-    };
-  });
+  const bytes = runtime.core.exports.batchnorm_work_bytes(D);
+  return runtime.withWorkspace(bytes, (work) =>
+    runtime.atomically(() => {
+      const dx = givenX ?? create(options.dx, x);
+      const dgamma = givenG ?? create(options.dgamma, gamma);
+      const dbeta = givenB ?? create(options.dbeta, gamma);
+      runtime
+        .kernels(up.dtype)
+        .batchnorm_backward(
+          dx?.address ?? 0,
+          dgamma?.address ?? 0,
+          dbeta?.address ?? 0,
+          up.address,
+          x.address,
+          gamma.address,
+          saved.address,
+          work,
+          N,
+          D,
+          mode === "train",
+        );
+      return { dx, dgamma, dbeta } as {
+        dx: Gradient<D, X>;
+        dgamma: Gradient<D, G>;
+        dbeta: Gradient<D, B>;
+      };
+    }),
+  );
 }
 
 /**
@@ -279,55 +288,77 @@ export function recalibrate<D extends FloatDType>(
     throw new TypeError(`${operation}: batches must be iterable`);
   }
   let first: TensorHandle<D> | undefined;
-  let moments: TensorHandle<"float64"> | undefined; // (2, D): the mean, then Σ (x − mean)²
-  let count = 0;
-  try {
-    let index = 0;
-    for (const batch of batches) {
-      const name = `batches[${index++}]`;
-      const x = first
-        ? operandLike(operation, name, batch, "batches[0]", first)
-        : floatOperand(operation, name, batch);
-      checkRank(operation, name, x, 2, "(N, D)");
-      const [N, D] = x.shape as [number, number];
-      if (first && first.shape[1] !== D) {
-        throw new ShapeError(
-          `${operation}: ${name} has ${D} features but batches[0] has ${first.shape[1]}`,
-        );
-      }
-      if (!first) runningOperands(operation, bnParam, x);
-      first ??= x;
-      if (!moments) {
-        moments = x.runtime.create("float64", [2, D]);
-        moments.detach();
-      }
-      if (N === 0) continue;
-      const { address } = moments;
-      x.runtime
-        .kernels(x.dtype)
-        .batchnorm_accumulate(address, address + 8 * D, x.address, N, D, count);
-      count += N;
+  let population: Moments | undefined;
+  let index = 0;
+  for (const batch of batches) {
+    const name = `batches[${index++}]`;
+    const x = first
+      ? operandLike(operation, name, batch, "batches[0]", first)
+      : floatOperand(operation, name, batch);
+    checkRank(operation, name, x, 2, "(N, D)");
+    const N = x.shape[0] as number;
+    const D = x.shape[1] as number;
+    if (first && first.shape[1] !== D) {
+      throw new ShapeError(
+        `${operation}: ${name} has ${D} features but batches[0] has ${first.shape[1]}`,
+      );
     }
-    if (!first || !moments || count === 0) {
-      throw new RangeError(`${operation}: batches hold no row to take a mean over`);
-    }
-    const { runtime, dtype } = first;
-    const [x, from] = [first, moments];
-    runtime.atomically(() => {
-      const running = runningOperands(operation, bnParam, x);
-      const D = x.shape[1] as number;
-      const mean = running.mean ?? zeros(runtime, dtype, D);
-      const variance = running.variance ?? zeros(runtime, dtype, D);
-      const values = from.data;
-      const means = mean.data;
-      const variances = variance.data;
-      for (let j = 0; j < D; j++) {
-        means[j] = values[j] as number;
-        variances[j] = (values[D + j] as number) / count;
-      }
-      storeRunning(bnParam, mean, variance);
-    });
-  } finally {
-    moments?.dispose();
+    if (!first) runningOperands(operation, bnParam, x);
+    first ??= x;
+    if (N === 0) continue;
+    const moments = momentsOf(x);
+    population = population ? joinMoments(population, moments) : moments;
   }
+  if (!first || !population) {
+    throw new RangeError(`${operation}: batches hold no row to take a mean over`);
+  }
+  const { runtime, dtype } = first;
+  const { mean, m2, count } = population;
+  const x = first;
+  runtime.atomically(() => {
+    const running = runningOperands(operation, bnParam, x);
+    const runningMean = running.mean ?? zeros(runtime, dtype, mean.length);
+    const runningVar = running.variance ?? zeros(runtime, dtype, mean.length);
+    // Views only now: what was made above may have grown the memory.
+    runningMean.data.set(mean);
+    runningVar.data.set(m2.map((squares) => squares / count));
+    storeRunning(bnParam, runningMean, runningVar);
+  });
+}
+
+/** What is known of the columns of some rows: their mean, m2 = Σ (x − mean)², and how many there are. */
+interface Moments {
+  mean: Float64Array;
+  m2: Float64Array;
+  count: number;
+}
+
+function momentsOf(x: TensorHandle<FloatDType>): Moments {
+  const { runtime } = x;
+  const N = x.shape[0] as number;
+  const D = x.shape[1] as number;
+  const { exports } = runtime.core;
+  return runtime.withWorkspace(16 * D, (mean) =>
+    runtime.withWorkspace(exports.batchnorm_work_bytes(D), (work) => {
+      const m2 = mean + 8 * D;
+      runtime.kernels(x.dtype).batchnorm_moments(mean, m2, x.address, work, N, D);
+      const read = (address: number) =>
+        new Float64Array(runtime.linear.wasm.buffer, address, D).slice();
+      return { mean: read(mean), m2: read(m2), count: N };
+    }),
+  );
+}
+
+/** Chan, Golub and LeVeque's formula, as the core joins its chunks. */
+function joinMoments(a: Moments, b: Moments): Moments {
+  const count = a.count + b.count;
+  const share = b.count / count;
+  const delta = b.mean.map((mean, j) => mean - (a.mean[j] as number));
+  return {
+    mean: a.mean.map((mean, j) => mean + (delta[j] as number) * share),
+    m2: a.m2.map(
+      (m2, j) => (b.m2[j] as number) + m2 + (delta[j] as number) * (delta[j] as number) * (a.count * share),
+    ),
+    count,
+  };
 }

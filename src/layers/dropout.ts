@@ -98,8 +98,8 @@ export function dropoutForward<D extends FloatDType>(
       const out = given ?? runtime.create(dtype, xs.shape);
       const mask = runtime.create(dtype, xs.shape);
       if (seed === undefined) {
-        // Every 16 elements use four blocks of the generator.
-        const { key, low, high } = runtime.takeRandomBlocks(4 * Math.ceil(n / 16));
+        // Every 4,096 elements are seeded with four blocks of the generator.
+        const { key, low, high } = runtime.takeRandomBlocks(4 * Math.ceil(n / 4096));
         kernels.dropout_forward(out.address, mask.address, xs.address, work, n, p, key, low, high);
       } else {
         kernels.dropout_forward_seeded(out.address, mask.address, xs.address, work, n, p, seed);

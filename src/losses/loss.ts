@@ -38,7 +38,8 @@ export function lossAndGradient<D extends FloatDType, X extends Tensor<D> | fals
 ): LossResult<D, X> {
   const xs = floatOperand(operation, "x", x);
   checkRank(operation, "x", xs, 2, "(N, C)");
-  const [N, C] = xs.shape as [number, number];
+  const N = xs.shape[0] as number;
+  const C = xs.shape[1] as number;
   const given = destination(operation, "dx", options.dx, xs.shape, "x", xs);
   checkAliases(operation, [["dx", given]], [["x", xs]]);
   if (N === 0) {

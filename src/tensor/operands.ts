@@ -128,17 +128,22 @@ export function checkAliases(
   operands: readonly Named[],
 ): void {
   for (let i = 0; i < destinations.length; i++) {
-    const [name, target] = destinations[i] as Named;
+    const target = (destinations[i] as Named)[1];
     if (!target || target.size === 0) continue;
-    for (const others of [operands, destinations.slice(i + 1)]) {
-      for (const [otherName, other] of others) {
-        if (other?.storage === target.storage) {
-          throw new AliasError(
-            `${operation}: ${name} shares its data with ${otherName}, and the operation is not elementwise`,
-          );
-        }
-      }
+    for (let k = 0; k < operands.length; k++) {
+      refuseSame(operation, destinations[i] as Named, operands[k] as Named);
     }
+    for (let k = i + 1; k < destinations.length; k++) {
+      refuseSame(operation, destinations[i] as Named, destinations[k] as Named);
+    }
+  }
+}
+
+function refuseSame(operation: string, target: Named, other: Named): void {
+  if (other[1]?.storage === target[1]?.storage) {
+    throw new AliasError(
+      `${operation}: ${target[0]} shares its data with ${other[0]}, and the operation is not elementwise`,
+    );
   }
 }
 
@@ -184,7 +189,8 @@ export function withLabels<T>(
   x: TensorHandle,
   fn: (address: number) => T,
 ): T {
-  const [N, C] = x.shape as [number, number];
+  const N = x.shape[0] as number;
+  const C = x.shape[1] as number;
   if (y instanceof TensorHandle) {
     liveTensor(operation, "y", y);
     if (y.runtime !== x.runtime) {

@@ -1,9 +1,9 @@
 import { ShapeError } from "../runtime/errors.ts";
 
-/** How many elements a shape holds; the empty shape holds one. */
-export function sizeOf(shape: readonly number[]): number {
+/** The product of a shape's lengths from one on: the elements it holds, 1 for the empty shape. */
+export function sizeOf(shape: readonly number[], from = 0): number {
   let size = 1;
-  for (const length of shape) size *= length;
+  for (let i = from; i < shape.length; i++) size *= shape[i] as number;
   return size;
 }
 

@@ -1,0 +1,67 @@
+// The tile that the microkernels compute: 4 rows × 2 vectors (4×8 float32, 4×4 float64). Its eight
+// sums, two vectors of b and one of a take 11 of 16 vector registers; docs/gemm.md has what larger
+// and other shapes gave.
+
+import { LANES } from "../simd";
+
+/** Rows of a tile. */
+// @ts-ignore: decorator
+@inline
+export function MR(): usize {
+  return 4;
+}
+
+/** Columns of a tile. */
+// @ts-ignore: decorator
+@inline
+export function NR<T>(): usize {
+  return 2 * LANES<T>();
+}
+
+/**
+ * c (4, NR) = the eight sums + addend (4, NR), which is left out where its address is 0. ldAddend = 0
+ * adds one row to all four. The addend may be c itself.
+ */
+// @ts-ignore: decorator
+@inline
+export function storeTile<T>(
+  c: usize,
+  ldc: usize,
+  addend: usize,
+  ldAddend: usize,
+  c00: v128,
+  c01: v128,
+  c10: v128,
+  c11: v128,
+  c20: v128,
+  c21: v128,
+  c30: v128,
+  c31: v128,
+): void {
+  if (addend != 0) {
+    const step = ldAddend * sizeof<T>();
+    c00 = v128.add<T>(c00, v128.load(addend));
+    c01 = v128.add<T>(c01, v128.load(addend, 16));
+    addend += step;
+    c10 = v128.add<T>(c10, v128.load(addend));
+    c11 = v128.add<T>(c11, v128.load(addend, 16));
+    addend += step;
+    c20 = v128.add<T>(c20, v128.load(addend));
+    c21 = v128.add<T>(c21, v128.load(addend, 16));
+    addend += step;
+    c30 = v128.add<T>(c30, v128.load(addend));
+    c31 = v128.add<T>(c31, v128.load(addend, 16));
+  }
+  const step = ldc * sizeof<T>();
+  v128.store(c, c00);
+  v128.store(c, c01, 16);
+  c += step;
+  v128.store(c, c10);
+  v128.store(c, c11, 16);
+  c += step;
+  v128.store(c, c20);
+  v128.store(c, c21, 16);
+  c += step;
+  v128.store(c, c30);
+  v128.store(c, c31, 16);
+}
