@@ -31,7 +31,10 @@ describe("README", () => {
       `${name}Backward`,
     ]);
     for (const call of [...calls, "svmLoss", "softmaxLoss", "recalibrate", "numericalGradient"]) {
-      expect(blocks.some(({ code }) => code.includes(`${call}(`)), call).toBe(true);
+      expect(
+        blocks.some(({ code }) => code.includes(`${call}(`)),
+        call,
+      ).toBe(true);
     }
   });
 

@@ -152,9 +152,12 @@ function momentsOfStrip<T>(
       const sum = load<f64>(s1 + (j << 3));
       const offset = sum / <f64>rows;
       let newMean = <f64>load<T>(shift + j * sizeof<T>()) + offset;
-      let newM2 = load<f64>(s2 + (j << 3)) - sum * offset;
-      // Lifts what rounding took below 0, and keeps a NaN.
+      const squares = load<f64>(s2 + (j << 3));
+      let newM2 = squares - sum * offset;
+      // Lifts what rounding took below 0, and keeps a NaN, but for finite values whose squares
+      // overflow: their variance is infinite.
       if (newM2 < 0) newM2 = 0;
+      if (squares == Infinity && abs(sum) < Infinity) newM2 = Infinity;
       if (start > 0) {
         const oldMean = load<f64>(mean + (j << 3));
         const delta = newMean - oldMean;
@@ -355,7 +358,7 @@ function sumsOfStrip<T>(
   }
 }
 
-/** dx = dout · scale − (x − high) · slope + shift over (columns,), for one row or two. */
+/** dx = ((dout − shift) − (x − high) · slope) · scale over (columns,), for one row or two. */
 function gradientRows<T>(
   dx: usize,
   dout: usize,
@@ -380,12 +383,12 @@ function gradientRows<T>(
     const f = v128.load(scale + j);
     const g = v128.load(slope + j);
     const s = v128.load(shift + j);
-    const t = multiplyAdd<T>(v128.load(dout + j), f, s);
-    const t2 = multiplyAdd<T>(v128.load(dout2 + j), f, s);
-    const d = v128.sub<T>(v128.load(x + j), h);
-    const d2 = v128.sub<T>(v128.load(x2 + j), h);
-    v128.store(dx + j, v128.sub<T>(t, v128.mul<T>(d, g)));
-    v128.store(dx2 + j, v128.sub<T>(t2, v128.mul<T>(d2, g)));
+    const t = v128.sub<T>(v128.load(dout + j), s);
+    const t2 = v128.sub<T>(v128.load(dout2 + j), s);
+    const d = v128.mul<T>(v128.sub<T>(v128.load(x + j), h), g);
+    const d2 = v128.mul<T>(v128.sub<T>(v128.load(x2 + j), h), g);
+    v128.store(dx + j, v128.mul<T>(v128.sub<T>(t, d), f));
+    v128.store(dx2 + j, v128.mul<T>(v128.sub<T>(t2, d2), f));
     j += 16;
   }
   for (; j < columns * size; j += size) {
@@ -393,12 +396,12 @@ function gradientRows<T>(
     const f = load<T>(scale + j);
     const g = load<T>(slope + j);
     const s = load<T>(shift + j);
-    const t = <T>(<T>(load<T>(dout + j) * f) + s);
-    const t2 = <T>(<T>(load<T>(dout2 + j) * f) + s);
+    const t = <T>(load<T>(dout + j) - s);
+    const t2 = <T>(load<T>(dout2 + j) - s);
     const d = <T>(<T>(load<T>(x + j) - h) * g);
     const d2 = <T>(<T>(load<T>(x2 + j) - h) * g);
-    store<T>(dx + j, <T>(t - d));
-    store<T>(dx2 + j, <T>(t2 - d2));
+    store<T>(dx + j, <T>(<T>(t - d) * f));
+    store<T>(dx2 + j, <T>(<T>(t2 - d2) * f));
   }
 }
 
@@ -459,11 +462,10 @@ export function batchnormBackward<T>(
       const gradGamma = (load<f64>(products + (j << 3)) - low * sum) * invstd;
       if (dbeta != 0) store<T>(dbeta + column, <T>sum);
       if (dgamma != 0) store<T>(dgamma + column, <T>gradGamma);
-      const factor = <f64>load<T>(gamma + column) * invstd;
-      const weight = (factor * invstd * gradGamma) / <f64>N;
-      store<T>(scale + j * size, <T>factor);
+      const weight = (invstd * gradGamma) / <f64>N;
+      store<T>(scale + j * size, <T>(<f64>load<T>(gamma + column) * invstd));
       store<T>(slope + j * size, <T>weight);
-      store<T>(shift + j * size, <T>(low * weight - (factor * sum) / <f64>N));
+      store<T>(shift + j * size, <T>(sum / <f64>N - low * weight));
     }
     if (dx == 0) continue;
     let down = across;

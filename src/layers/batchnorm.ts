@@ -303,8 +303,18 @@ export function recalibrate<D extends FloatDType>(
         `${operation}: ${name} has ${D} features but batches[0] has ${first.shape[1]}`,
       );
     }
-    if (!first) runningOperands(operation, bnParam, x);
-    first ??= x;
+    if (!first) {
+      const { mean, variance } = runningOperands(operation, bnParam, x);
+      checkAliases(
+        operation,
+        [
+          ["bnParam.runningMean", mean],
+          ["bnParam.runningVar", variance],
+        ],
+        [],
+      );
+      first = x;
+    }
     if (N === 0) continue;
     const moments = momentsOf(x);
     population = population ? joinMoments(population, moments) : moments;
@@ -357,7 +367,8 @@ function joinMoments(a: Moments, b: Moments): Moments {
   return {
     mean: a.mean.map((mean, j) => mean + (delta[j] as number) * share),
     m2: a.m2.map(
-      (m2, j) => (b.m2[j] as number) + m2 + (delta[j] as number) * (delta[j] as number) * (a.count * share),
+      (m2, j) =>
+        (b.m2[j] as number) + m2 + (delta[j] as number) * (delta[j] as number) * (a.count * share),
     ),
     count,
   };

@@ -27,7 +27,10 @@ export abstract class SavedState extends Resource implements Cache {
   ) {
     super();
     // They live as long as the cache, whichever scope they were made in.
-    for (const handle of held) handle.detach();
+    for (const handle of held) {
+      handle.detach();
+      handle.owner = this;
+    }
   }
 
   override leaveScopes(): void {

@@ -13,6 +13,15 @@ interface TypedArrays {
 /** The typed array that holds elements of a dtype. */
 export type TypedArrayOf<D extends DType> = TypedArrays[D];
 
+/** The dtype that a typed array's elements have. */
+export type DTypeOf<A> = A extends Float32Array
+  ? "float32"
+  : A extends Float64Array
+    ? "float64"
+    : A extends Int32Array
+      ? "int32"
+      : never;
+
 export const typedArrays = {
   float32: Float32Array,
   float64: Float64Array,

@@ -3,7 +3,7 @@ import { DisposedError } from "../runtime/errors.ts";
 import { Memory, type MemoryLimits } from "../runtime/memory.ts";
 import { loadModule, loadModuleSync, type WasmSource } from "../runtime/wasm.ts";
 import { elementsOf, type NestedArray, type NumberArray } from "./convert.ts";
-import { type DType, type FloatDType, itemSize, type TypedArrayOf } from "./dtype.ts";
+import { type DType, type DTypeOf, type FloatDType, itemSize } from "./dtype.ts";
 import { LegacyRandom, type Random } from "./random.ts";
 import { disposeSymbol, type Resource, Scope } from "./scope.ts";
 import { checkShape, sizeOf } from "./shape.ts";
@@ -48,7 +48,10 @@ export interface Runtime {
    * @throws ShapeError where the data does not fill the shape or nested arrays are ragged
    * @throws TypeError for something that is not numbers, RangeError for an int32 that is not whole
    */
-  tensor<D extends DType>(data: TypedArrayOf<D>, shape?: readonly number[]): Tensor<D>;
+  tensor<A extends Float32Array | Float64Array | Int32Array>(
+    data: A,
+    shape?: readonly number[],
+  ): Tensor<DTypeOf<A>>;
   tensor(data: NumberArray | NestedArray, shape?: readonly number[]): Tensor<"float32">;
   tensor<D extends DType>(
     data: NumberArray | NestedArray,
@@ -121,16 +124,16 @@ export class LamellaRuntime implements Runtime {
     return { bytesLive, bytesPeak, bytesReserved, tensors: this.books.tensors };
   }
 
-  tensor<D extends DType>(
+  tensor<T extends Tensor>(
     data: NumberArray | NestedArray,
     shape?: readonly number[],
-    dtype?: D,
-  ): Tensor<D> {
+    dtype?: DType,
+  ): T {
     this.check("tensor");
     const elements = elementsOf(data, shape, dtype);
     const tensor = this.create(elements.dtype, elements.shape);
     tensor.data.set(elements.values);
-    return tensor as TensorHandle as TensorHandle<D>;
+    return tensor as Tensor as T;
   }
 
   zeros<D extends DType = "float32">(shape: readonly number[], dtype?: D): Tensor<D> {

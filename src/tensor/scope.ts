@@ -5,6 +5,8 @@ export const disposeSymbol: typeof Symbol.dispose =
 /** Something that holds memory until it is disposed, by hand or with the scope that owns it. */
 export abstract class Resource {
   scope: Scope | null = null;
+  /** What disposes this, where that is no scope: the cache that holds it. */
+  owner: Resource | null = null;
   disposed = false;
 
   /** Gives the memory back. A second call does nothing. */
@@ -46,7 +48,9 @@ export class Scope {
   /** Disposes what is owned, but for what is found in the result, which goes one scope up. */
   end(result: unknown): void {
     for (const resource of resourcesIn(result)) {
-      if (resource.scope === this) this.handOver(resource);
+      // What a cache holds lives as long as the cache: keep that.
+      const kept = resource.owner ?? resource;
+      if (kept.scope === this) this.handOver(kept);
     }
     for (const resource of this.owned) resource.dispose();
   }

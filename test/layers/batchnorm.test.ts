@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import {
+  AliasError,
   type BatchnormParam,
   batchnormBackward,
   batchnormForward,
@@ -51,10 +52,11 @@ function termsOfDx(
 describe.each(configurations)("the kernel in $dtype, $build core", ({ core, type }) => {
   const { array, suffix } = type;
   const { exports } = core;
-  // Everything is computed in float64 and rounded once: half an epsilon of float32; or up to 33 float64
+  // The statistics are float64; what is made of them takes four roundings of float32, ten in a sum
+  // whose terms cancel. Or up to 33 float64
   // terms, magnified by as much as a column's mean is larger than its deviation, which two rows can make
   // some 1e4.
-  const bound = type.dtype === "float32" ? 6.1e-8 : 1e-11;
+  const bound = type.dtype === "float32" ? 6e-7 : 1e-11;
 
   test.each(modes)(
     "%s mode is the plain twin at any length and address, and writes no other byte",
@@ -79,14 +81,15 @@ describe.each(configurations)("the kernel in $dtype, $build core", ({ core, type
           const out = core.output(array, N * D, pick());
           const dx = core.output(array, N * D, pick());
           const [dgamma, dbeta] = [core.output(array, D, pick()), core.output(array, D, pick())];
+          const work = core.work(exports.batchnorm_work_bytes(D)).address;
           exports[`batchnorm_forward_${suffix}`](
             ...([out.address, saved.address, meanAt!.address, varianceAt!.address] as const),
-            ...([xAt!.address, gammaAt!.address, betaAt!.address, N, D] as const),
+            ...([xAt!.address, gammaAt!.address, betaAt!.address, work, N, D] as const),
             ...([eps, momentum, training] as const),
           );
           exports[`batchnorm_backward_${suffix}`](
             ...([dx.address, dgamma.address, dbeta.address, doutAt!.address] as const),
-            ...([xAt!.address, gammaAt!.address, saved.address, N, D, training] as const),
+            ...([xAt!.address, gammaAt!.address, saved.address, work, N, D, training] as const),
           );
           core.checkGuards();
 
@@ -96,8 +99,9 @@ describe.each(configurations)("the kernel in $dtype, $build core", ({ core, type
           const gradients = reference.batchnormBackward(dout, x, gamma, batch, eps, mode);
           expect(deviation(out.values(), expected)).toBeLessThan(bound);
           const statistics = [...batch.mean, ...batch.variance.map((v) => 1 / Math.sqrt(v + eps))];
-          // Float64 for either dtype.
-          expect(deviation(saved.values(), statistics)).toBeLessThan(1e-12);
+          // Sums of eight rows are float32's, all others float64.
+          const exact = type.dtype === "float64" || !training ? 1e-12 : 1e-7;
+          expect(deviation(saved.values(), statistics)).toBeLessThan(exact);
           if (training) {
             const mean = reference.movedRunning(running.mean, batch.mean, momentum);
             const variance = reference.movedRunning(running.variance, batch.variance, momentum);
@@ -121,8 +125,9 @@ describe.each(configurations)("the kernel in $dtype, $build core", ({ core, type
       const draw = (n: number) => core.input(array.from(normals(n, random))).address;
       const [x, dout, gamma] = [draw(N * D), draw(N * D), draw(D)];
       const saved = core.input(Float64Array.from(normals(2 * D, random).map(Math.abs))).address;
+      const work = core.work(exports.batchnorm_work_bytes(D)).address;
       const backward = (dx: number, dgamma: number, dbeta: number) => {
-        const all = [dx, dgamma, dbeta, dout, x, gamma, saved, N, D, training] as const;
+        const all = [dx, dgamma, dbeta, dout, x, gamma, saved, work, N, D, training] as const;
         exports[`batchnorm_backward_${suffix}`](...all);
         core.checkGuards();
       };
@@ -138,30 +143,27 @@ describe.each(configurations)("the kernel in $dtype, $build core", ({ core, type
     }
   });
 
-  test("accumulating batch by batch gives the statistics of all rows, and writes no other byte", () => {
+  // 1,030 rows are more than one chunk; 515 columns more than one strip.
+  test.each([
+    ...sizes.filter((N) => N > 0).flatMap((N) => [1, 3, 4, 5, 9].map((D) => [N, D])),
+    [1030, 5],
+    [2061, 3],
+    [17, 515],
+  ] as [number, number][])("the moments of %d rows of %d columns are the twin's", (N, D) => {
     const random = seeded(53);
-    for (const D of sizes) {
-      core.reset();
-      const batches = [5, 1, 33, 2, 16].map((N) => array.from(normals(N * D, random)));
-      const all = batches.flatMap(numbers);
-      const [mean, m2] = [
-        core.output(Float64Array, D),
-        core.output(Float64Array, D, { offset: 8 }),
-      ];
-      let count = 0;
-      for (const batch of batches) {
-        const x = core.input(batch, { offset: 4 }).address;
-        const N = D === 0 ? 1 : batch.length / D;
-        exports[`batchnorm_accumulate_${suffix}`](mean.address, m2.address, x, N, D, count);
-        count += N;
-      }
-      core.checkGuards();
-      const expected = columnStatistics(all, [count, D]);
-      const variance = numbers(m2.values()).map((sum) => sum / count);
-      // 57 float64 terms
-      expect(deviation(mean.values(), expected.mean, 1)).toBeLessThan(1e-14);
-      expect(deviation(variance, expected.variance)).toBeLessThan(1e-14);
-    }
+    core.reset();
+    const rows = array.from(normals(N * D, random), (value) => 3 * value + 7);
+    const mean = core.output(Float64Array, D);
+    const m2 = core.output(Float64Array, D, { offset: 8 });
+    const x = core.input(rows, { offset: type.bytes }).address;
+    const work = core.work(exports.batchnorm_work_bytes(D)).address;
+    exports[`batchnorm_moments_${suffix}`](mean.address, m2.address, x, work, N, D);
+    core.checkGuards();
+    const expected = columnStatistics(rows, [N, D]);
+    const variance = numbers(m2.values()).map((sum) => sum / N);
+    // Eight terms are summed in T, up to 2,061 in float64; a column's mean is near 7.
+    expect(deviation(mean.values(), expected.mean, 7)).toBeLessThan(16 * type.epsilon);
+    expect(deviation(variance, expected.variance)).toBeLessThan(16 * type.epsilon);
   });
 });
 
@@ -179,7 +181,7 @@ describe.each(dtypes)("the facade in $dtype", ({ dtype, array, epsilon }) => {
       shape,
     );
   type Param = BatchnormParam<typeof dtype>;
-  const bound = dtype === "float32" ? 6.1e-8 : 1e-13; // one float32 rounding; some tens of float64 terms
+  const bound = dtype === "float32" ? 2.4e-7 : 1e-13; // four float32 roundings; some tens of float64 terms
 
   test.each(modes)("%s mode forward and backward are the plain twin's", (mode) => {
     for (const [N, D] of [
@@ -271,6 +273,23 @@ describe.each(dtypes)("the facade in $dtype", ({ dtype, array, epsilon }) => {
     const statistics = columnStatistics(x.data, [N, D]);
     const expected = reference.batchnormForward(x.data, gamma.data, beta.data, statistics, 1e-5);
     expect(deviation(out.data, expected)).toBeLessThan(bound);
+  });
+
+  test("finite values whose squares overflow have an infinite variance in float64, a finite one in float32", () => {
+    const most = dtype === "float32" ? 1e38 : 1e200;
+    const x = tensor([most, -most], [2, 1]);
+    const param: Param = { mode: "train" };
+    const { out } = batchnormForward(x, tensor([1]), tensor([7]), param);
+    // NumPy in float64: sqrt(∞) divides everything to 0, and beta is left.
+    expect(values(out)).toEqual(dtype === "float32" ? [8, 6] : [7, 7]);
+    expect(values(param.runningVar!)).toEqual([Infinity]);
+  });
+
+  test("recalibrate refuses one tensor as both running values", () => {
+    const both = tensor([0, 0]);
+    const param: Param = { mode: "train", runningMean: both, runningVar: both };
+    expect(() => recalibrate([tensor([1, 2, 3, 4], [2, 2])], param)).toThrow(AliasError);
+    expect(values(both)).toEqual([0, 0]);
   });
 
   test("a constant column gives beta exactly, and finite gradients", () => {
@@ -736,10 +755,10 @@ describe("gradients", () => {
           const single = batchnormBackward(dout, cache);
           const double = batchnormBackward(float64Of(runtime, dout), cache64);
           for (const name of ["dx", "dgamma", "dbeta"] as const) {
-            // The same float64 steps, rounded once at the end.
+            // Float32 sums of four rows whose terms cancel, and four roundings.
             const error = deviation(single[name].data, double[name].data);
             const kind = `batchnorm gradient ${name} float32, ${mode}`;
-            expect(track(kind, error)).toBeLessThan(6e-8);
+            expect(track(kind, error)).toBeLessThan(6e-7);
           }
         });
       }

@@ -30,16 +30,32 @@ reportErrors();
 
 const inner = openCore("test");
 
-/** n draws of the Philox stream of this key: word / 2³². test/random/philox.test.ts tries the words. */
-function philoxDraws(n: number, key: number, counterLow: number, counterHigh: number): number[] {
+/**
+ * The draws of the runtime's own generator: every 4,096 of them come in turn from four xoshiro128++
+ * generators, whose states are the lanes of four blocks of Philox. test/random tries Philox itself.
+ */
+function streamDraws(n: number, key: number, counterLow: number, counterHigh: number): number[] {
+  const rotate = (x: number, bits: number) => (x << bits) | (x >>> (32 - bits));
   const draws: number[] = [];
-  for (let block = 0; draws.length < n; block += 4) {
+  for (let chunk = 0; draws.length < n; chunk++) {
     inner.reset();
-    const counter = BigInt(counterHigh) * 2n ** 32n + BigInt(counterLow) + BigInt(block);
+    const counter = BigInt(counterHigh) * 2n ** 32n + BigInt(counterLow) + BigInt(4 * chunk);
     const [low, high] = [Number(counter & 0xffffffffn), Number((counter >> 32n) & 0xffffffffn)];
     const out = inner.output(Uint32Array, 16);
     inner.exports.philox4x32x4(out.address, key, 0, low, high);
-    draws.push(...numbers(out.values()).map((word) => word / 2 ** 32));
+    const words = out.values();
+    const states = [0, 1, 2, 3].map((lane) => [0, 4, 8, 12].map((word) => words[word + lane]!));
+    for (let i = 0; i < 4096; i++) {
+      const s = states[i % 4]!;
+      draws.push(((rotate((s[0]! + s[3]!) | 0, 7) + s[0]!) >>> 0) / 2 ** 32);
+      const t = s[1]! << 9;
+      s[2]! ^= s[0]!;
+      s[3]! ^= s[1]!;
+      s[1]! ^= s[2]!;
+      s[0]! ^= s[3]!;
+      s[2]! ^= t;
+      s[3] = rotate(s[3]!, 11);
+    }
   }
   return draws.slice(0, n);
 }
@@ -107,15 +123,15 @@ describe.each(configurations)("the kernel in $dtype, $build core", ({ core, type
     }
   });
 
-  test("a key and a counter give the twin's mask on Philox' draws, at any length and address", () => {
+  test("a key and a counter give the twin's mask on the stream's draws, at any length and address", () => {
     const bytes = exports.dropout_work_bytes();
-    for (const n of sizes) {
+    for (const n of [...sizes, 4095, 4096, 4099]) {
       for (const place of places) {
         for (const [p, key, low, high] of [
           [0.3, 5, 0, 0],
           [0.75, 0xffffffff, 0xfffffffc, 7], // the counter's lower half overflows
         ] as const) {
-          check(n, p, philoxDraws(n, key, low, high), bytes, place, (out, mask, x, work) =>
+          check(n, p, streamDraws(n, key, low, high), bytes, place, (out, mask, x, work) =>
             exports[`dropout_forward_${suffix}`](out, mask, x, work, n, p, key, low, high),
           );
         }
@@ -194,15 +210,15 @@ describe.each(dtypes)("the facade in $dtype", ({ dtype, array }) => {
         return values(dropoutForward(x, { p: 0.5, mode: "train" }).cache.mask!);
       });
     };
-    const lengths = [33, 33, 0, 5];
+    const lengths = [33, 4097, 0, 5];
     const masks = run(7, lengths);
     expect(run(7, lengths)).toEqual(masks);
-    expect(masks[1]).not.toEqual(masks[0]);
+    expect(masks[1]!.slice(0, 33)).not.toEqual(masks[0]);
     expect(run(8, lengths)[0]).not.toEqual(masks[0]);
-    // 33 elements use three times four blocks; the next call begins after them.
-    const counters = [0, 12, 24, 24];
+    // Every 4,096 elements use four blocks; the next call begins after them.
+    const counters = [0, 4, 12, 12];
     for (const [i, n] of lengths.entries()) {
-      expect(masks[i]).toEqual(reference.dropoutMask(philoxDraws(n, 7, counters[i]!, 0), 0.5));
+      expect(masks[i]).toEqual(reference.dropoutMask(streamDraws(n, 7, counters[i]!, 0), 0.5));
     }
   });
 
@@ -218,6 +234,17 @@ describe.each(dtypes)("the facade in $dtype", ({ dtype, array }) => {
         });
       }
     }
+  });
+
+  test("a mask returned alone from a scope lives, and its cache with it", () => {
+    const before = runtime.memory.tensors;
+    const mask = runtime.scope(
+      () =>
+        dropoutForward(runtime.ones([4], dtype), { p: 0.5, mode: "train", seed: 0 }).cache.mask!,
+    );
+    expect(values(mask)).toEqual([2, 2, 2, 2]);
+    mask.dispose();
+    expect(runtime.memory.tensors).toBe(before);
   });
 
   test("p = 0 keeps all values as they are, with a mask of ones", () => {
