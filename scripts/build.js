@@ -39,5 +39,9 @@ await build({ ...common, format: "cjs", outfile: "build/index.cjs" });
 // One file without imports, so that it serves ES modules and CommonJS alike.
 const types = await rollup({ input: "src/index.ts", plugins: [dts()] });
 const { output } = await types.generate({ format: "es" });
-for (const name of ["index.d.ts", "index.d.cts"]) writeFileSync(`build/${name}`, output[0].code);
+// Symbol.dispose, for those whose own lib has not got it.
+const lib = '/// <reference lib="esnext.disposable" />\n';
+for (const name of ["index.d.ts", "index.d.cts"]) {
+  writeFileSync(`build/${name}`, lib + output[0].code);
+}
 await types.close();

@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const readme = readFileSync(`${root}README.md`, "utf8");
-const blocks = [...readme.matchAll(/^(#+ .*)$|^```js\n([^]*?)^```$/gm)].reduce(
+const blocks = [...readme.matchAll(/^(#+ .*)$|^```js\n([\s\S]*?)^```$/gm)].reduce(
   ({ heading, found }, [, title, code]) => {
     if (code) found.push({ heading, code });
     return { heading: title ?? heading, found };

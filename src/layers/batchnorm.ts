@@ -23,7 +23,7 @@ export interface BatchnormParam<D extends FloatDType = FloatDType> {
   /** Added to the variance, above 0; default 1e-5. */
   eps?: number | undefined;
   /**
-   * The weight of the OLD running value, in [0, 1); default 0.9. PyTorch's momentum is the weight of the new
+   * The weight of the OLD running value, in [0, 1]; default 0.9. PyTorch's momentum is the weight of the new
    * one: 1 − this.
    */
   momentum?: number | undefined;
@@ -134,8 +134,8 @@ export function batchnormForward<D extends FloatDType>(
   if (!(typeof eps === "number" && eps > 0)) {
     throw new RangeError(`${operation}: eps must be above 0, got ${eps}`);
   }
-  if (!(typeof momentum === "number" && momentum >= 0 && momentum < 1)) {
-    throw new RangeError(`${operation}: momentum must be in [0, 1), got ${momentum}`);
+  if (!(typeof momentum === "number" && momentum >= 0 && momentum <= 1)) {
+    throw new RangeError(`${operation}: momentum must be in [0, 1], got ${momentum}`);
   }
   const running = runningOperands(operation, bnParam, xs);
   const given = destination(operation, "out", options.out, xs.shape, "x", xs);

@@ -218,8 +218,9 @@ export function withLabels<T>(
   }
   checkLabels(operation, labels, C);
   const { runtime } = x;
+  const values = runtime.acrossGrowth(labels);
   return runtime.withWorkspace(4 * N, (address) => {
-    new Int32Array(runtime.linear.wasm.buffer, address, N).set(labels);
+    new Int32Array(runtime.linear.wasm.buffer, address, N).set(values());
     return fn(address);
   });
 }

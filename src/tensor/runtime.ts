@@ -131,8 +131,9 @@ export class LamellaRuntime implements Runtime {
   ): T {
     this.check("tensor");
     const elements = elementsOf(data, shape, dtype);
+    const values = this.acrossGrowth(elements.values);
     const tensor = this.create(elements.dtype, elements.shape);
-    tensor.data.set(elements.values);
+    tensor.data.set(values());
     return tensor as Tensor as T;
   }
 
@@ -238,6 +239,15 @@ export class LamellaRuntime implements Runtime {
     if (this.currentScope) this.currentScope.add(resource);
     else resource.leaveScopes();
     return resource;
+  }
+
+  /** Reads a caller's array after the memory may have grown, which ends it if it is a view of that memory. */
+  acrossGrowth(values: ArrayLike<number>): () => ArrayLike<number> {
+    const { wasm } = this.linear;
+    if (!ArrayBuffer.isView(values) || values.buffer !== wasm.buffer) return () => values;
+    const { byteOffset, length, constructor } = values as unknown as Float64Array;
+    const View = constructor as Float64ArrayConstructor;
+    return () => new View(wasm.buffer as ArrayBuffer, byteOffset, length);
   }
 
   /**

@@ -1,0 +1,227 @@
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Project, run } from "./installed.ts";
+import { train } from "./train.ts";
+
+const project = new Project();
+beforeAll(() => project.install(), 120_000);
+afterAll(() => project.remove());
+
+describe("the tarball", () => {
+  test("holds the files that package.json names, and no other", () => {
+    const always = ["package.json", "README.md", "LICENSE"];
+    const files = project.files();
+    expect(files).toEqual([...new Set([...project.manifest.files, ...always])].sort());
+    expect(files).toContain("CHANGELOG.md");
+    console.info(
+      `the tarball: ${project.packedSize} bytes, unpacked ${project.unpackedSize} bytes in ${files.length} files`,
+    );
+  });
+
+  test("holds no debug build, no map, no source and no test", () => {
+    const foreign = project.files().filter((file) => /debug|\.map$|test|(?<!\.d)\.ts$/.test(file));
+    expect(foreign).toEqual([]);
+  });
+
+  test("weighs tens of kilobytes", () => {
+    expect(project.packedSize).toBeLessThan(100_000);
+  });
+
+  test("names no folder of the machine that built it", () => {
+    const root = fileURLToPath(new URL("../..", import.meta.url));
+    expect(project.files().filter((file) => project.read(file).includes(root))).toEqual([]);
+  });
+
+  test("refers to no source map, as none is in it", () => {
+    const scripts = project.files().filter((file) => /\.c?js$/.test(file));
+    expect(scripts).not.toEqual([]);
+    for (const file of scripts) expect(project.read(file)).not.toContain("sourceMappingURL");
+  });
+});
+
+describe("the manifest", () => {
+  test("has no dependencies that would be installed, and nothing to run at installation", () => {
+    const { manifest } = project;
+    for (const kind of ["dependencies", "peerDependencies", "optionalDependencies"] as const) {
+      expect(manifest[kind], kind).toBeUndefined();
+    }
+    const names = Object.keys(manifest.scripts ?? {});
+    expect(names.filter((name) => /^(pre|post)?install$|^prepare$/.test(name))).toEqual([]);
+  });
+
+  test("says the oldest Node, that modules have no side effects, and the licence", () => {
+    const { engines, sideEffects, license } = project.manifest;
+    expect(engines.node).toMatch(/^>=\d+\.\d+$/);
+    expect(sideEffects).toBe(false);
+    expect(license).toBe("MIT");
+    expect(project.read("LICENSE")).toMatch(/^MIT License/);
+  });
+});
+
+describe("a program in Node", () => {
+  const print = `${train}\ntrain(lamella, options).then(console.log);\n`;
+  const inModule = `import * as lamella from "lamella";\n`;
+
+  test("trains to the same bits by import, by require, and with lamella/core.wasm given", async () => {
+    const [imported, required, given] = await Promise.all([
+      project.node("train.mjs", `${inModule}const options = {};\n${print}`),
+      project.node(
+        "train.cjs",
+        `const lamella = require("lamella");\nconst options = {};\n${print}`,
+      ),
+      project.node(
+        "given.mjs",
+        `${inModule}import { readFileSync } from "node:fs";
+         const wasm = readFileSync(new URL(import.meta.resolve("lamella/core.wasm")));
+         const options = { wasm };\n${print}`,
+      ),
+    ]);
+    expect(imported).toMatch(/^\d\.\d+ = 0x[0-9a-f]{16}$/);
+    expect(required).toBe(imported);
+    expect(given).toBe(imported);
+  });
+
+  test("ends by itself, and prints no warning", async () => {
+    project.write("silent.mjs", `${inModule}const options = {};\n${print}`);
+    expect((await run(process.execPath, ["silent.mjs"], project.folder)).stderr).toBe("");
+  });
+
+  test.each(["core.wasm", "package.json"])("resolves lamella/%s both ways", async (subpath) => {
+    const [resolved, required] = await Promise.all([
+      project.node("resolve.mjs", `console.log(import.meta.resolve("lamella/${subpath}"))`),
+      project.node("resolve.cjs", `console.log(require.resolve("lamella/${subpath}"))`),
+    ]);
+    expect(fileURLToPath(resolved)).toBe(required);
+    expect(project.files().map((file) => `${project.package}/${file}`)).toContain(required);
+  });
+
+  test.each(["build/index.js", "build/core.wasm", "index.js", "src/index.ts"])(
+    "cannot reach lamella/%s",
+    async (subpath) => {
+      const [name, specifier] = [subpath.replaceAll("/", "."), `"lamella/${subpath}"`];
+      const failures = `.catch((error) => console.log(error.code))`;
+      const [imported, required] = await Promise.all([
+        project.node(`${name}.mjs`, `import(${specifier})${failures}`),
+        project.node(`${name}.cjs`, `(async () => require(${specifier}))()${failures}`),
+      ]);
+      expect(imported).toBe("ERR_PACKAGE_PATH_NOT_EXPORTED");
+      expect(required).toBe("ERR_PACKAGE_PATH_NOT_EXPORTED");
+    },
+  );
+});
+
+describe("a program in TypeScript", () => {
+  const uses = `
+    export async function use(): Promise<number> {
+      const runtime: lamella.Runtime = await lamella.createRuntime({ seed: 1, threads: "auto" });
+      const sync = lamella.createRuntimeSync({ wasm: new Uint8Array(8) });
+      const x = runtime.tensor([[1, 2, 3], [4, 5, 6]]);
+      const w: lamella.Tensor<"float32"> = runtime.ones([3, 2]);
+      const b = runtime.zeros([2]);
+      const { out, cache } = lamella.affineForward(x, w, b, { out: runtime.zeros([2, 2]) });
+      const bnParam: lamella.BatchnormParam<"float32"> = { mode: "train", momentum: 0.8 };
+      const norm = lamella.batchnormForward(out, b, b, bnParam);
+      const dropped = lamella.dropoutForward(norm.out, { p: 0.5, mode: "train", seed: 3 });
+      const relu = lamella.reluForward(dropped.out);
+      const { loss, dx } = lamella.softmaxLoss(relu.out, Int32Array.of(0, 1));
+      const svm: undefined = lamella.svmLoss(out, [0, 1], { dx: false }).dx;
+      const gradients = lamella.affineBackward(dx, cache, { dx: false });
+      const none: undefined = gradients.dx;
+      const data: Float32Array = gradients.dw.data;
+      const wide: lamella.Tensor<"float64"> = runtime.random(1).randn(3, 2);
+      const { dgamma } = lamella.batchnormBackward(lamella.reluBackward(dx, relu.cache), norm.cache);
+      lamella.dropoutBackward(dgamma, dropped.cache).dispose();
+      lamella.recalibrate([out], bnParam);
+      const numeric = lamella.numericalGradient((v) => lamella.affineForward(x, v, b).out, w, dx);
+      const error: Error = new lamella.ShapeError("");
+      // @ts-expect-error: a float64 weight with a float32 input
+      lamella.affineForward(x, wide, b);
+      // @ts-expect-error: a layer takes no whole numbers
+      lamella.reluForward(runtime.zeros([1], "int32"));
+      // @ts-expect-error: mode is required
+      lamella.batchnormForward(out, b, b, {});
+      // @ts-expect-error: no such mode
+      lamella.dropoutForward(out, { p: 0.5, mode: "eval" });
+      // @ts-expect-error: this gradient was left out
+      gradients.dx.data;
+      // @ts-expect-error: the cache of another layer
+      lamella.affineBackward(dx, relu.cache);
+      return loss + data.length + lamella.relativeError(numeric, w) + sync.memory.bytesLive
+        + (error instanceof lamella.AliasError ? 1 : 0) + (svm ?? none ?? 0);
+    }
+  `;
+  const consumers = {
+    "consumer.mts": `import * as lamella from "lamella";\n${uses}`,
+    "consumer.cts": `import lamella = require("lamella");\n${uses}`,
+  };
+  const inferring = `import { createRuntimeSync, reluForward, type Tensor } from "lamella";
+    const runtime = createRuntimeSync();
+    const narrow: Tensor<"float32"> = runtime.tensor(Float32Array.of(1, 2), [2, 1]);
+    const wide: Tensor<"float64"> = runtime.tensor(Float64Array.of(1, 2));
+    const whole: Tensor<"int32"> = runtime.tensor(Int32Array.of(1, 2));
+    const nested: Tensor<"float32"> = runtime.tensor([[1, 2], [3, 4]]);
+    const bytes: Tensor<"float32"> = runtime.tensor(Uint8Array.of(1, 2));
+    const chosen: Tensor<"float64"> = runtime.tensor(Float32Array.of(1, 2), [2], "float64");
+    export const out: Float32Array = reluForward(runtime.tensor(Float32Array.of(1, 2))).out.data;
+    export const all = [narrow, wide, whole, nested, bytes, chosen];
+  `;
+  const disposing = `import { createRuntime } from "lamella";
+    using runtime = await createRuntime();
+    using tensor = runtime.zeros([1]);
+    export const size = tensor.size;
+  `;
+
+  /** What tsc has to say about some files. */
+  async function typeErrors(
+    files: Record<string, string>,
+    options: { lib: string[]; skipLibCheck?: boolean },
+  ): Promise<string[]> {
+    const name = `tsconfig.${Object.keys(files)[0]}.${options.lib.join(".")}.json`;
+    for (const [file, text] of Object.entries(files)) project.write(file, text);
+    const compilerOptions = {
+      module: "nodenext",
+      target: "es2022",
+      strict: true,
+      skipLibCheck: false,
+      noEmit: true,
+      types: [],
+      ...options,
+    };
+    project.write(name, JSON.stringify({ compilerOptions, files: Object.keys(files) }));
+    const tsc = fileURLToPath(import.meta.resolve("typescript/bin/tsc"));
+    const { stdout } = await run(process.execPath, [tsc, "-p", name], project.folder).catch(
+      (error: { stdout: string }) => error,
+    );
+    return stdout.split("\n").filter((line) => line !== "");
+  }
+
+  const lib = ["es2022", "dom"];
+
+  test("type-checks as an ES module and as CommonJS, the package's own types included", async () => {
+    expect(await typeErrors(consumers, { lib })).toEqual([]);
+  });
+
+  test("gets a tensor's dtype from the typed array that it gives", async () => {
+    const options = { lib: [...lib, "esnext.disposable"] };
+    expect(await typeErrors({ "infer.mts": inferring }, options)).toEqual([]);
+  });
+
+  test("may dispose tensors and runtimes by using", async () => {
+    expect(await typeErrors({ "using.mts": disposing }, { lib })).toEqual([]);
+  });
+
+  test("type-checks without the DOM's types where libraries are not checked, as is usual in Node", async () => {
+    const options = { lib: ["es2022"], skipLibCheck: true };
+    expect(await typeErrors(consumers, options)).toEqual([]);
+  });
+
+  test("misses no more of the DOM's types than the sources of a core", async () => {
+    const errors = await typeErrors(consumers, { lib: ["es2022"] });
+    const names = errors.map(
+      (error) => /Cannot find (?:name|namespace) '(\w+)'/.exec(error)?.[1] ?? error,
+    );
+    expect(["WebAssembly", "BufferSource", "Response", "URL"]).toEqual(
+      expect.arrayContaining([...new Set(names)]),
+    );
+  });
+});
