@@ -23,6 +23,7 @@ import {
 import { reluBackward, reluForward } from "./layers/relu";
 import { softmaxLoss, softmaxLossWorkBytes } from "./losses/softmax";
 import { svmLoss } from "./losses/svm";
+import { sgdMomentum } from "./optim/sgd";
 import {
   mt19937Permutation,
   mt19937Rand,
@@ -351,6 +352,28 @@ export function softmax_loss_f64(
   C: usize,
 ): f64 {
   return softmaxLoss<f64>(dx, x, y, work, N, C);
+}
+
+export function sgd_momentum_f32(
+  w: usize,
+  v: usize,
+  dw: usize,
+  n: usize,
+  learning_rate: f64,
+  momentum: f64,
+): void {
+  sgdMomentum<f32>(w, v, dw, n, learning_rate, momentum);
+}
+
+export function sgd_momentum_f64(
+  w: usize,
+  v: usize,
+  dw: usize,
+  n: usize,
+  learning_rate: f64,
+  momentum: f64,
+): void {
+  sgdMomentum<f64>(w, v, dw, n, learning_rate, momentum);
 }
 
 export function mt19937_state_bytes(): usize {
