@@ -20,10 +20,17 @@ for (const target of ["release", "debug"]) {
 // asc's glue code is not used: it would instantiate by itself. Its types are the ABI's only list.
 for (const name of ["core.js", "core.debug.js", "core.debug.d.ts"]) rmSync(`build/${name}`);
 
-const hex = readFileSync("build/core.wasm").toString("hex");
+const wasm = readFileSync("build/core.wasm");
+const names = WebAssembly.Module.exports(new WebAssembly.Module(wasm)).map(({ name }) => name);
 const from = "// Made by scripts/build.js from core.wasm.\n";
-writeFileSync("build/core.inline.js", `${from}export default "${hex}";\n`);
-writeFileSync("build/core.inline.d.ts", `${from}declare const hex: string;\nexport default hex;\n`);
+writeFileSync(
+  "build/core.inline.js",
+  `${from}export default "${wasm.toString("hex")}";\nexport const exportNames = "${names.join(" ")}".split(" ");\n`,
+);
+writeFileSync(
+  "build/core.inline.d.ts",
+  `${from}declare const hex: string;\nexport default hex;\nexport declare const exportNames: string[];\n`,
+);
 
 const common = {
   entryPoints: ["src/index.ts"],

@@ -74,6 +74,7 @@ export class Allocator {
 
   /** A block of at least this many bytes (more than 0), or null where none is free. */
   allocate(bytes: number): Block | null {
+    if (bytes > this.limit) return null;
     const size = Math.ceil(bytes / UNIT);
     const block = this.find(size);
     if (!block) return null;

@@ -21,16 +21,6 @@ export interface Core {
   readonly float64: Kernels;
 }
 
-/** True for a module that imports a memory and nothing else, and exports what a core of ours does. */
-export function isCore(module: WebAssembly.Module): boolean {
-  const imports = WebAssembly.Module.imports(module);
-  const names = WebAssembly.Module.exports(module).map((entry) => entry.name);
-  return (
-    imports.every(({ module, name }) => module === "env" && name === "memory") &&
-    ["heap_base", "affine_forward_f32", "affine_forward_f64"].every((name) => names.includes(name))
-  );
-}
-
 export function openCore(module: WebAssembly.Module, memory: WebAssembly.Memory): Core {
   // The loader's own exports wrap each call; the instance's are the plain functions.
   const { instance } = instantiateSync(module, { env: { memory } });

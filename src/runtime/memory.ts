@@ -3,20 +3,32 @@ import { MemoryError } from "./errors.ts";
 
 const PAGE = 65536;
 const MIB = 1 << 20;
+const MOST = 65536 * PAGE;
 // The last cache line below 4 GiB stays unused, so that no address behind a block wraps to 0.
 const HIGHEST = 2 ** 32 - 64;
 
 export interface MemoryLimits {
-  /** Bytes at the start, rounded up to pages of 64 KiB; default 1 MiB. */
+  /** Bytes at the start, rounded up to pages of 64 KiB; default 1 MiB, or maxMemory where that is less. */
   initialMemory?: number | undefined;
   /** The most bytes it may grow to, rounded down to pages; default what the host gives, up to 4 GiB. */
   maxMemory?: number | undefined;
 }
 
-function checkBytes(name: string, value: number): void {
-  if (!(value >= PAGE && value <= 65536 * PAGE)) {
+function checkBytes(operation: string, name: string, value: unknown): void {
+  if (!(typeof value === "number" && value >= PAGE && value <= MOST)) {
     throw new RangeError(
-      `createRuntime: ${name} must be a number of bytes from ${PAGE} (64 KiB) to ${65536 * PAGE} (4 GiB), got ${value}`,
+      `${operation}: ${name} must be a number of bytes from ${PAGE} (64 KiB) to ${MOST} (4 GiB), got ${String(value)}`,
+    );
+  }
+}
+
+/** Refuses limits that are no numbers of bytes or contradict each other. */
+export function checkLimits(operation: string, { initialMemory, maxMemory }: MemoryLimits): void {
+  if (initialMemory !== undefined) checkBytes(operation, "initialMemory", initialMemory);
+  if (maxMemory !== undefined) checkBytes(operation, "maxMemory", maxMemory);
+  if (initialMemory !== undefined && maxMemory !== undefined && initialMemory > maxMemory) {
+    throw new RangeError(
+      `${operation}: initialMemory (${initialMemory} bytes) is above maxMemory (${maxMemory} bytes)`,
     );
   }
 }
@@ -27,29 +39,22 @@ export class Memory {
   private readonly maximum: number;
   private allocator: Allocator | null = null;
 
-  constructor({ initialMemory = MIB, maxMemory }: MemoryLimits) {
-    checkBytes("initialMemory", initialMemory);
-    if (maxMemory !== undefined) checkBytes("maxMemory", maxMemory);
-    const initial = Math.ceil(initialMemory / PAGE);
-    this.maximum = Math.floor((maxMemory ?? 65536 * PAGE) / PAGE);
-    if (initial > this.maximum) {
-      throw new RangeError(
-        `createRuntime: initialMemory (${initialMemory} bytes) is above maxMemory (${maxMemory} bytes)`,
-      );
-    }
+  /** Limits that checkLimits has passed. */
+  constructor(operation: string, { initialMemory = MIB, maxMemory }: MemoryLimits) {
+    this.maximum = Math.floor((maxMemory ?? MOST) / PAGE);
+    const initial = Math.min(Math.ceil(initialMemory / PAGE), this.maximum);
     try {
       this.wasm = new WebAssembly.Memory(
         maxMemory === undefined ? { initial } : { initial, maximum: this.maximum },
       );
     } catch (cause) {
-      throw Object.assign(
-        new MemoryError(
-          `createRuntime: the host gave no memory of ${initial * PAGE} bytes`,
-          initial * PAGE,
-          0,
-        ),
-        { cause },
+      const bytes = initial * PAGE;
+      const error = new MemoryError(
+        `${operation}: the host gave no memory of ${bytes} bytes`,
+        bytes,
+        0,
       );
+      throw Object.assign(error, { cause });
     }
   }
 

@@ -1,102 +1,139 @@
 // From what a caller passes as `wasm`, or from the build that is inlined, to a compiled module.
 
-import inlined from "../../build/core.inline.js";
-import { isCore } from "./core.ts";
+import inlined, { exportNames } from "../../build/core.inline.js";
 import { readFileUrl } from "./hosts/node.ts";
 
 /** A compiled module, the bytes of one, a response with them, or where to fetch them. */
 export type WasmSource = WebAssembly.Module | BufferSource | Response | URL | string;
 
+type Bytes = Uint8Array<ArrayBuffer>;
+
 /** A value's kind, whichever realm it comes from: "ArrayBuffer", "Response", … */
-function toTag(value: unknown): string {
+function tagOf(value: unknown): string {
   return Object.prototype.toString.call(value).slice(8, -1);
 }
 
-function describe(value: unknown): string {
-  return value !== null && typeof value === "object" ? toTag(value) : String(value);
-}
+/** The sources of one call, whose name its errors carry. */
+class Loader {
+  constructor(private readonly operation: string) {}
 
-// Type predicates would make `never` of a BufferSource, as a Module's type has no members.
-function isModule(source: unknown): boolean {
-  return toTag(source) === "WebAssembly.Module";
-}
-
-function isBytes(source: unknown): boolean {
-  return ArrayBuffer.isView(source) || /^(Shared)?ArrayBuffer$/.test(toTag(source));
-}
-
-function startsAsWasm(bytes: BufferSource): boolean {
-  const view = ArrayBuffer.isView(bytes)
-    ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    : new Uint8Array(bytes);
-  return view[0] === 0 && view[1] === 0x61 && view[2] === 0x73 && view[3] === 0x6d;
-}
-
-async function readResponse(response: Response): Promise<ArrayBuffer> {
-  const from = response.url ? ` from ${response.url}` : "";
-  if (!response.ok) {
-    throw new TypeError(
-      `createRuntime: wasm: expected WebAssembly, got status ${response.status}${from}`,
-    );
+  /** The first source that this host compiles. */
+  async first(sources: readonly unknown[]): Promise<WebAssembly.Module> {
+    for (const source of sources) {
+      const module = this.compile(this.asReady(source) ?? (await this.fetch(source)));
+      if (module) return module;
+    }
+    throw this.noneValid(sources.length);
   }
-  const bytes = await response.arrayBuffer();
-  if (!startsAsWasm(bytes)) {
-    const type = response.headers.get("content-type") ?? "something without a content type";
-    throw new TypeError(`createRuntime: wasm: expected WebAssembly, got ${type}${from}`);
+
+  /** As first, at once. */
+  firstSync(sources: readonly unknown[]): WebAssembly.Module {
+    for (const source of sources) {
+      const ready = this.asReady(source);
+      if (!ready) {
+        throw this.error(
+          `expected a WebAssembly.Module or bytes, got ${describe(source)}; await createRuntime for the others`,
+        );
+      }
+      const module = this.compile(ready);
+      if (module) return module;
+    }
+    throw this.noneValid(sources.length);
   }
-  return bytes;
-}
 
-/** Reads what has to be waited for. */
-async function fetchSource(source: WasmSource): Promise<WebAssembly.Module | BufferSource> {
-  if (isModule(source) || isBytes(source)) return source as WebAssembly.Module | BufferSource;
-  if (toTag(source) === "Response") return readResponse(source as Response);
-  if (typeof source === "string" || toTag(source) === "URL") {
-    const base = (globalThis as { location?: { href?: string } }).location?.href;
-    const url = new URL(source as string | URL, base);
-    const file = url.protocol === "file:" ? readFileUrl(url) : null;
-    return file ?? readResponse(await fetch(url));
+  /** A module or bytes as they are, null for what has to be waited for. */
+  private asReady(source: unknown): WebAssembly.Module | Bytes | null {
+    if (tagOf(source) === "WebAssembly.Module") return source as WebAssembly.Module;
+    if (ArrayBuffer.isView(source)) {
+      return new Uint8Array(source.buffer as ArrayBuffer, source.byteOffset, source.byteLength);
+    }
+    return /^(Shared)?ArrayBuffer$/.test(tagOf(source))
+      ? new Uint8Array(source as ArrayBuffer)
+      : null;
   }
-  throw wrongSource(source);
-}
 
-function wrongSource(source: unknown): TypeError {
-  return new TypeError(
-    `createRuntime: wasm: expected a WebAssembly.Module, bytes, a Response or a URL, got ${describe(source)}`,
-  );
-}
-
-/** The module, or null for bytes that are WebAssembly which this host does not take. */
-function compile(source: WebAssembly.Module | BufferSource): WebAssembly.Module | null {
-  let module: WebAssembly.Module;
-  if (isModule(source)) {
-    module = source as WebAssembly.Module;
-  } else {
-    const bytes = source as BufferSource;
-    if (!startsAsWasm(bytes)) {
-      throw new TypeError(
-        `createRuntime: wasm: expected WebAssembly, got ${bytes.byteLength} bytes that do not begin as it does`,
+  private async fetch(source: unknown): Promise<Bytes> {
+    if (tagOf(source) === "Response") return this.read(source as Response);
+    if (typeof source !== "string" && tagOf(source) !== "URL") {
+      throw this.error(
+        `expected a WebAssembly.Module, bytes, a Response or a URL, got ${describe(source)}`,
       );
     }
-    if (!WebAssembly.validate(bytes)) return null;
-    module = new WebAssembly.Module(bytes);
+    let response: Response;
+    try {
+      const base = (globalThis as { location?: { href?: string } }).location?.href;
+      const url = new URL(source as string | URL, base);
+      const file = url.protocol === "file:" ? readFileUrl(url) : null;
+      if (file) return file;
+      response = await fetch(url);
+    } catch (cause) {
+      throw this.error(`cannot read ${source}: ${(cause as Error).message}`, { cause });
+    }
+    return this.read(response);
   }
-  if (!isCore(module)) {
-    throw new TypeError(
-      "createRuntime: wasm: the module is WebAssembly, but not a core of this package (lamella/core.wasm)",
+
+  private async read(response: Response): Promise<Bytes> {
+    const from = response.url ? ` from ${response.url}` : "";
+    if (!response.ok) {
+      throw this.error(`expected WebAssembly, got status ${response.status}${from}`);
+    }
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    const type = response.headers.get("content-type") ?? "something without a content type";
+    if (!startsAsWasm(bytes) && !/^application\/wasm\b/.test(type)) {
+      throw this.error(`expected WebAssembly, got ${type}${from}`);
+    }
+    return bytes;
+  }
+
+  /** The module, or null for bytes that are WebAssembly which this host does not take. */
+  private compile(source: WebAssembly.Module | Bytes): WebAssembly.Module | null {
+    let module = source as WebAssembly.Module;
+    if (source instanceof Uint8Array) {
+      if (!startsAsWasm(source)) {
+        throw this.error(
+          `expected WebAssembly, got ${source.byteLength} bytes that do not begin as it does`,
+        );
+      }
+      if (!WebAssembly.validate(source)) return null;
+      module = new WebAssembly.Module(source);
+    }
+    const names = new Set(WebAssembly.Module.exports(module).map(({ name }) => name));
+    const missing = exportNames.filter((name) => !names.has(name));
+    const foreign = WebAssembly.Module.imports(module).filter(
+      ({ module, name }) => module !== "env" || name !== "memory",
     );
+    if (missing.length > 0 || foreign.length > 0) {
+      const what = missing.length > 0 ? `lacks ${missing[0]}` : `imports ${foreign[0]?.name}`;
+      throw this.error(
+        `the module is WebAssembly, but not a core of this package (lamella/core.wasm) in this version: it ${what}`,
+      );
+    }
+    return module;
   }
-  return module;
+
+  private noneValid(count: number): Error {
+    return count === 0
+      ? this.error("the list of sources is empty")
+      : new WebAssembly.CompileError(
+          `${this.operation}: wasm: this host takes none of the given builds (it may lack SIMD)`,
+        );
+  }
+
+  private error(message: string, options?: ErrorOptions): TypeError {
+    return new TypeError(`${this.operation}: wasm: ${message}`, options);
+  }
 }
 
-function noneValid(): Error {
-  return new WebAssembly.CompileError(
-    "createRuntime: wasm: this host takes none of the given builds (it may lack SIMD)",
-  );
+function describe(value: unknown): string {
+  return value !== null && typeof value === "object" ? tagOf(value) : String(value);
+}
+
+function startsAsWasm(bytes: Bytes): boolean {
+  return bytes[0] === 0 && bytes[1] === 0x61 && bytes[2] === 0x73 && bytes[3] === 0x6d;
 }
 
 /** Hex rather than base64: it costs a compressed bundle less, and decodes in a plain loop. */
-function decodeHex(hex: string): Uint8Array<ArrayBuffer> {
+function decodeHex(hex: string): Bytes {
   const bytes = new Uint8Array(hex.length / 2);
   const digit = (i: number) => {
     const c = hex.charCodeAt(i);
@@ -106,39 +143,30 @@ function decodeHex(hex: string): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-let inlinedModule: WebAssembly.Module | null = null;
+let inlinedModule: WebAssembly.Module | undefined;
 
-function defaultModule(): WebAssembly.Module {
-  inlinedModule ??= compile(decodeHex(inlined));
-  if (!inlinedModule) throw noneValid();
+function defaultModule(operation: string): WebAssembly.Module {
+  inlinedModule ??= new Loader(operation).firstSync([decodeHex(inlined)]);
   return inlinedModule;
 }
 
+const listOf = (sources: unknown): readonly unknown[] =>
+  Array.isArray(sources) ? sources : [sources];
+
 /** The first of the sources that this host can compile; the inlined build without any. */
 export async function loadModule(
+  operation: string,
   sources: WasmSource | readonly WasmSource[] | undefined,
 ): Promise<WebAssembly.Module> {
-  if (sources === undefined) return defaultModule();
-  for (const source of Array.isArray(sources) ? sources : [sources]) {
-    const module = compile(await fetchSource(source));
-    if (module) return module;
-  }
-  throw noneValid();
+  if (sources === undefined) return defaultModule(operation);
+  return new Loader(operation).first(listOf(sources));
 }
 
 /** As loadModule, for sources that need no waiting: a Response or a URL is a TypeError. */
 export function loadModuleSync(
+  operation: string,
   sources: WasmSource | readonly WasmSource[] | undefined,
 ): WebAssembly.Module {
-  if (sources === undefined) return defaultModule();
-  for (const source of Array.isArray(sources) ? sources : [sources]) {
-    if (!isModule(source) && !isBytes(source)) {
-      throw new TypeError(
-        `createRuntimeSync: wasm: expected a WebAssembly.Module or bytes, got ${describe(source)}; await createRuntime for the others`,
-      );
-    }
-    const module = compile(source as WebAssembly.Module | BufferSource);
-    if (module) return module;
-  }
-  throw noneValid();
+  if (sources === undefined) return defaultModule(operation);
+  return new Loader(operation).firstSync(listOf(sources));
 }

@@ -1,6 +1,6 @@
 import { type Core, type Kernels, openCore } from "../runtime/core.ts";
 import { DisposedError } from "../runtime/errors.ts";
-import { Memory, type MemoryLimits } from "../runtime/memory.ts";
+import { checkLimits, Memory, type MemoryLimits } from "../runtime/memory.ts";
 import { loadModule, loadModuleSync, type WasmSource } from "../runtime/wasm.ts";
 import { elementsOf, type NestedArray, type NumberArray } from "./convert.ts";
 import { type DType, type DTypeOf, type FloatDType, itemSize } from "./dtype.ts";
@@ -110,9 +110,10 @@ export class LamellaRuntime implements Runtime {
   private readonly seed: number;
   private counter = 0;
 
-  constructor(module: WebAssembly.Module, { seed = 0, ...limits }: RuntimeOptions) {
-    this.seed = checkSeed("createRuntime", seed);
-    this.linear = new Memory(limits);
+  /** Options that checkOptions has passed. */
+  constructor(operation: string, module: WebAssembly.Module, options: RuntimeOptions) {
+    this.seed = options.seed ?? 0;
+    this.linear = new Memory(operation, options);
     this.core = openCore(module, this.linear.wasm);
     this.linear.open(this.core.exports.heap_base());
     this.books = new Books(this.linear);
@@ -275,9 +276,12 @@ export class LamellaRuntime implements Runtime {
   }
 }
 
-function checkThreads(operation: string, threads: unknown): void {
+function checkOptions(operation: string, options: RuntimeOptions): void {
+  const { threads, seed } = options;
+  if (seed !== undefined) checkSeed(operation, seed);
+  checkLimits(operation, options);
   if (threads === undefined || threads === 1 || threads === "auto") return;
-  if (Number.isInteger(threads) && (threads as number) > 1) {
+  if (Number.isInteger(threads) && threads > 1) {
     throw new RangeError(
       `${operation}: threads: ${threads} needs a core with shared memory, which this version does not have; leave it out, or say "auto"`,
     );
@@ -293,12 +297,14 @@ function checkThreads(operation: string, threads: unknown): void {
  *   where the host gives no memory
  */
 export async function createRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
-  checkThreads("createRuntime", options.threads);
-  return new LamellaRuntime(await loadModule(options.wasm), options);
+  const operation = "createRuntime";
+  checkOptions(operation, options);
+  return new LamellaRuntime(operation, await loadModule(operation, options.wasm), options);
 }
 
 /** As createRuntime, at once: `wasm` must be a WebAssembly.Module or bytes. */
 export function createRuntimeSync(options: Omit<RuntimeOptions, "threads"> = {}): Runtime {
-  checkThreads("createRuntimeSync", (options as RuntimeOptions).threads);
-  return new LamellaRuntime(loadModuleSync(options.wasm), options);
+  const operation = "createRuntimeSync";
+  checkOptions(operation, options);
+  return new LamellaRuntime(operation, loadModuleSync(operation, options.wasm), options);
 }
