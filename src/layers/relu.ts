@@ -19,6 +19,9 @@ class ReluState<D extends FloatDType> extends SavedState implements ReluCache<D>
 /**
  * Rectified linear unit: out = max(0, x), element by element, for any shape. NaN stays NaN.
  *
+ * In place, and with dropout in place after it, the backward still holds: what dropout has set to 0 passes no gradient
+ * either way.
+ *
  * @param options.out a tensor to write into; x itself serves
  * @throws ShapeError, DTypeError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for what is no
  *   tensor

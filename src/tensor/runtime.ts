@@ -69,7 +69,8 @@ export interface Runtime {
   /**
    * Runs fn and then disposes every tensor and cache made inside it, but for those in its result (itself, or inside
    * arrays, plain objects, Maps and Sets), which the surrounding scope owns from then on. When
-   * fn throws, everything made inside is disposed.
+   * fn throws, everything made inside is disposed. Where you do not need a result, use braces:
+   * `scope(() => step(x))` keeps whatever step returns, `scope(() => { step(x); })` nothing.
    * @throws TypeError where fn returns a promise: a scope ends when fn returns
    */
   scope<T>(fn: () => T): T;
