@@ -4,6 +4,7 @@ import type { FloatDType } from "../tensor/dtype.ts";
 import {
   checkAliases,
   checkCache,
+  checkObject,
   checkRank,
   destination,
   floatOperand,
@@ -50,6 +51,7 @@ export function affineForward<D extends FloatDType>(
   options: { out?: Tensor<NoInfer<D>> | undefined } = {},
 ): { out: Tensor<D>; cache: AffineCache<D> } {
   const operation = "affineForward";
+  checkObject(operation, "options", options);
   const xs = floatOperand(operation, "x", x);
   const ws = operandLike(operation, "w", w, "x", xs);
   const bs = operandLike(operation, "b", b, "x", xs);
@@ -117,6 +119,7 @@ export function affineBackward<
   options: { dx?: X | undefined; dw?: W | undefined; db?: B | undefined } = {},
 ): { dx: Gradient<D, X>; dw: Gradient<D, W>; db: Gradient<D, B> } {
   const operation = "affineBackward";
+  checkObject(operation, "options", options);
   const state = checkCache(operation, cache, AffineState<D>, "affineForward");
   const up = upstream(operation, dout, state);
   const { x, w, b, runtime } = state;

@@ -1,4 +1,4 @@
-import { ShapeError } from "../runtime/errors.ts";
+import { ShapeError, show } from "../runtime/errors.ts";
 import { type Cache, SavedState } from "../tensor/cache.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
 import {
@@ -58,14 +58,26 @@ class BatchnormState<D extends FloatDType> extends SavedState implements Batchno
 function runningOperands<D extends FloatDType>(
   operation: string,
   bnParam: BatchnormParam<D>,
+  name: string,
   x: TensorHandle<D>,
 ): { mean: TensorHandle<D> | undefined; variance: TensorHandle<D> | undefined } {
   const shape = [x.shape[1] as number];
-  const check = (name: string, value: Tensor<D> | undefined | null) =>
-    destination(operation, `bnParam.${name}`, value ?? undefined, shape, "x", x);
+  const check = (key: string, value: Tensor<D> | undefined | null) =>
+    destination(operation, `bnParam.${key}`, value ?? undefined, shape, name, x);
   const mean = check("runningMean", bnParam.runningMean);
   const variance = check("runningVar", bnParam.runningVar);
+  if (!mean) checkWritable(operation, bnParam, "runningMean");
+  if (!variance) checkWritable(operation, bnParam, "runningVar");
   return { mean, variance };
+}
+
+/** Refuses a bnParam that cannot take a value, frozen for example, before there is one. */
+function checkWritable(operation: string, bnParam: object, key: string): void {
+  const own = Object.getOwnPropertyDescriptor(bnParam, key);
+  if (own ? own.writable || own.set : Object.isExtensible(bnParam)) return;
+  throw new TypeError(
+    `${operation}: bnParam must be an object that can be written to, as ${key} is made in it`,
+  );
 }
 
 /** Takes tensors out of their scopes and puts them into bnParam where it had none. */
@@ -118,6 +130,7 @@ export function batchnormForward<D extends FloatDType>(
   options: { out?: Tensor<NoInfer<D>> | undefined } = {},
 ): { out: Tensor<D>; cache: BatchnormCache<D> } {
   const operation = "batchnormForward";
+  checkObject(operation, "options", options);
   const xs = floatOperand(operation, "x", x);
   const gammas = operandLike(operation, "gamma", gamma, "x", xs);
   const betas = operandLike(operation, "beta", beta, "x", xs);
@@ -129,15 +142,15 @@ export function batchnormForward<D extends FloatDType>(
   checkObject(operation, "bnParam", bnParam);
   const { mode, eps = 1e-5, momentum = 0.9 } = bnParam;
   if (mode !== "train" && mode !== "test") {
-    throw new RangeError(`Invalid forward batchnorm mode "${mode}"`);
+    throw new RangeError(`Invalid forward batchnorm mode "${String(mode)}"`);
   }
   if (!(typeof eps === "number" && eps > 0)) {
-    throw new RangeError(`${operation}: eps must be above 0, got ${eps}`);
+    throw new RangeError(`${operation}: eps must be above 0, got ${show(eps)}`);
   }
   if (!(typeof momentum === "number" && momentum >= 0 && momentum <= 1)) {
-    throw new RangeError(`${operation}: momentum must be in [0, 1], got ${momentum}`);
+    throw new RangeError(`${operation}: momentum must be in [0, 1], got ${show(momentum)}`);
   }
-  const running = runningOperands(operation, bnParam, xs);
+  const running = runningOperands(operation, bnParam, "x", xs);
   const given = destination(operation, "out", options.out, xs.shape, "x", xs);
   const operands: Named[] = [
     ["x", xs],
@@ -212,6 +225,7 @@ export function batchnormBackward<
   options: { dx?: X | undefined; dgamma?: G | undefined; dbeta?: B | undefined } = {},
 ): { dx: Gradient<D, X>; dgamma: Gradient<D, G>; dbeta: Gradient<D, B> } {
   const operation = "batchnormBackward";
+  checkObject(operation, "options", options);
   const state = checkCache(operation, cache, BatchnormState<D>, "batchnormForward");
   const up = upstream(operation, dout, state);
   const { x, gamma, saved, mode, runtime } = state;
@@ -285,7 +299,7 @@ export function recalibrate<D extends FloatDType>(
   if (
     typeof (batches as Partial<Iterable<unknown>> | undefined)?.[Symbol.iterator] !== "function"
   ) {
-    throw new TypeError(`${operation}: batches must be iterable`);
+    throw new TypeError(`${operation}: batches must be iterable, got ${show(batches)}`);
   }
   let first: TensorHandle<D> | undefined;
   let population: Moments | undefined;
@@ -304,7 +318,7 @@ export function recalibrate<D extends FloatDType>(
       );
     }
     if (!first) {
-      const { mean, variance } = runningOperands(operation, bnParam, x);
+      const { mean, variance } = runningOperands(operation, bnParam, "batches[0]", x);
       checkAliases(
         operation,
         [
@@ -326,7 +340,7 @@ export function recalibrate<D extends FloatDType>(
   const { mean, m2, count } = population;
   const x = first;
   runtime.atomically(() => {
-    const running = runningOperands(operation, bnParam, x);
+    const running = runningOperands(operation, bnParam, "batches[0]", x);
     const runningMean = running.mean ?? zeros(runtime, dtype, mean.length);
     const runningVar = running.variance ?? zeros(runtime, dtype, mean.length);
     // Views only now: what was made above may have grown the memory.

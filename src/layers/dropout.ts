@@ -1,3 +1,4 @@
+import { show } from "../runtime/errors.ts";
 import { type Cache, SavedState } from "../tensor/cache.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
 import {
@@ -44,10 +45,10 @@ function checkParam(operation: string, param: DropoutParam): void {
   checkObject(operation, "dropoutParam", param);
   const { p, mode, seed } = param;
   if (mode !== "train" && mode !== "test") {
-    throw new RangeError(`Invalid forward dropout mode "${mode}"`);
+    throw new RangeError(`Invalid forward dropout mode "${String(mode)}"`);
   }
   if (!(typeof p === "number" && p >= 0 && p < 1)) {
-    throw new RangeError(`${operation}: p must be in [0, 1), got ${p}`);
+    throw new RangeError(`${operation}: p must be in [0, 1), got ${show(p)}`);
   }
   if (seed !== undefined) checkSeed(operation, seed);
 }
@@ -79,6 +80,7 @@ export function dropoutForward<D extends FloatDType>(
   options: { out?: Tensor<NoInfer<D>> | undefined } = {},
 ): { out: Tensor<D>; cache: DropoutCache<D> } {
   const operation = "dropoutForward";
+  checkObject(operation, "options", options);
   const xs = floatOperand(operation, "x", x);
   checkParam(operation, dropoutParam);
   const given = destination(operation, "out", options.out, xs.shape, "x", xs);
@@ -123,6 +125,7 @@ export function dropoutBackward<D extends FloatDType>(
   options: { dx?: Tensor<NoInfer<D>> | undefined } = {},
 ): Tensor<D> {
   const operation = "dropoutBackward";
+  checkObject(operation, "options", options);
   const state = checkCache(operation, cache, DropoutState<D>, "dropoutForward");
   const up = upstream(operation, dout, state);
   const given = destination(operation, "dx", options.dx, up.shape, "the cache", state);

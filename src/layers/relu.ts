@@ -1,6 +1,12 @@
 import { type Cache, SavedState } from "../tensor/cache.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
-import { checkCache, destination, floatOperand, upstream } from "../tensor/operands.ts";
+import {
+  checkCache,
+  checkObject,
+  destination,
+  floatOperand,
+  upstream,
+} from "../tensor/operands.ts";
 import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
 
 /** What reluForward leaves for reluBackward: its operand, by reference. */
@@ -31,6 +37,7 @@ export function reluForward<D extends FloatDType>(
   options: { out?: Tensor<NoInfer<D>> | undefined } = {},
 ): { out: Tensor<D>; cache: ReluCache<D> } {
   const operation = "reluForward";
+  checkObject(operation, "options", options);
   const xs = floatOperand(operation, "x", x);
   const given = destination(operation, "out", options.out, xs.shape, "x", xs);
   const { runtime, dtype } = xs;
@@ -52,6 +59,7 @@ export function reluBackward<D extends FloatDType>(
   options: { dx?: Tensor<NoInfer<D>> | undefined } = {},
 ): Tensor<D> {
   const operation = "reluBackward";
+  checkObject(operation, "options", options);
   const { x, runtime } = checkCache(operation, cache, ReluState<D>, "reluForward");
   const up = upstream(operation, dout, cache as ReluState<D>);
   const given = destination(operation, "dx", options.dx, x.shape, "the cache", x);

@@ -4,6 +4,7 @@ import type { Kernels } from "../runtime/core.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
 import {
   checkAliases,
+  checkObject,
   checkRank,
   destination,
   floatOperand,
@@ -36,6 +37,7 @@ export function lossAndGradient<D extends FloatDType, X extends Tensor<D> | fals
   options: { dx?: X | undefined },
   kernel: LossKernel,
 ): LossResult<D, X> {
+  checkObject(operation, "options", options);
   const xs = floatOperand(operation, "x", x);
   checkRank(operation, "x", xs, 2, "(N, C)");
   const N = xs.shape[0] as number;

@@ -37,3 +37,8 @@ export class MemoryError extends Error {
     super(message);
   }
 }
+
+/** A value in a message: strings in quotes, so that "1" is not taken for 1. */
+export function show(value: unknown): string {
+  return typeof value === "string" ? JSON.stringify(value) : String(value);
+}

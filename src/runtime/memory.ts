@@ -1,5 +1,5 @@
 import { Allocator, type Block } from "./allocator.ts";
-import { MemoryError } from "./errors.ts";
+import { MemoryError, show } from "./errors.ts";
 
 const PAGE = 65536;
 const MIB = 1 << 20;
@@ -17,7 +17,7 @@ export interface MemoryLimits {
 function checkBytes(operation: string, name: string, value: unknown): void {
   if (!(typeof value === "number" && value >= PAGE && value <= MOST)) {
     throw new RangeError(
-      `${operation}: ${name} must be a number of bytes from ${PAGE} (64 KiB) to ${MOST} (4 GiB), got ${String(value)}`,
+      `${operation}: ${name} must be a number of bytes from ${PAGE} (64 KiB) to ${MOST} (4 GiB), got ${show(value)}`,
     );
   }
 }
@@ -35,7 +35,8 @@ export function checkLimits(operation: string, { initialMemory, maxMemory }: Mem
 
 /** One linear memory and who has which part of it. */
 export class Memory {
-  readonly wasm: WebAssembly.Memory;
+  /** Until close. */
+  wasm: WebAssembly.Memory;
   private readonly maximum: number;
   private allocator: Allocator | null = null;
 
@@ -88,7 +89,14 @@ export class Memory {
   }
 
   release(block: Block): void {
-    (this.allocator as Allocator).release(block);
+    this.allocator?.release(block);
+  }
+
+  /** Lets go of the memory, and ends the views that others have of it. */
+  close(): void {
+    this.wasm.grow(0); // which detaches the buffer
+    this.wasm = undefined as never;
+    this.allocator = null;
   }
 
   /** In steps of a quarter of what there is, 1 MiB to 64 MiB; where the host refuses, by just what is missing. */

@@ -33,6 +33,11 @@ export abstract class SavedState extends Resource implements Cache {
     }
   }
 
+  /** False when one of the tensors that it shows was disposed. */
+  holdsAll(): boolean {
+    return !this.held.some((handle) => handle.disposed);
+  }
+
   override leaveScopes(): void {
     for (const handle of this.held) handle.leaveScopes();
   }

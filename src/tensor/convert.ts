@@ -71,18 +71,42 @@ function ragged(operation: string, place: string, expected: string, given: strin
   );
 }
 
-/** Checks and flattens data; the shape and the dtype default to the data's own, the dtype else to float32. */
-export function elementsOf(
-  data: unknown,
-  shape: unknown,
-  dtype: unknown,
-  operation = "tensor",
-): Elements {
-  if (dtype !== undefined && !(typeof dtype === "string" && Object.hasOwn(typedArrays, dtype))) {
+/** A dtype, or DTypeError. */
+export function checkDType(operation: string, dtype: unknown): DType {
+  if (!(typeof dtype === "string" && Object.hasOwn(typedArrays, dtype))) {
+    const given = typeof dtype === "string" ? `"${dtype}"` : String(dtype);
     throw new DTypeError(
-      `${operation}: dtype must be "float32", "float64" or "int32", got ${typeof dtype === "string" ? `"${dtype}"` : String(dtype)}`,
+      `${operation}: dtype must be "float32", "float64" or "int32", got ${given}`,
     );
   }
+  return dtype as DType;
+}
+
+/** Refuses a number that an int32 cannot be. */
+export function checkInt32(operation: string, name: string, value: number): void {
+  if (!(Number.isInteger(value) && value >= -INT32_LIMIT && value < INT32_LIMIT)) {
+    throw new RangeError(
+      `${operation}: ${name} is ${value}, expected a whole number in [-2147483648, 2147483648) for dtype int32`,
+    );
+  }
+}
+
+/** "[1][2]" for element number index of such a shape. */
+function placeOf(index: number, shape: readonly number[]): string {
+  let place = "";
+  let rest = index;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    const length = shape[axis] as number;
+    place = `[${rest % length}]${place}`;
+    rest = Math.floor(rest / length);
+  }
+  return place;
+}
+
+/** Checks and flattens data; the shape and the dtype default to the data's own, the dtype else to float32. */
+export function elementsOf(data: unknown, shape: unknown, dtype: unknown): Elements {
+  const operation = "tensor";
+  if (dtype !== undefined) checkDType(operation, dtype);
   let values: ArrayLike<number>;
   let ownShape: number[];
   let ownDtype: DType = "float32";
@@ -104,14 +128,10 @@ export function elementsOf(
     );
   }
   const chosen = (dtype as DType | undefined) ?? ownDtype;
-  if (chosen === "int32" && tagOf(data) !== "Int32Array") {
+  if (chosen === "int32" && ownDtype !== "int32") {
     for (let i = 0; i < values.length; i++) {
       const value = values[i] as number;
-      if (!(Number.isInteger(value) && value >= -INT32_LIMIT && value < INT32_LIMIT)) {
-        throw new RangeError(
-          `${operation}: data[${i}] is ${value}, expected a whole number in [-2147483648, 2147483648) for dtype int32`,
-        );
-      }
+      if (value !== (value | 0)) checkInt32(operation, `data${placeOf(i, ownShape)}`, value);
     }
   }
   return { dtype: chosen, shape: checked, values };

@@ -1,6 +1,6 @@
-import { ShapeError } from "../runtime/errors.ts";
+import { ShapeError, show } from "../runtime/errors.ts";
 import type { FloatDType } from "./dtype.ts";
-import { checkTensorShape, floatOperand, operandLike } from "./operands.ts";
+import { floatOperand, liveTensor, operandLike } from "./operands.ts";
 import { formatShape, sameShape } from "./shape.ts";
 import { type Tensor, TensorHandle } from "./tensor.ts";
 
@@ -27,9 +27,13 @@ export function numericalGradient<D extends FloatDType>(
   const xs = floatOperand(operation, "x", x);
   const weights = dout === undefined ? undefined : operandLike(operation, "dout", dout, "x", xs);
   if (!(typeof h === "number" && h > 0)) {
-    throw new RangeError(`${operation}: h must be above 0, got ${h}`);
+    throw new RangeError(`${operation}: h must be above 0, got ${show(h)}`);
   }
+  if (h === Infinity) throw new RangeError(`${operation}: h must be finite, got ${h}`);
   const { runtime } = xs;
+
+  /** Of what f gives: dout's, or else that of its first result. */
+  let expected: readonly number[] | undefined;
 
   /** f's values at x with element i set to value. */
   const evaluate = (i: number, value: number): ArrayLike<number> =>
@@ -39,13 +43,18 @@ export function numericalGradient<D extends FloatDType>(
       xs.data[i] = value;
       try {
         const result = f(x);
-        if (typeof result === "number") return [result];
-        if (!(result instanceof TensorHandle)) {
+        if (typeof result !== "number" && !(result instanceof TensorHandle)) {
           throw new TypeError(`${operation}: f must return a tensor or a number`);
         }
-        const tensor = floatOperand(operation, "f(x)", result);
-        if (weights) checkTensorShape(operation, "f(x)", tensor, weights.shape);
-        return tensor.toTypedArray();
+        const isNumber = typeof result === "number";
+        const shape = isNumber ? [] : result.shape;
+        expected ??= weights?.shape ?? shape;
+        if (!sameShape(shape, expected)) {
+          throw new ShapeError(
+            `${operation}: f(x) must have shape ${formatShape(expected)}, got ${formatShape(shape)}`,
+          );
+        }
+        return isNumber ? [result] : floatOperand(operation, "f(x)", result).toTypedArray();
       } finally {
         xs.data[i] = old;
       }
@@ -78,8 +87,8 @@ export function relativeError(
   a: Tensor | ArrayLike<number> | number,
   b: Tensor | ArrayLike<number> | number,
 ): number {
-  const [valuesA, shapeA] = valuesOf(a);
-  const [valuesB, shapeB] = valuesOf(b);
+  const [valuesA, shapeA] = valuesOf("a", a);
+  const [valuesB, shapeB] = valuesOf("b", b);
   if (!sameShape(shapeA, shapeB)) {
     throw new ShapeError(
       `relativeError: a has shape ${formatShape(shapeA)} but b has ${formatShape(shapeB)}`,
@@ -89,21 +98,27 @@ export function relativeError(
   for (let i = 0; i < valuesA.length; i++) {
     const p = valuesA[i] as number;
     const q = valuesB[i] as number;
+    if (p === q) continue; // equal infinities too
     const error = Math.abs(p - q) / Math.max(1e-8, Math.abs(p) + Math.abs(q));
-    if (!(error <= most)) most = error;
     if (Number.isNaN(error)) return error;
+    if (error > most) most = error;
   }
   return most;
 }
 
-function valuesOf(
-  value: Tensor | ArrayLike<number> | number,
-): [ArrayLike<number>, readonly number[]] {
+function valuesOf(name: string, value: unknown): [ArrayLike<number>, readonly number[]] {
   if (typeof value === "number") return [[value], []];
-  if (value instanceof TensorHandle) return [value.data, value.shape];
-  if (Array.isArray(value) || ArrayBuffer.isView(value)) {
-    const list = value as ArrayLike<number>;
-    return [list, [list.length]];
+  if (value instanceof TensorHandle) {
+    return [liveTensor("relativeError", name, value).data, value.shape];
   }
-  throw new TypeError("relativeError: a and b must be tensors, arrays of numbers or numbers");
+  const isArray = Array.isArray(value)
+    ? value.every((element) => typeof element === "number")
+    : ArrayBuffer.isView(value) && !(value instanceof DataView);
+  if (!isArray) {
+    throw new TypeError(
+      `relativeError: ${name} must be a tensor, an array of numbers or a number, got ${Array.isArray(value) ? "an array of something else" : Object.prototype.toString.call(value).slice(8, -1)}`,
+    );
+  }
+  const list = value as ArrayLike<number>;
+  return [list, [list.length]];
 }

@@ -7,8 +7,9 @@ import {
   DTypeError,
   RuntimeMismatchError,
   ShapeError,
+  show,
 } from "../runtime/errors.ts";
-import type { SavedState } from "./cache.ts";
+import { SavedState } from "./cache.ts";
 import { dtypeOf, type FloatDType } from "./dtype.ts";
 import type { LamellaRuntime } from "./runtime.ts";
 import { formatShape, sameShape } from "./shape.ts";
@@ -20,6 +21,11 @@ function describe(value: unknown): string {
   if (typeof (value as Partial<Tensor>).toTypedArray === "function") {
     return "a tensor of another copy of this package";
   }
+  if (value instanceof SavedState) return `that of ${value.operation}`;
+  const { operation, dispose } = value as Partial<SavedState>;
+  if (typeof operation === "string" && typeof dispose === "function") {
+    return "one of another copy of this package";
+  }
   return Object.prototype.toString.call(value).slice(8, -1);
 }
 
@@ -30,12 +36,15 @@ export function checkObject(operation: string, name: string, value: unknown): vo
   }
 }
 
-function liveTensor(operation: string, name: string, value: unknown): TensorHandle {
+/** A tensor of this package that is not disposed, nor its runtime. */
+export function liveTensor(operation: string, name: string, value: unknown): TensorHandle {
   if (!(value instanceof TensorHandle)) {
     throw new TypeError(`${operation}: ${name} must be a tensor, got ${describe(value)}`);
   }
   if (value.disposed) throw new DisposedError(`${operation}: ${name} has been disposed`);
-  value.runtime.check(operation);
+  if (value.runtime.disposed) {
+    throw new DisposedError(`${operation}: ${name}'s runtime has been disposed`);
+  }
   return value;
 }
 
@@ -155,13 +164,17 @@ export function checkCache<C extends SavedState>(
   forward: string,
 ): C {
   if (!(cache instanceof kind)) {
-    const given = (cache as Partial<SavedState> | null | undefined)?.operation;
     throw new TypeError(
-      `${operation}: cache must be the one that ${forward} returned, got ${given ? `that of ${given}` : describe(cache)}`,
+      `${operation}: cache must be the one that ${forward} returned, got ${describe(cache)}`,
     );
   }
   if (cache.disposed) throw new DisposedError(`${operation}: cache has been disposed`);
-  cache.runtime.check(operation);
+  if (!cache.holdsAll()) {
+    throw new DisposedError(`${operation}: a tensor that cache holds has been disposed`);
+  }
+  if (cache.runtime.disposed) {
+    throw new DisposedError(`${operation}: the cache's runtime has been disposed`);
+  }
   return cache;
 }
 
@@ -230,7 +243,7 @@ function checkLabels(operation: string, labels: ArrayLike<number>, C: number): v
     const label = labels[i] as number;
     if (!(Number.isInteger(label) && label >= 0 && label < C)) {
       throw new RangeError(
-        `${operation}: y[${i}] is ${label}, expected a whole number in [0, ${C})`,
+        `${operation}: y[${i}] is ${show(label)}, expected a whole number in [0, ${C})`,
       );
     }
   }

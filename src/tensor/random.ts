@@ -111,5 +111,5 @@ export class LegacyRandom implements Random {
 }
 
 function shapeFrom(operation: string, shape: ShapeArguments): readonly number[] {
-  return checkShape(operation, Array.isArray(shape[0]) ? shape[0] : shape);
+  return checkShape(operation, shape.length === 1 && Array.isArray(shape[0]) ? shape[0] : shape);
 }

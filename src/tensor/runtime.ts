@@ -1,8 +1,14 @@
 import { type Core, type Kernels, openCore } from "../runtime/core.ts";
-import { DisposedError } from "../runtime/errors.ts";
+import { DisposedError, show } from "../runtime/errors.ts";
 import { checkLimits, Memory, type MemoryLimits } from "../runtime/memory.ts";
 import { loadModule, loadModuleSync, type WasmSource } from "../runtime/wasm.ts";
-import { elementsOf, type NestedArray, type NumberArray } from "./convert.ts";
+import {
+  checkDType,
+  checkInt32,
+  elementsOf,
+  type NestedArray,
+  type NumberArray,
+} from "./convert.ts";
 import { type DType, type DTypeOf, type FloatDType, itemSize } from "./dtype.ts";
 import { LegacyRandom, type Random } from "./random.ts";
 import { disposeSymbol, type Resource, Scope } from "./scope.ts";
@@ -93,7 +99,7 @@ const UINT32 = 2 ** 32;
 export function checkSeed(operation: string, seed: unknown): number {
   if (!(Number.isInteger(seed) && (seed as number) >= 0 && (seed as number) < UINT32)) {
     throw new RangeError(
-      `${operation}: seed must be a whole number in [0, 4294967296), got ${String(seed)}`,
+      `${operation}: seed must be a whole number in [0, 4294967296), got ${show(seed)}`,
     );
   }
   return seed as number;
@@ -105,7 +111,8 @@ export class LamellaRuntime implements Runtime {
   readonly threads = 1;
   disposed = false;
   readonly linear: Memory;
-  readonly core: Core;
+  /** Until dispose. */
+  core: Core;
   private readonly books: Books;
   private currentScope: Scope | null = null;
   private readonly seed: number;
@@ -153,22 +160,23 @@ export class LamellaRuntime implements Runtime {
 
   scope<T>(fn: () => T): T {
     this.check("scope");
+    if (typeof fn !== "function") {
+      throw new TypeError(`scope: fn must be a function, got ${show(fn)}`);
+    }
     const scope = new Scope(this.currentScope);
     this.currentScope = scope;
-    let result: T | undefined;
-    let returned = false;
     try {
-      result = fn();
+      const result = fn();
       if (typeof (result as { then?: unknown } | null | undefined)?.then === "function") {
         throw new TypeError(
           "scope: fn returned a promise; a scope ends when fn returns, so fn must be synchronous",
         );
       }
-      returned = true;
+      scope.keep(result);
       return result;
     } finally {
       this.currentScope = scope.parent;
-      scope.end(returned ? result : undefined);
+      scope.end();
     }
   }
 
@@ -178,7 +186,10 @@ export class LamellaRuntime implements Runtime {
   }
 
   dispose(): void {
+    if (this.disposed) return;
     this.disposed = true;
+    this.linear.close();
+    this.core = undefined as never;
   }
 
   [disposeSymbol](): void {
@@ -201,7 +212,7 @@ export class LamellaRuntime implements Runtime {
     const bytes = size * itemSize[dtype];
     const block = bytes > 0 ? this.linear.allocate(bytes) : null;
     const storage = new Storage({ block, handles: 0 }, this.books);
-    return new TensorHandle(this, storage, dtype, shape, size);
+    return new TensorHandle(this, storage, dtype, Object.freeze(shape), size);
   }
 
   /** A tensor of the current scope, its elements whatever the memory held. */
@@ -217,11 +228,9 @@ export class LamellaRuntime implements Runtime {
       const result = fn();
       scope.keepAll();
       return result;
-    } catch (error) {
-      scope.end(undefined);
-      throw error;
     } finally {
       this.currentScope = scope.parent;
+      scope.end();
     }
   }
 
@@ -247,8 +256,8 @@ export class LamellaRuntime implements Runtime {
   acrossGrowth(values: ArrayLike<number>): () => ArrayLike<number> {
     const { wasm } = this.linear;
     if (!ArrayBuffer.isView(values) || values.buffer !== wasm.buffer) return () => values;
-    const { byteOffset, length, constructor } = values as unknown as Float64Array;
-    const View = constructor as Float64ArrayConstructor;
+    const { byteOffset, length } = values as unknown as Float64Array;
+    const View = values.constructor as Float64ArrayConstructor;
     return () => new View(wasm.buffer as ArrayBuffer, byteOffset, length);
   }
 
@@ -270,9 +279,13 @@ export class LamellaRuntime implements Runtime {
   ): Tensor<D> {
     this.check(operation);
     const checked = checkShape(operation, shape);
-    const { dtype: known, values } = elementsOf([value], undefined, dtype ?? "float32", operation);
+    const known = dtype === undefined ? "float32" : checkDType(operation, dtype);
+    if (typeof value !== "number") {
+      throw new TypeError(`${operation}: value must be a number, got ${typeof value}`);
+    }
+    if (known === "int32") checkInt32(operation, "value", value);
     const tensor = this.create(known, checked);
-    tensor.data.fill(values[0] as number);
+    tensor.data.fill(value);
     return tensor as TensorHandle as TensorHandle<D>;
   }
 }
@@ -288,7 +301,7 @@ function checkOptions(operation: string, options: RuntimeOptions): void {
     );
   }
   throw new RangeError(
-    `${operation}: threads must be a whole number from 1 up or "auto", got ${String(threads)}`,
+    `${operation}: threads must be a whole number from 1 up or "auto", got ${show(threads)}`,
   );
 }
 

@@ -45,19 +45,23 @@ export class Scope {
     this.owned.add(resource);
   }
 
-  /** Disposes what is owned, but for what is found in the result, which goes one scope up. */
-  end(result: unknown): void {
+  /** What is found in a result goes one scope up. */
+  keep(result: unknown): void {
     for (const resource of resourcesIn(result)) {
       // What a cache holds lives as long as the cache: keep that.
       const kept = resource.owner ?? resource;
       if (kept.scope === this) this.handOver(kept);
     }
-    for (const resource of this.owned) resource.dispose();
   }
 
-  /** Ends with nothing disposed: everything goes one scope up. */
+  /** Everything goes one scope up. */
   keepAll(): void {
     for (const resource of this.owned) this.handOver(resource);
+  }
+
+  /** Disposes what is still owned. */
+  end(): void {
+    for (const resource of this.owned) resource.dispose();
   }
 
   private handOver(resource: Resource): void {
@@ -68,19 +72,22 @@ export class Scope {
 }
 
 /** The resources in a value: itself, or those in its arrays, plain objects, Maps and Sets. */
-function* resourcesIn(value: unknown, seen = new Set<unknown>()): Generator<Resource> {
-  if (value === null || typeof value !== "object" || seen.has(value)) return;
-  seen.add(value);
-  if (value instanceof Resource) {
-    yield value;
-    return;
+function* resourcesIn(result: unknown): Generator<Resource> {
+  const seen = new Set<unknown>();
+  const open = [result]; // a list rather than recursion: a result may be nested deeply
+  while (open.length > 0) {
+    const value = open.pop();
+    if (value === null || typeof value !== "object" || seen.has(value)) continue;
+    seen.add(value);
+    if (value instanceof Resource) yield value;
+    else for (const part of partsOf(value)) open.push(part);
   }
+}
+
+function partsOf(value: object): Iterable<unknown> {
+  if (Array.isArray(value) || value instanceof Set) return value;
+  if (value instanceof Map) return [...value.keys(), ...value.values()];
   const prototype = Object.getPrototypeOf(value);
-  let parts: Iterable<unknown> = [];
-  if (Array.isArray(value) || value instanceof Set) parts = value;
-  else if (value instanceof Map) parts = [...value.keys(), ...value.values()];
-  else if (prototype === null || Object.getPrototypeOf(prototype) === null) {
-    parts = Object.values(value);
-  }
-  for (const part of parts) yield* resourcesIn(part, seen);
+  const isPlain = prototype === null || Object.getPrototypeOf(prototype) === null;
+  return isPlain ? Object.values(value) : [];
 }

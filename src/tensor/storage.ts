@@ -39,7 +39,7 @@ export class Storage {
 
   /** Lets the garbage collector give the block back if nobody else does. */
   register(): void {
-    if (this.registered || !this.lease.block) return;
+    if (this.registered) return;
     this.registered = true;
     this.books.finalizer?.register(this, this.lease);
   }

@@ -45,7 +45,8 @@ export class TensorHandle<D extends DType = DType> extends Resource implements T
   /** Use LamellaRuntime.allocate, or alias; the handle belongs to no scope yet. */
   constructor(
     readonly runtime: LamellaRuntime,
-    readonly storage: Storage,
+    /** Until dispose: a handle that has given up its data must not keep it from being collected. */
+    public storage: Storage,
     readonly dtype: D,
     readonly shape: readonly number[],
     readonly size: number,
@@ -94,7 +95,7 @@ export class TensorHandle<D extends DType = DType> extends Resource implements T
     if (open >= 0) {
       const others = sizeOf(shape.filter((_, i) => i !== open));
       wanted = shape.with(open, others === 0 ? 0 : this.size / others);
-      if (!Number.isInteger(wanted[open])) throw this.wrongSize(shape);
+      if (!(Number.isInteger(wanted[open]) && others >= 0)) throw this.wrongSize(shape);
     }
     const checked = checkShape("reshape", wanted);
     if (sizeOf(checked) !== this.size) throw this.wrongSize(shape);
@@ -124,6 +125,7 @@ export class TensorHandle<D extends DType = DType> extends Resource implements T
   protected override release(): void {
     this.view = null;
     this.storage.release();
+    this.storage = undefined as never;
   }
 
   private check(operation: string): void {
