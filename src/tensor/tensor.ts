@@ -119,7 +119,8 @@ export class TensorHandle<D extends DType = DType> extends Resource implements T
   }
 
   override leaveScopes(): void {
-    this.storage.register();
+    // A cache that leaves its scope may hold one that was disposed by hand.
+    if (!this.disposed) this.storage.register();
   }
 
   protected override release(): void {

@@ -1,0 +1,241 @@
+// The plan of the house (docs/architecture.md): imports run one way, and no result hangs on a Math function that
+// engines compute differently.
+
+import { readdirSync, readFileSync } from "node:fs";
+import { posix } from "node:path";
+import ts from "typescript";
+import { describe, expect, test } from "vitest";
+
+const root = new URL("../", import.meta.url);
+
+/** Rooms from the ground up: each may import those below it, and its own row. */
+const facade = [
+  ["build"],
+  ["src/runtime"],
+  ["src/tensor"],
+  ["src/layers", "src/losses"],
+  ["src/nn", "src/io"],
+  ["src"], // the entries: index.ts and its like
+  ["src/cli", "examples"],
+];
+const core = [
+  ["assembly/simd.ts"],
+  ["assembly/blas", "assembly/math", "assembly/random"],
+  ["assembly/layers", "assembly/losses", "assembly/optim", "assembly/threads"],
+  ["assembly"],
+];
+
+/** Packages that src may import, which are bundled into it, and the rooms that may. */
+const packages: Record<string, readonly string[]> = {
+  "@assemblyscript/loader": ["src/runtime"],
+};
+
+/** Beyond the list below: what a file may use, and why no result hangs on it. */
+const exceptions: Record<string, { names: readonly string[]; reason: string }> = {
+  "examples/mnist/terminal.js": {
+    names: ["round", "log10", "**"],
+    reason: "figures and a curve that are shown, not computed with",
+  },
+};
+
+// IEEE 754 and ECMAScript give these one result for each argument.
+const exact = "sqrt fround abs floor ceil trunc min max imul clz32".split(" ");
+
+/** The row of a file in a plan, and its room there; undefined for a file that the plan does not know. */
+function placeOf(file: string, plan: string[][]): { row: number; room: string } | undefined {
+  let place: { row: number; room: string } | undefined;
+  for (const [row, rooms] of plan.entries()) {
+    for (const room of rooms) {
+      const isWithin = file === room || file.startsWith(`${room}/`);
+      if (isWithin && room.length > (place?.room.length ?? 0)) place = { row, room };
+    }
+  }
+  // A folder of src or assembly without a row of its own is a new room.
+  const isRoot = place?.room === "src" || place?.room === "assembly";
+  if (isRoot && posix.dirname(file) !== place?.room) return undefined;
+  return place;
+}
+
+/** What is wrong with a file's import of something, or undefined. */
+function offence(file: string, specifier: string): string | undefined {
+  const plan = file.startsWith("assembly/") ? core : facade;
+  const from = placeOf(file, plan);
+  if (!from) return "is in no room of the plan";
+  if (!specifier.startsWith(".")) {
+    if (plan === core) return `imports the package ${specifier}`;
+    if (from.room === "examples" || from.room === "src/cli") return undefined;
+    return packages[specifier]?.includes(from.room)
+      ? undefined
+      : `imports the package ${specifier}`;
+  }
+  const to = posix.join(posix.dirname(file), specifier);
+  const target = plan === core && !to.endsWith(".ts") ? `${to}.ts` : to;
+  if (from.room === "examples" && !target.startsWith("examples/")) {
+    return `imports ${target}, not the package by its name`;
+  }
+  const place = placeOf(target, plan);
+  if (!place) return `imports ${target}, which is in no room of its plan`;
+  if (place.row > from.row) return `imports ${target}, which is above it`;
+  if (place.room === "build" && from.room !== "src/runtime") {
+    return `imports ${target}, which src/runtime alone may`;
+  }
+  return undefined;
+}
+
+/** The names of Math's members that a program uses and should not, `**` among them. */
+function inexact(file: string, text: string): string[] {
+  const found: string[] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isBinaryExpression(node)) {
+      const { kind } = node.operatorToken;
+      // 2 to a whole number is exact.
+      const isPowerOf2 =
+        ts.isNumericLiteral(node.left) &&
+        node.left.text === "2" &&
+        ts.isNumericLiteral(node.right) &&
+        Number.isInteger(Number(node.right.text));
+      if (kind === ts.SyntaxKind.AsteriskAsteriskEqualsToken) found.push("**=");
+      if (kind === ts.SyntaxKind.AsteriskAsteriskToken && !isPowerOf2) found.push("**");
+    }
+    if (ts.isIdentifier(node) && node.text === "Math") {
+      const { parent } = node;
+      // Anything but Math.name hides what is used: Math[name], const { cos } = Math.
+      const isMember = ts.isPropertyAccessExpression(parent) && parent.expression === node;
+      const name = isMember ? parent.name.text : "Math itself";
+      if (!exact.includes(name)) found.push(name);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true));
+  return found;
+}
+
+function filesIn(folder: string): string[] {
+  return readdirSync(new URL(folder, root), { recursive: true })
+    .map((name) => `${folder}/${String(name).replaceAll("\\", "/")}`)
+    .filter((file) => /\.[cm]?[jt]s$/.test(file) && !file.includes("node_modules"))
+    .sort();
+}
+
+function read(file: string): string {
+  return readFileSync(new URL(file, root), "utf8");
+}
+
+const assembly = filesIn("assembly");
+const src = filesIn("src");
+const examples = filesIn("examples");
+
+test("the folders are where this test looks for them", () => {
+  expect(assembly).toContain("assembly/layers/affine.ts");
+  expect(src).toContain("src/layers/affine.ts");
+  expect(examples.some((file) => file.endsWith("/index.js"))).toBe(true);
+});
+
+describe.each([...assembly, ...src, ...examples])("%s", (file) => {
+  test("imports nothing from above it", () => {
+    const { importedFiles } = ts.preProcessFile(read(file), true, true);
+    for (const { fileName } of importedFiles) expect(offence(file, fileName)).toBeUndefined();
+  });
+});
+
+describe.each([...src, ...examples])("%s", (file) => {
+  test("uses no Math function that engines compute differently", () => {
+    const { names = [] } = exceptions[file] ?? {};
+    expect(inexact(file, read(file)).filter((name) => !names.includes(name))).toEqual([]);
+  });
+});
+
+test("the exceptions are needed", () => {
+  for (const [file, { names }] of Object.entries(exceptions)) {
+    expect([...new Set(inexact(file, read(file)))].sort()).toEqual([...names].sort());
+  }
+});
+
+describe("this test", () => {
+  test.each([
+    ["src/runtime/memory.ts", "../tensor/tensor.ts"],
+    ["src/runtime/memory.ts", "../index.ts"],
+    ["src/tensor/scope.ts", "../layers/relu.ts"],
+    ["src/tensor/scope.ts", "../losses/loss.ts"],
+    ["src/tensor/scope.ts", "../../build/core.js"],
+    ["src/tensor/scope.ts", "../../assembly/simd.ts"],
+    ["src/layers/relu.ts", "../nn/sequential.ts"],
+    ["src/layers/relu.ts", "../index.ts"],
+    ["src/layers/relu.ts", "../../build/index.js"],
+    ["src/nn/sequential.ts", "../cli/train.ts"],
+    ["src/index.ts", "./cli/train.ts"],
+    ["src/index.ts", "../test/support/core.ts"],
+    ["src/tensor/scope.ts", "@assemblyscript/loader"],
+    ["src/runtime/core.ts", "fast-check"],
+    ["src/runtime/hosts/node.ts", "node:fs"],
+    ["src/new/file.ts", "./other.ts"],
+    ["src/layers/relu.ts", "../new/file.ts"],
+    ["examples/mnist/index.js", "../../src/index.ts"],
+    ["examples/mnist/index.js", "../../build/index.js"],
+    ["assembly/simd.ts", "./math/exp"],
+    ["assembly/math/exp.ts", "../layers/relu"],
+    ["assembly/blas/gemm.ts", "../losses/svm"],
+    ["assembly/blas/gemm.ts", "../index"],
+    ["assembly/layers/relu.ts", "../../src/tensor/shape"],
+    ["assembly/layers/relu.ts", "assemblyscript/std/math"],
+    ["assembly/new/file.ts", "../simd"],
+  ])("finds an import of %s from %s", (file, specifier) => {
+    expect(offence(file, specifier)).toBeTypeOf("string");
+  });
+
+  test.each([
+    ["src/runtime/core.ts", "../../build/core.js"],
+    ["src/runtime/core.ts", "@assemblyscript/loader"],
+    ["src/runtime/wasm.ts", "./hosts/node.ts"],
+    ["src/runtime/hosts/node.ts", "../wasm.ts"],
+    ["src/layers/relu.ts", "../runtime/errors.ts"],
+    ["src/layers/relu.ts", "../losses/loss.ts"],
+    ["src/nn/sequential.ts", "../io/safetensors.ts"],
+    ["src/index.ts", "./nn/sequential.ts"],
+    ["src/predict.ts", "./runtime/core.ts"],
+    ["src/cli/train.ts", "../index.ts"],
+    ["src/cli/train.ts", "node:fs"],
+    ["examples/mnist/index.js", "lamella"],
+    ["examples/mnist/index.js", "./terminal.js"],
+    ["assembly/layers/relu.ts", "../simd"],
+    ["assembly/layers/dropout.ts", "../random/philox"],
+    ["assembly/losses/softmax.ts", "../math/exp"],
+    ["assembly/index.ts", "./optim/sgd"],
+  ])("lets an import of %s from %s pass", (file, specifier) => {
+    expect(offence(file, specifier)).toBeUndefined();
+  });
+
+  test("finds every way to import", () => {
+    const text = `
+      import "./a.ts"; import b from "./b.ts"; import type { C } from "./c.ts"; import * as d from './d.ts';
+      export * from "./e.ts"; export { f } from "./f.ts"; export type { G } from "./g.ts";
+      const h = await import("./h.ts"); type I = import("./i.ts").I; const j = require("./j.js");
+    `;
+    const found = ts.preProcessFile(text, true, true).importedFiles.map(({ fileName }) => fileName);
+    expect(
+      found
+        .map((name) => name[2])
+        .sort()
+        .join(""),
+    ).toBe("abcdefghij");
+  });
+
+  test("finds every inexact function", () => {
+    for (const [text, found] of [
+      ["Math.cos(1)", ["cos"]],
+      ["globalThis.Math.exp(1)", ["Math itself"]],
+      ["const { sin } = Math", ["Math itself"]],
+      ["Math['pow'](2, 3)", ["Math itself"]],
+      ["[1].map(Math.log)", ["log"]],
+      ["a ** 2", ["**"]],
+      ["2 ** a", ["**"]],
+      ["2 ** 0.5", ["**"]],
+      ["a **= 2", ["**="]],
+      ["Math.random() + Math.hypot(1, 2)", ["random", "hypot"]],
+      ["2 ** 31 + Math.sqrt(Math.imul(2, 3))", []],
+      ["// Math.cos ** 2\n`Math.cos`", []],
+    ] as const) {
+      expect(inexact("a.ts", text), text).toEqual(found);
+    }
+  });
+});
