@@ -56,7 +56,20 @@ export function affine_forward_f32(
   D: usize,
   M: usize,
 ): void {
-  affineForward<f32>(out, x, w, b, work, N, D, M);
+  affineForward<f32>(out, x, w, b, <f32>-Infinity, work, N, D, M);
+}
+
+export function affine_relu_forward_f32(
+  out: usize,
+  x: usize,
+  w: usize,
+  b: usize,
+  work: usize,
+  N: usize,
+  D: usize,
+  M: usize,
+): void {
+  affineForward<f32>(out, x, w, b, 0, work, N, D, M);
 }
 
 export function affine_forward_f64(
@@ -69,7 +82,20 @@ export function affine_forward_f64(
   D: usize,
   M: usize,
 ): void {
-  affineForward<f64>(out, x, w, b, work, N, D, M);
+  affineForward<f64>(out, x, w, b, <f64>-Infinity, work, N, D, M);
+}
+
+export function affine_relu_forward_f64(
+  out: usize,
+  x: usize,
+  w: usize,
+  b: usize,
+  work: usize,
+  N: usize,
+  D: usize,
+  M: usize,
+): void {
+  affineForward<f64>(out, x, w, b, 0, work, N, D, M);
 }
 
 export function affine_backward_work_bytes_f32(N: usize, D: usize, M: usize): usize {

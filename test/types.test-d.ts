@@ -171,6 +171,10 @@ export function affine(): void {
   is<AffineCache<"float32">>()(cache, true);
   affineForward(f64, f64, f64, { out: f64 });
   affineForward(float, float, float, { out: undefined });
+  is<AffineCache<"float32">>()(affineForward(f32, f32, f32, { activation: "relu" }).cache, true);
+  affineForward(f32, f32, f32, { activation: undefined });
+  // @ts-expect-error: no such activation
+  affineForward(f32, f32, f32, { activation: "softmax" });
   // @ts-expect-error: a float64 weight with a float32 input
   affineForward(f32, f64, f32);
   // @ts-expect-error: a float32 weight with a float64 input

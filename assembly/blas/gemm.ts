@@ -1,4 +1,4 @@
-// C = A · B (+ a row), blocked for the caches as in Goto and van de Geijn, "Anatomy of
+// C = max(A · B + a row, a floor), blocked for the caches as in Goto and van de Geijn, "Anatomy of
 // High-Performance Matrix Multiplication", ACM TOMS 34 (2008). Each operand is packed, so that the
 // microkernel reads it in order, where it is used often enough to pay for the copy, and read
 // where it lies otherwise. docs/gemm.md tells the whole story.
@@ -55,7 +55,8 @@ export function gemmWorkBytes<T>(M: usize, N: usize, K: usize): usize {
 }
 
 /**
- * c (M, N) = a (M, K) · b (K, N) + row (N,), row left out where its address is 0.
+ * c (M, N) = max(a (M, K) · b (K, N) + row (N,), floor), row left out where its address is 0. A floor of 0
+ * is ReLU, one of −∞ changes nothing; NaN stays. c is never −0.
  *
  * Element (i, k) of a lies at a + i · rsa + k · csa, and likewise for b: strides in elements, one of
  * each pair is 1, and exchanging them reads the operand transposed. c is row-major and
@@ -70,13 +71,14 @@ export function gemm<T>(
   rsb: usize,
   csb: usize,
   row: usize,
+  floor: T,
   work: usize,
   M: usize,
   N: usize,
   K: usize,
 ): void {
   if (isThin(M, csb)) {
-    gemv<T>(c, a, rsa, csa, b, rsb, row, work, M, N, K, KC);
+    gemv<T>(c, a, rsa, csa, b, rsb, row, floor, work, M, N, K, KC);
     return;
   }
   const size = sizeof<T>();
@@ -93,6 +95,7 @@ export function gemm<T>(
     let pc: usize = 0;
     do {
       const kc = min(K - pc, KC);
+      const least = pc + kc == K ? floor : <T>-Infinity;
       const blockB = b + (pc * rsb + jc * csb) * size;
       for (let jr: usize = 0; jr < nc; jr += NR<T>()) {
         const columns = min(nc - jr, NR<T>());
@@ -149,6 +152,7 @@ export function gemm<T>(
                 kc,
                 addend,
                 ldAddend,
+                least,
               );
             } else {
               const readsA = !packsA && rows == MR();
@@ -162,6 +166,7 @@ export function gemm<T>(
                 kc,
                 addend,
                 ldAddend,
+                least,
               );
             }
             if (!whole) copyTile<T>(tile, N, edge, NR<T>(), rows, columns);

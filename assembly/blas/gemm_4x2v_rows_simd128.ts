@@ -5,7 +5,7 @@ import { multiplyAdd } from "../simd";
 import { storeTile } from "./tile";
 
 /**
- * c (4, NR) = Σₖ a[:, k] · b[k] (NR,) + addend (see storeTile). Row i of a is at a + i · aRow (bytes),
+ * c (4, NR) = Σₖ a[:, k] · b[k] (NR,) + addend, floored (see storeTile). Row i of a is at a + i · aRow (bytes),
  * for i < rows; the rows of c beyond them repeat the last. b[k] is at b + k · bStep (bytes).
  */
 export function gemm_4x2v_rows_simd128<T>(
@@ -19,6 +19,7 @@ export function gemm_4x2v_rows_simd128<T>(
   K: usize,
   addend: usize,
   ldAddend: usize,
+  floor: T,
 ): void {
   let c00 = v128.splat<T>(0);
   let c01 = v128.splat<T>(0);
@@ -105,5 +106,5 @@ export function gemm_4x2v_rows_simd128<T>(
     k += sizeof<T>();
     b += bStep;
   }
-  storeTile<T>(c, ldc, addend, ldAddend, c00, c01, c10, c11, c20, c21, c30, c31);
+  storeTile<T>(c, ldc, addend, ldAddend, c00, c01, c10, c11, c20, c21, c30, c31, floor);
 }

@@ -4,7 +4,7 @@ import { multiplyAdd } from "../simd";
 import { storeTile } from "./tile";
 
 /**
- * c (4, NR) = Σₖ a[k] (4,) · b[k] (NR,) + addend (see storeTile). a[k] is at a + k · aStep, b[k] at
+ * c (4, NR) = Σₖ a[k] (4,) · b[k] (NR,) + addend, floored (see storeTile). a[k] is at a + k · aStep, b[k] at
  * b + k · bStep, steps in bytes.
  */
 export function gemm_4x2v_simd128<T>(
@@ -17,6 +17,7 @@ export function gemm_4x2v_simd128<T>(
   K: usize,
   addend: usize,
   ldAddend: usize,
+  floor: T,
 ): void {
   let c00 = v128.splat<T>(0);
   let c01 = v128.splat<T>(0);
@@ -99,5 +100,5 @@ export function gemm_4x2v_simd128<T>(
     a += aStep;
     b += bStep;
   }
-  storeTile<T>(c, ldc, addend, ldAddend, c00, c01, c10, c11, c20, c21, c30, c31);
+  storeTile<T>(c, ldc, addend, ldAddend, c00, c01, c10, c11, c20, c21, c30, c31, floor);
 }

@@ -87,6 +87,15 @@ function clear<T>(to: usize, n: usize): void {
   for (; to != end; to += sizeof<T>()) store<T>(to, 0);
 }
 
+/** c (n,) = max(c, floor), which keeps a NaN */
+function raise<T>(c: usize, floor: T, n: usize): void {
+  const least = v128.splat<T>(floor);
+  const whole = c + (n & ~(LANES<T>() - 1)) * sizeof<T>();
+  for (; c != whole; c += 16) v128.store(c, v128.pmax<T>(v128.load(c), least));
+  const rest = n & (LANES<T>() - 1);
+  if (rest) storeTail<T>(c, v128.pmax<T>(loadTail<T>(c, rest), least), rest);
+}
+
 /** to (N,) += from (N,) */
 function add<T>(to: usize, from: usize, N: usize): void {
   const end = to + N * sizeof<T>();
@@ -97,7 +106,7 @@ function add<T>(to: usize, from: usize, N: usize): void {
 }
 
 /**
- * c (M, N) = a (M, K) · b (K, N) + row (N,), as gemm for a row-major b, with its blocks of KC products.
+ * c (M, N) = max(a (M, K) · b (K, N) + row (N,), floor), as gemm for a row-major b, with its blocks of KC products.
  * work holds M · N elements.
  */
 export function gemv<T>(
@@ -108,6 +117,7 @@ export function gemv<T>(
   b: usize,
   rsb: usize,
   row: usize,
+  floor: T,
   work: usize,
   M: usize,
   N: usize,
@@ -141,4 +151,5 @@ export function gemv<T>(
     }
     pc += KC;
   } while (pc < K);
+  if (floor > -Infinity) raise<T>(c, floor, M * N);
 }

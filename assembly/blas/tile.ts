@@ -19,8 +19,9 @@ export function NR<T>(): usize {
 }
 
 /**
- * c (4, NR) = the eight sums + addend (4, NR), which is left out where its address is 0. ldAddend = 0
- * adds one row to all four. The addend may be c itself.
+ * c (4, NR) = max(the eight sums + addend (4, NR), floor). The addend is left out where its address is 0;
+ * ldAddend = 0 adds one row to all four; it may be c itself. A floor of 0 is ReLU, one of −∞ changes
+ * nothing, and a NaN stays.
  */
 // @ts-ignore: decorator
 @inline
@@ -37,6 +38,7 @@ export function storeTile<T>(
   c21: v128,
   c30: v128,
   c31: v128,
+  floor: T,
 ): void {
   if (addend != 0) {
     const step = ldAddend * sizeof<T>();
@@ -53,15 +55,16 @@ export function storeTile<T>(
     c31 = v128.add<T>(c31, v128.load(addend, 16));
   }
   const step = ldc * sizeof<T>();
-  v128.store(c, c00);
-  v128.store(c, c01, 16);
+  const least = v128.splat<T>(floor);
+  v128.store(c, v128.pmax<T>(c00, least));
+  v128.store(c, v128.pmax<T>(c01, least), 16);
   c += step;
-  v128.store(c, c10);
-  v128.store(c, c11, 16);
+  v128.store(c, v128.pmax<T>(c10, least));
+  v128.store(c, v128.pmax<T>(c11, least), 16);
   c += step;
-  v128.store(c, c20);
-  v128.store(c, c21, 16);
+  v128.store(c, v128.pmax<T>(c20, least));
+  v128.store(c, v128.pmax<T>(c21, least), 16);
   c += step;
-  v128.store(c, c30);
-  v128.store(c, c31, 16);
+  v128.store(c, v128.pmax<T>(c30, least));
+  v128.store(c, v128.pmax<T>(c31, least), 16);
 }

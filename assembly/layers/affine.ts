@@ -1,4 +1,4 @@
-// Fully connected: out = x · w + b, and the three gradients.
+// Fully connected: out = x · w + b, ReLU on top of it where wanted, and the three gradients.
 
 import { columnSum, columnSumWorkBytes } from "../blas/column_sum";
 import { gemm, gemmWorkBytes } from "../blas/gemm";
@@ -7,17 +7,19 @@ export function affineForwardWorkBytes<T>(N: usize, D: usize, M: usize): usize {
   return gemmWorkBytes<T>(N, M, D);
 }
 
+/** out = max(x · w + b, floor): floor −∞ is the layer alone, 0 the layer with ReLU, in one pass over out. */
 export function affineForward<T>(
   out: usize, // (N, M)
   x: usize, // (N, D)
   w: usize, // (D, M)
   b: usize, // (M,)
+  floor: T,
   work: usize,
   N: usize,
   D: usize,
   M: usize,
 ): void {
-  gemm<T>(out, x, D, 1, w, M, 1, b, work, N, M, D);
+  gemm<T>(out, x, D, 1, w, M, 1, b, floor, work, N, M, D);
 }
 
 export function affineBackwardWorkBytes<T>(N: usize, D: usize, M: usize): usize {
@@ -38,7 +40,7 @@ export function affineBackward<T>(
   D: usize,
   M: usize,
 ): void {
-  if (dx != 0) gemm<T>(dx, dout, M, 1, w, 1, M, 0, work, N, D, M);
-  if (dw != 0) gemm<T>(dw, x, 1, D, dout, M, 1, 0, work, D, M, N);
+  if (dx != 0) gemm<T>(dx, dout, M, 1, w, 1, M, 0, <T>-Infinity, work, N, D, M);
+  if (dw != 0) gemm<T>(dw, x, 1, D, dout, M, 1, 0, <T>-Infinity, work, D, M, N);
   if (db != 0) columnSum<T>(db, dout, work, N, M);
 }

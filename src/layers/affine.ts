@@ -1,6 +1,6 @@
-import { ShapeError } from "../runtime/errors.ts";
+import { ShapeError, show } from "../runtime/errors.ts";
 import { type Cache, SavedState } from "../tensor/cache.ts";
-import type { FloatDType } from "../tensor/dtype.ts";
+import { type FloatDType, itemSize } from "../tensor/dtype.ts";
 import {
   checkAliases,
   checkCache,
@@ -14,7 +14,7 @@ import {
 import { formatShape, sizeOf } from "../tensor/shape.ts";
 import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
 
-/** What affineForward leaves for affineBackward: its operands, by reference. */
+/** What affineForward leaves for affineBackward: its operands, by reference, and after ReLU its out. */
 export interface AffineCache<D extends FloatDType = FloatDType> extends Cache {
   readonly x: Tensor<D>;
   readonly w: Tensor<D>;
@@ -29,26 +29,31 @@ class AffineState<D extends FloatDType> extends SavedState implements AffineCach
     readonly w: TensorHandle<D>,
     readonly b: TensorHandle<D>,
     outShape: readonly number[],
+    /** The out of ReLU, above 0 where its sum was. */
+    readonly mask: TensorHandle<D> | undefined,
   ) {
-    super(x.runtime, x.dtype, outShape, [x, w, b]);
+    super(x.runtime, x.dtype, outShape, mask ? [x, w, b, mask] : [x, w, b]);
   }
 }
 
 /**
- * Fully connected layer: out = reshape(x, (N, D)) · w + b.
+ * Fully connected layer: out = reshape(x, (N, D)) · w + b, or max(0, that) with activation "relu".
  *
  * x (N, d₁, …, d_k) with D = d₁ · … · d_k, w (D, M), b (M,) → out (N, M). An empty batch gives an
- * empty out.
+ * empty out. ReLU here costs no pass of its own and gives the bits that reluForward would; affineBackward then
+ * reads its mask from out, so that only dropout in place may change out before it: what dropout has set to 0
+ * passes no gradient either way.
  *
  * @param options.out a tensor to write into; it may not share data with an operand
- * @throws ShapeError, DTypeError, AliasError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for
+ * @param options.activation what follows the sum; default nothing
+ * @throws RangeError for another activation, ShapeError, DTypeError, AliasError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for
  *   what is no tensor
  */
 export function affineForward<D extends FloatDType>(
   x: Tensor<D>,
   w: Tensor<NoInfer<D>>,
   b: Tensor<NoInfer<D>>,
-  options: { out?: Tensor<NoInfer<D>> | undefined } = {},
+  options: { out?: Tensor<NoInfer<D>> | undefined; activation?: "relu" | undefined } = {},
 ): { out: Tensor<D>; cache: AffineCache<D> } {
   const operation = "affineForward";
   checkObject(operation, "options", options);
@@ -72,6 +77,10 @@ export function affineForward<D extends FloatDType>(
   if (bs.size !== M) {
     throw new ShapeError(`${operation}: w has ${M} columns but b has ${bs.size} elements`);
   }
+  const { activation } = options;
+  if (activation !== undefined && activation !== "relu") {
+    throw new RangeError(`${operation}: activation must be "relu", got ${show(activation)}`);
+  }
   const shape = [N, M];
   const given = destination(operation, "out", options.out, shape, "x", xs);
   checkAliases(
@@ -87,19 +96,22 @@ export function affineForward<D extends FloatDType>(
   const { runtime, dtype } = xs;
   const kernels = runtime.kernels(dtype);
   const bytes = kernels.affine_forward_work_bytes(N, D, M);
+  const forward = activation ? kernels.affine_relu_forward : kernels.affine_forward;
   const out = runtime.withWorkspace(bytes, (work) => {
     const target = given ?? runtime.create(dtype, shape);
-    kernels.affine_forward(target.address, xs.address, ws.address, bs.address, work, N, D, M);
+    forward(target.address, xs.address, ws.address, bs.address, work, N, D, M);
     return target;
   });
-  const cache = new AffineState(xs.alias(), ws.alias(), bs.alias(), out.shape);
+  const mask = activation && out.alias();
+  const cache = new AffineState(xs.alias(), ws.alias(), bs.alias(), out.shape, mask);
   return { out, cache: runtime.own(cache) };
 }
 
 type Gradient<D extends FloatDType, Given> = Given extends false ? undefined : Tensor<D>;
 
 /**
- * Gradients of affineForward: dx = dout · wᵀ in x's own shape, dw = xᵀ · dout, db = Σₙ dout.
+ * Gradients of affineForward: dx = dout · wᵀ in x's own shape, dw = xᵀ · dout, db = Σₙ dout; after ReLU with 0 in
+ * place of dout wherever out is not above 0.
  *
  * dout (N, M) → dx (N, d₁, …, d_k), dw (D, M), db (M,). An empty batch gives zeros for dw and db.
  *
@@ -122,7 +134,7 @@ export function affineBackward<
   checkObject(operation, "options", options);
   const state = checkCache(operation, cache, AffineState<D>, "affineForward");
   const up = upstream(operation, dout, state);
-  const { x, w, b, runtime } = state;
+  const { x, w, b, mask, runtime } = state;
   const givenX = destination(operation, "dx", options.dx, x.shape, "the cache", state);
   const givenW = destination(operation, "dw", options.dw, w.shape, "the cache", state);
   const givenB = destination(operation, "db", options.db, b.shape, "the cache", state);
@@ -138,6 +150,7 @@ export function affineBackward<
       ["the cache's x", x],
       ["the cache's w", w],
       ["the cache's b", b],
+      ["the cache's out", mask],
     ],
   );
 
@@ -146,26 +159,30 @@ export function affineBackward<
   const N = x.shape[0] as number;
   const kernels = runtime.kernels(up.dtype);
   const bytes = kernels.affine_backward_work_bytes(N, D, M);
+  const gatedBytes = mask ? up.size * itemSize[up.dtype] : 0;
   const create = (wanted: false | unknown, like: TensorHandle<D>) =>
     wanted === false ? undefined : runtime.create(up.dtype, like.shape);
-  return runtime.withWorkspace(bytes, (work) =>
-    runtime.atomically(() => {
-      const dx = givenX ?? create(options.dx, x);
-      const dw = givenW ?? create(options.dw, w);
-      const db = givenB ?? create(options.db, b);
-      kernels.affine_backward(
-        dx?.address ?? 0,
-        dw?.address ?? 0,
-        db?.address ?? 0,
-        up.address,
-        x.address,
-        w.address,
-        work,
-        N,
-        D,
-        M,
-      );
-      return { dx, dw, db } as { dx: Gradient<D, X>; dw: Gradient<D, W>; db: Gradient<D, B> };
-    }),
+  return runtime.withWorkspace(gatedBytes, (gated) =>
+    runtime.withWorkspace(bytes, (work) =>
+      runtime.atomically(() => {
+        const dx = givenX ?? create(options.dx, x);
+        const dw = givenW ?? create(options.dw, w);
+        const db = givenB ?? create(options.db, b);
+        if (mask) kernels.relu_backward(gated, up.address, mask.address, up.size);
+        kernels.affine_backward(
+          dx?.address ?? 0,
+          dw?.address ?? 0,
+          db?.address ?? 0,
+          mask ? gated : up.address,
+          x.address,
+          w.address,
+          work,
+          N,
+          D,
+          M,
+        );
+        return { dx, dw, db } as { dx: Gradient<D, X>; dw: Gradient<D, W>; db: Gradient<D, B> };
+      }),
+    ),
   );
 }

@@ -46,6 +46,7 @@ function forward(
   { N, D, M }: Sizes,
   operands: Operands,
   places: Places = {},
+  kernel: "affine" | "affine_relu" = "affine",
 ): number[] {
   core.reset();
   const bytes = core.exports[`affine_forward_work_bytes_${suffix}` as const](N, D, M);
@@ -54,7 +55,7 @@ function forward(
   const b = core.input(operands.b, { name: "b", ...places.b });
   const work = core.work(bytes, { name: "work", ...places.work });
   const out = core.output(array, N * M, { name: "out", ...places.out });
-  core.exports[`affine_forward_${suffix}` as const](
+  core.exports[`${kernel}_forward_${suffix}` as const](
     ...[out.address, x.address, w.address, b.address, work.address],
     ...([N, D, M] as [number, number, number]),
   );
@@ -347,6 +348,34 @@ describe.each(configurations)("GEMM in $name, $build core", ({ core, dtype }) =>
         expect(dw).toEqual(Array.from(column(gradients.dw, m)));
         expect(db).toEqual([gradients.db[m]]);
       }
+    }
+  });
+
+  test("with ReLU gives the bits of the product and 0 where it is below 0, on every path", () => {
+    const random = seeded(27);
+    // gemv, rows read in place, panels read in place, packed; edges of tiles; one block of K, and several.
+    for (const N of [1, 2, 3, 4, 7, 16, 17, 33, 131]) {
+      for (const M of [1, 3, 8, 13, 32, 33]) {
+        for (const D of [0, 1, 7, 256, 257, 600]) {
+          const sizes = { N, D, M };
+          const operands = draw(dtype, sizes, random);
+          const plain = forward(core, dtype, sizes, operands);
+          const fused = forward(core, dtype, sizes, operands, {}, "affine_relu");
+          // Object.is of each element: no −0 either, as max(0, −0) is 0.
+          expect(fused).toStrictEqual(plain.map((value) => (value > 0 ? value : 0)));
+        }
+      }
+    }
+  });
+
+  test.each([1, 2, 5, 18])("with ReLU a NaN stays, −∞ is 0 and ∞ stays, in %i rows", (N) => {
+    const random = seeded(28);
+    const sizes = { N, D: 300, M: 11 };
+    for (const value of [NaN, Infinity, -Infinity]) {
+      const operands = draw(dtype, sizes, random);
+      operands.b.fill(value);
+      const fused = forward(core, dtype, sizes, operands, {}, "affine_relu");
+      expect(fused).toEqual(new Array(N * 11).fill(value === -Infinity ? 0 : value));
     }
   });
 

@@ -2,12 +2,16 @@
 
 import { describe, expect, test } from "vitest";
 import {
+  AliasError,
   affineBackward,
   affineForward,
   createRuntimeSync,
   DisposedError,
+  dropoutForward,
   numericalGradient,
   relativeError,
+  reluBackward,
+  reluForward,
 } from "../../src/index.ts";
 import { dtypes, seeded } from "../support/core.ts";
 import { fromGolden, golden } from "../support/golden.ts";
@@ -237,6 +241,73 @@ describe.each(dtypes)("the facade in $dtype", ({ dtype, array, epsilon }) => {
     expect(values(db)).toEqual(expected.db);
   });
 
+  test("with ReLU is affine and ReLU one after the other, to the bit, forward and backward", () => {
+    for (const [N, D, M] of [
+      [1, 5, 3],
+      [2, 300, 17],
+      [7, 9, 11],
+      [33, 20, 40],
+    ] as const) {
+      const [x, w, b, dout] = [draw(N, D), draw(D, M), draw(M), draw(N, M)];
+      const plain = affineForward(x, w, b);
+      const relu = reluForward(plain.out);
+      const fused = affineForward(x, w, b, { activation: "relu" });
+      expect(values(fused.out)).toEqual(values(relu.out));
+      expect(values(fused.out)).toContain(0);
+      const before = values(dout);
+      const expected = affineBackward(reluBackward(dout, relu.cache), plain.cache);
+      for (let round = 0; round < 2; round++) {
+        const actual = affineBackward(dout, fused.cache);
+        for (const name of ["dx", "dw", "db"] as const) {
+          expect(values(actual[name])).toEqual(values(expected[name]));
+        }
+      }
+      expect(values(dout)).toEqual(before);
+    }
+  });
+
+  test("with ReLU and dropout in place after it passes no gradient where either gave 0", () => {
+    const [x, w, b, dout] = [draw(8, 5), draw(5, 12), draw(12), draw(8, 12)];
+    const apart = affineForward(x, w, b);
+    const relu = reluForward(apart.out);
+    const fused = affineForward(x, w, b, { activation: "relu" });
+    dropoutForward(fused.out, { p: 0.5, mode: "train", seed: 3 }, { out: fused.out });
+    const kept = dout.data.map((value, i) => (fused.out.data[i]! > 0 ? value : 0));
+    const expected = affineBackward(reluBackward(tensor(kept, [8, 12]), relu.cache), apart.cache);
+    const actual = affineBackward(tensor(kept, [8, 12]), fused.cache);
+    expect(values(actual.dw)).toEqual(values(expected.dw));
+  });
+
+  test("with ReLU holds its out, which no gradient may overwrite, and lets it go with the cache", () => {
+    const { bytesLive, tensors } = runtime.memory;
+    const [x, w, b] = [draw(3, 4), draw(4, 4), draw(4)];
+    const out = runtime.zeros([3, 4], dtype);
+    const { cache } = affineForward(x, w, b, { out, activation: "relu" });
+    const dout = draw(3, 4);
+    expect(() => affineBackward(dout, cache, { dx: out })).toThrow(AliasError);
+    expect(() => affineBackward(dout, cache, { dx: out })).toThrow("the cache's out");
+    const before = values(affineBackward(dout, cache).dw);
+    const live = runtime.memory.bytesLive;
+    out.dispose();
+    expect(runtime.memory.bytesLive).toBe(live);
+    expect(values(affineBackward(dout, cache).dw)).toEqual(before);
+    expect(runtime.memory.bytesLive).toBeGreaterThan(bytesLive);
+    cache.dispose();
+    for (const handle of [x, w, b, dout]) handle.dispose();
+    // What is left are the two times three gradients.
+    expect(runtime.memory.tensors).toBe(tensors + 6);
+  });
+
+  test.each(["ReLU", "tanh", "", null, true])("refuses the activation %j", (activation) => {
+    const { x, w, b } = small();
+    const { bytesLive, tensors } = runtime.memory;
+    const call = () => affineForward(x, w, b, { activation: activation as "relu" });
+    expect(call).toThrow(RangeError);
+    const shown = typeof activation === "string" ? `"${activation}"` : activation;
+    expect(call).toThrow(`affineForward: activation must be "relu", got ${shown}`);
+    expect(runtime.memory).toMatchObject({ bytesLive, tensors });
+  });
+
   test("leaves out a gradient that is not wanted, and gives the others as before", () => {
     const { x, w, b, dout } = small();
     const { cache } = affineForward(x, w, b);
@@ -399,6 +470,25 @@ describe("gradients", () => {
         }
       }
     }
+  });
+
+  test("float64 agrees with central differences with ReLU, away from its corner", () => {
+    runtime.scope(() => {
+      const [x, w, b] = [draw("float64", 9, 13), draw("float64", 13, 17), draw("float64", 17)];
+      const dout = draw("float64", 9, 17);
+      const forward = () => affineForward(x, w, b, { activation: "relu" });
+      const sums = affineForward(x, w, b).out.data;
+      expect(Math.min(...sums.map(Math.abs))).toBeGreaterThan(1e-4);
+      const gradients = affineBackward(dout, forward().cache);
+      for (const [name, operand] of [
+        ["dx", x],
+        ["dw", w],
+        ["db", b],
+      ] as const) {
+        const numerical = numericalGradient(() => forward().out, operand, dout, 1e-5);
+        expect(relativeError(gradients[name], numerical)).toBeLessThan(GRADIENT_BOUND);
+      }
+    });
   });
 
   test("float64 agrees with central differences for an x of rank 4", () => {
