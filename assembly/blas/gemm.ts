@@ -6,19 +6,19 @@
 // The order of every sum depends on the shapes alone: KC products at a time from zero, each
 // block's sum added to what is there. The blocking of M and N, and what is packed, change no bit.
 
+import { LANES } from "../simd";
+import { gemm_4x1v_simd128 } from "./gemm_4x1v_simd128";
 import { gemm_4x2v_rows_simd128 } from "./gemm_4x2v_rows_simd128";
 import { gemm_4x2v_simd128 } from "./gemm_4x2v_simd128";
-import { gemv } from "./gemv";
+import { ger } from "./ger";
+import { gemv, gemvRows } from "./gemv";
 import { pack } from "./pack";
-import { MR, NR } from "./tile";
+import { KC, MR, NR } from "./tile";
 
 // A block of A, MC × KC, stays in L2; a panel of B, KC × NR, in L1; the block of B, KC × NC, in L3.
 // @ts-ignore: decorator
 @inline
 const MC: usize = 128;
-// @ts-ignore: decorator
-@inline
-const KC: usize = 256;
 // @ts-ignore: decorator
 @inline
 const NC: usize = 1024;
@@ -31,6 +31,10 @@ const N_UNPACKED: usize = 32;
 // @ts-ignore: decorator
 @inline
 const M_UNPACKED: usize = 16;
+/** Up to so many columns of C the product with a transposed A is turned. */
+// @ts-ignore: decorator
+@inline
+const N_TURNED: usize = 12;
 
 // @ts-ignore: decorator
 @inline
@@ -38,20 +42,33 @@ function roundUp(n: usize, multiple: usize): usize {
   return ((n + multiple - 1) / multiple) * multiple;
 }
 
-/** One or two rows of C go through gemv where B is row-major. */
+/** Elements of a panel of B that are kept: of all panels of a block, or of one that all rows of C use at once. */
 // @ts-ignore: decorator
 @inline
-function isThin(M: usize, csb: usize): bool {
-  return M < 3 && csb == 1;
+function packedColumns<T>(M: usize, N: usize): usize {
+  return M > MC ? min(roundUp(N, NR<T>()), NC) : NR<T>();
+}
+
+/** Whether a product is computed as Cᵀ = Bᵀ · Aᵀ: few columns of C, and a transposed A that is row-major then. */
+// @ts-ignore: decorator
+@inline
+function isTurned(M: usize, N: usize, csa: usize): bool {
+  return csa != 1 && N <= N_TURNED && N < M;
+}
+
+/** Elements of workspace for a product that is computed as it is. */
+function workElements<T>(M: usize, N: usize, K: usize): usize {
+  const kc = min(K, KC());
+  const a = min(roundUp(M, MR()), MC) * kc;
+  const b = packedColumns<T>(M, N) * kc;
+  const edge = MR() * NR<T>();
+  return max(a + b + edge, 2 * max(M, N));
 }
 
 /** Bytes of workspace that gemm needs for these sizes. */
-export function gemmWorkBytes<T>(M: usize, N: usize, K: usize): usize {
-  const kc = min(K, KC);
-  const a = min(roundUp(M, MR()), MC) * kc;
-  const b = min(roundUp(N, NR<T>()), NC) * kc;
-  const edge = MR() * NR<T>();
-  return max(a + b + edge, M < 3 ? M * N : 0) * sizeof<T>();
+export function gemmWorkBytes<T>(M: usize, N: usize, K: usize, csa: usize): usize {
+  const elements = isTurned(M, N, csa) ? M * N + workElements<T>(N, M, K) : workElements<T>(M, N, K);
+  return elements * sizeof<T>();
 }
 
 /**
@@ -60,7 +77,7 @@ export function gemmWorkBytes<T>(M: usize, N: usize, K: usize): usize {
  *
  * Element (i, k) of a lies at a + i · rsa + k · csa, and likewise for b: strides in elements, one of
  * each pair is 1, and exchanging them reads the operand transposed. c is row-major and
- * overlaps nothing; K = 0 gives the row, or zeros.
+ * overlaps nothing; K = 0 gives the row, or zeros. Row and floor go with a row-major a (csa = 1) alone.
  */
 export function gemm<T>(
   c: usize,
@@ -77,32 +94,56 @@ export function gemm<T>(
   N: usize,
   K: usize,
 ): void {
-  if (isThin(M, csb)) {
-    gemv<T>(c, a, rsa, csa, b, rsb, row, floor, work, M, N, K, KC);
-    return;
+  if (isTurned(M, N, csa)) {
+    assert(row == 0 && floor == <T>-Infinity);
+    const turned = work;
+    const rest = work + M * N * sizeof<T>();
+    gemm<T>(turned, b, csb, rsb, a, csa, rsa, 0, floor, rest, N, M, K);
+    transpose<T>(c, turned, M, N);
+  } else if (K == 1) {
+    ger<T>(c, a, rsa, b, row, floor, M, N);
+  } else if (M < 3 && csb == 1) {
+    gemv<T>(c, a, rsa, csa, b, rsb, row, floor, work, M, N, K);
+  } else if (M == 1) {
+    gemvRows<T>(c, b, csb, a, row, 1, floor, work, N, K);
+  } else if (N == 1 && csa == 1) {
+    gemvRows<T>(c, a, rsa, b, row, 0, floor, work, M, K);
+  } else {
+    gemmBlocked<T>(c, a, rsa, csa, b, rsb, csb, row, floor, work, M, N, K);
   }
+}
+
+/** As gemm, by tiles. */
+function gemmBlocked<T>(
+  c: usize,
+  a: usize,
+  rsa: usize,
+  csa: usize,
+  b: usize,
+  rsb: usize,
+  csb: usize,
+  row: usize,
+  floor: T,
+  work: usize,
+  M: usize,
+  N: usize,
+  K: usize,
+): void {
   const size = sizeof<T>();
-  const kcMost = min(K, KC);
+  const kcMost = min(K, KC());
   const packedA = work;
   const packedB = packedA + min(roundUp(M, MR()), MC) * kcMost * size;
-  const edge = packedB + min(roundUp(N, NR<T>()), NC) * kcMost * size;
+  const edge = packedB + packedColumns<T>(M, N) * kcMost * size;
   // A whole panel can be read in place where its steps are of one piece; A's, row by row as well.
-  const packsA = rsa == 1 ? N > N_UNPACKED : N > N_UNPACKED || csa != 1;
+  const packsA = N > N_UNPACKED || (rsa != 1 && csa != 1);
   const packsB = csb != 1 || M > M_UNPACKED;
 
   for (let jc: usize = 0; jc < N; jc += NC) {
     const nc = min(N - jc, NC);
     let pc: usize = 0;
     do {
-      const kc = min(K - pc, KC);
+      const kc = min(K - pc, KC());
       const least = pc + kc == K ? floor : <T>-Infinity;
-      const blockB = b + (pc * rsb + jc * csb) * size;
-      for (let jr: usize = 0; jr < nc; jr += NR<T>()) {
-        const columns = min(nc - jr, NR<T>());
-        if (packsB || columns < NR<T>()) {
-          pack<T>(packedB + jr * kc * size, blockB + jr * csb * size, csb, rsb, columns, NR<T>(), kc);
-        }
-      }
       for (let ic: usize = 0; ic < M; ic += MC) {
         const mc = min(M - ic, MC);
         const blockA = a + (ic * rsa + pc * csa) * size;
@@ -114,9 +155,15 @@ export function gemm<T>(
         }
         for (let jr: usize = 0; jr < nc; jr += NR<T>()) {
           const columns = min(nc - jr, NR<T>());
-          const readsB = !packsB && columns == NR<T>();
-          const panelB = readsB ? blockB + jr * size : packedB + jr * kc * size;
-          const bStep = (readsB ? rsb : NR<T>()) * size;
+          const width = columns > LANES<T>() ? NR<T>() : LANES<T>();
+          let panelB = b + (pc * rsb + (jc + jr) * csb) * size;
+          let bStep = rsb * size;
+          if (packsB || columns < width) {
+            const packed = packedB + (M > MC ? jr * kc * size : 0);
+            if (ic == 0) pack<T>(packed, panelB, csb, rsb, columns, width, kc);
+            panelB = packed;
+            bStep = width * size;
+          }
           for (let ir: usize = 0; ir < mc; ir += MR()) {
             const rows = min(mc - ir, MR());
             const tile = c + ((ic + ir) * N + jc + jr) * size;
@@ -128,25 +175,44 @@ export function gemm<T>(
               ldAddend = 0;
             }
             // An edge tile is computed whole beside c, and the part inside is kept.
-            const whole = rows == MR() && columns == NR<T>();
+            const whole = rows == MR() && columns == width;
             let target = tile;
             let ldTarget = N;
             if (!whole) {
               target = edge;
-              ldTarget = NR<T>();
+              ldTarget = width;
               if (addend != 0) {
-                copyTile<T>(edge, NR<T>(), addend, ldAddend, pc == 0 ? 1 : rows, columns);
+                copyTile<T>(edge, width, addend, ldAddend, pc == 0 ? 1 : rows, columns);
                 addend = edge;
-                if (pc != 0) ldAddend = NR<T>();
+                if (pc != 0) ldAddend = width;
               }
             }
-            if (!packsA && rsa != 1) {
-              gemm_4x2v_rows_simd128<T>(
+            // A's four rows: packed side by side, or where they lie.
+            const inPlace = !packsA && (rsa != 1 || rows == MR());
+            const panelA = inPlace ? blockA + ir * rsa * size : packedA + ir * kc * size;
+            const aRow = (inPlace ? rsa : 1) * size;
+            const aStep = (inPlace ? csa : MR()) * size;
+            if (width == LANES<T>()) {
+              gemm_4x1v_simd128<T>(
                 target,
                 ldTarget,
-                blockA + ir * rsa * size,
-                rsa * size,
-                rows,
+                panelA,
+                aRow,
+                aStep,
+                inPlace ? rows : MR(),
+                panelB,
+                bStep,
+                kc,
+                addend,
+                ldAddend,
+                least,
+              );
+            } else if (aRow == size) {
+              gemm_4x2v_simd128<T>(
+                target,
+                ldTarget,
+                panelA,
+                aStep,
                 panelB,
                 bStep,
                 kc,
@@ -155,12 +221,12 @@ export function gemm<T>(
                 least,
               );
             } else {
-              const readsA = !packsA && rows == MR();
-              gemm_4x2v_simd128<T>(
+              gemm_4x2v_rows_simd128<T>(
                 target,
                 ldTarget,
-                readsA ? blockA + ir * size : packedA + ir * kc * size,
-                (readsA ? csa : MR()) * size,
+                panelA,
+                aRow,
+                rows,
                 panelB,
                 bStep,
                 kc,
@@ -169,12 +235,26 @@ export function gemm<T>(
                 least,
               );
             }
-            if (!whole) copyTile<T>(tile, N, edge, NR<T>(), rows, columns);
+            if (!whole) copyTile<T>(tile, N, edge, width, rows, columns);
           }
         }
       }
-      pc += KC;
+      pc += KC();
     } while (pc < K);
+  }
+}
+
+/** c (M, N) = the transpose of turned (N, M), for a small N. */
+function transpose<T>(c: usize, turned: usize, M: usize, N: usize): void {
+  const column = M * sizeof<T>();
+  const end = turned + column;
+  for (; turned != end; turned += sizeof<T>()) {
+    let from = turned;
+    for (let j: usize = 0; j < N; j++) {
+      store<T>(c, load<T>(from));
+      c += sizeof<T>();
+      from += column;
+    }
   }
 }
 

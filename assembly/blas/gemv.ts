@@ -1,8 +1,10 @@
-// A few rows times a row-major matrix, where packing or whole tiles would cost more than the
-// product. The matrix is read in order, four rows of it at a time, and comes from memory once.
-// Every element of the result is summed in the order in which gemm sums it: the bits are the same.
+// A matrix that is read once, where it lies, as packing it or whole tiles would cost more than the
+// product: a few rows times a row-major matrix (gemv), and a row-major matrix times a vector
+// (gemvRows). Every element of a result is summed in the order in which gemm sums it: the bits are
+// the same.
 
-import { LANES, loadTail, multiplyAdd, storeTail } from "../simd";
+import { LANES, loadLanes, loadTail, multiplyAdd, storeLanes, storeTail } from "../simd";
+import { KC } from "./tile";
 
 /** sums (N,) += a[0] · b[0] (N,), then a[1] · b[1], … a[3] · b[3]; steps in bytes. */
 function addFourRows<T>(
@@ -20,43 +22,56 @@ function addFourRows<T>(
   let b1 = b + bStep;
   let b2 = b1 + bStep;
   let b3 = b2 + bStep;
-  const pairs = sums + (N & ~(2 * LANES<T>() - 1)) * sizeof<T>();
-  while (sums != pairs) {
-    let s = v128.load(sums);
-    let t = v128.load(sums, 16);
-    s = multiplyAdd<T>(a0, v128.load(b), s);
+  const end = sums + (N & ~(2 * LANES<T>() - 1)) * sizeof<T>();
+  let s: v128, t: v128;
+  while (sums != end) {
+    s = v128.load(sums, 0);
+    t = v128.load(sums, 16);
+    s = multiplyAdd<T>(a0, v128.load(b, 0), s);
     t = multiplyAdd<T>(a0, v128.load(b, 16), t);
-    s = multiplyAdd<T>(a1, v128.load(b1), s);
+    s = multiplyAdd<T>(a1, v128.load(b1, 0), s);
     t = multiplyAdd<T>(a1, v128.load(b1, 16), t);
-    s = multiplyAdd<T>(a2, v128.load(b2), s);
+    s = multiplyAdd<T>(a2, v128.load(b2, 0), s);
     t = multiplyAdd<T>(a2, v128.load(b2, 16), t);
-    s = multiplyAdd<T>(a3, v128.load(b3), s);
+    s = multiplyAdd<T>(a3, v128.load(b3, 0), s);
     t = multiplyAdd<T>(a3, v128.load(b3, 16), t);
-    v128.store(sums, s);
+    v128.store(sums, s, 0);
     v128.store(sums, t, 16);
-    sums += 32;
-    b += 32;
-    b1 += 32;
-    b2 += 32;
-    b3 += 32;
+    // Two steps a loop with a way out between them, as in gemm_4x2v_simd128.
+    if (sums + 32 == end) {
+      sums += 32;
+      b += 32;
+      b1 += 32;
+      b2 += 32;
+      b3 += 32;
+      break;
+    }
+    s = v128.load(sums, 32);
+    t = v128.load(sums, 48);
+    s = multiplyAdd<T>(a0, v128.load(b, 32), s);
+    t = multiplyAdd<T>(a0, v128.load(b, 48), t);
+    s = multiplyAdd<T>(a1, v128.load(b1, 32), s);
+    t = multiplyAdd<T>(a1, v128.load(b1, 48), t);
+    s = multiplyAdd<T>(a2, v128.load(b2, 32), s);
+    t = multiplyAdd<T>(a2, v128.load(b2, 48), t);
+    s = multiplyAdd<T>(a3, v128.load(b3, 32), s);
+    t = multiplyAdd<T>(a3, v128.load(b3, 48), t);
+    v128.store(sums, s, 32);
+    v128.store(sums, t, 48);
+    sums += 64;
+    b += 64;
+    b1 += 64;
+    b2 += 64;
+    b3 += 64;
   }
   for (let rest = N & (2 * LANES<T>() - 1); rest > 0; ) {
     const n = min(rest, LANES<T>());
-    if (n == LANES<T>()) {
-      let s = v128.load(sums);
-      s = multiplyAdd<T>(a0, v128.load(b), s);
-      s = multiplyAdd<T>(a1, v128.load(b1), s);
-      s = multiplyAdd<T>(a2, v128.load(b2), s);
-      s = multiplyAdd<T>(a3, v128.load(b3), s);
-      v128.store(sums, s);
-    } else {
-      let s = loadTail<T>(sums, n);
-      s = multiplyAdd<T>(a0, loadTail<T>(b, n), s);
-      s = multiplyAdd<T>(a1, loadTail<T>(b1, n), s);
-      s = multiplyAdd<T>(a2, loadTail<T>(b2, n), s);
-      s = multiplyAdd<T>(a3, loadTail<T>(b3, n), s);
-      storeTail<T>(sums, s, n);
-    }
+    let s = loadLanes<T>(sums, n);
+    s = multiplyAdd<T>(a0, loadLanes<T>(b, n), s);
+    s = multiplyAdd<T>(a1, loadLanes<T>(b1, n), s);
+    s = multiplyAdd<T>(a2, loadLanes<T>(b2, n), s);
+    s = multiplyAdd<T>(a3, loadLanes<T>(b3, n), s);
+    storeLanes<T>(sums, s, n);
     rest -= n;
     sums += 16;
     b += 16;
@@ -84,30 +99,41 @@ function addRow<T>(sums: usize, a: usize, b: usize, N: usize): void {
 /** to (n,) = 0 */
 function clear<T>(to: usize, n: usize): void {
   const end = to + n * sizeof<T>();
+  const whole = to + (n & ~(LANES<T>() - 1)) * sizeof<T>();
+  for (; to != whole; to += 16) v128.store(to, v128.splat<T>(0));
   for (; to != end; to += sizeof<T>()) store<T>(to, 0);
 }
 
-/** c (n,) = max(c, floor), which keeps a NaN */
-function raise<T>(c: usize, floor: T, n: usize): void {
+/** c (n,) = max(sums + addend, floor), which keeps a NaN; the addend is left out where its address is 0. */
+function finish<T>(
+  c: usize,
+  sums: usize,
+  addend: usize,
+  addendStep: usize,
+  floor: T,
+  n: usize,
+): void {
+  const size = sizeof<T>();
   const least = v128.splat<T>(floor);
-  const whole = c + (n & ~(LANES<T>() - 1)) * sizeof<T>();
-  for (; c != whole; c += 16) v128.store(c, v128.pmax<T>(v128.load(c), least));
-  const rest = n & (LANES<T>() - 1);
-  if (rest) storeTail<T>(c, v128.pmax<T>(loadTail<T>(c, rest), least), rest);
-}
-
-/** to (N,) += from (N,) */
-function add<T>(to: usize, from: usize, N: usize): void {
-  const end = to + N * sizeof<T>();
-  for (; to != end; to += sizeof<T>()) {
-    store<T>(to, load<T>(to) + load<T>(from));
-    from += sizeof<T>();
+  let i: usize = 0;
+  if (addend == 0 || addendStep == 1) {
+    const whole = n & ~(LANES<T>() - 1);
+    for (; i < whole; i += LANES<T>()) {
+      let s = v128.load(sums + i * size);
+      if (addend != 0) s = v128.add<T>(s, v128.load(addend + i * size));
+      v128.store(c + i * size, v128.pmax<T>(s, least));
+    }
+  }
+  for (; i < n; i++) {
+    let s = load<T>(sums + i * size);
+    if (addend != 0) s += load<T>(addend + i * addendStep * size);
+    store<T>(c + i * size, s < floor ? floor : s);
   }
 }
 
 /**
- * c (M, N) = max(a (M, K) · b (K, N) + row (N,), floor), as gemm for a row-major b, with its blocks of KC products.
- * work holds M · N elements.
+ * c (M, N) = max(a (M, K) · b (K, N) + row (N,), floor), as gemm for a row-major b that is read in order, four rows
+ * of it at a time. work holds M · N elements.
  */
 export function gemv<T>(
   c: usize,
@@ -122,34 +148,145 @@ export function gemv<T>(
   M: usize,
   N: usize,
   K: usize,
-  KC: usize,
 ): void {
   const size = sizeof<T>();
   const bStep = rsb * size;
   const aStep = csa * size;
   let pc: usize = 0;
   do {
-    // Sums of the first block go to c itself, those of the others are added to it.
-    const sums = pc == 0 ? c : work;
-    clear<T>(sums, M * N);
-    const end = min(pc + KC, K);
+    clear<T>(work, M * N);
+    const end = min(pc + KC(), K);
     let k = pc;
     for (; k + 4 <= end; k += 4) {
       for (let i: usize = 0; i < M; i++) {
         const from = a + (i * rsa + k * csa) * size;
-        addFourRows<T>(sums + i * N * size, from, aStep, b + k * bStep, bStep, N);
+        addFourRows<T>(work + i * N * size, from, aStep, b + k * bStep, bStep, N);
       }
     }
     for (; k < end; k++) {
       for (let i: usize = 0; i < M; i++) {
-        addRow<T>(sums + i * N * size, a + (i * rsa + k * csa) * size, b + k * bStep, N);
+        addRow<T>(work + i * N * size, a + (i * rsa + k * csa) * size, b + k * bStep, N);
       }
     }
-    if (pc != 0) add<T>(c, work, M * N);
-    else if (row != 0) {
-      for (let i: usize = 0; i < M; i++) add<T>(c + i * N * size, row, N);
+    const least = end == K ? floor : <T>-Infinity;
+    for (let i: usize = 0; i < M; i++) {
+      const to = c + i * N * size;
+      const sums = work + i * N * size;
+      if (pc == 0) finish<T>(to, sums, row, 1, least, N);
+      else finish<T>(to, sums, to, 1, least, N);
     }
-    pc += KC;
+    pc += KC();
   } while (pc < K);
-  if (floor > -Infinity) raise<T>(c, floor, M * N);
+}
+
+/** sums (LANES,) += Σ over LANES steps k of a[:, k] · x[k], in order: a's rows are turned into columns in registers. */
+// @ts-ignore: decorator
+@inline
+function addColumns<T>(sum: v128, a: usize, lda: usize, x: usize): v128 {
+  const r0 = v128.load(a);
+  const r1 = v128.load(a + lda);
+  if (sizeof<T>() == 8) {
+    sum = multiplyAdd<T>(v128.shuffle<f64>(r0, r1, 0, 2), v128.load_splat<T>(x), sum);
+    return multiplyAdd<T>(v128.shuffle<f64>(r0, r1, 1, 3), v128.load_splat<T>(x, 8), sum);
+  }
+  a += 2 * lda;
+  const r2 = v128.load(a);
+  const r3 = v128.load(a + lda);
+  const low01 = v128.shuffle<f32>(r0, r1, 0, 4, 1, 5);
+  const low23 = v128.shuffle<f32>(r2, r3, 0, 4, 1, 5);
+  sum = multiplyAdd<T>(v128.shuffle<f64>(low01, low23, 0, 2), v128.load_splat<T>(x), sum);
+  sum = multiplyAdd<T>(v128.shuffle<f64>(low01, low23, 1, 3), v128.load_splat<T>(x, 4), sum);
+  const high01 = v128.shuffle<f32>(r0, r1, 2, 6, 3, 7);
+  const high23 = v128.shuffle<f32>(r2, r3, 2, 6, 3, 7);
+  sum = multiplyAdd<T>(v128.shuffle<f64>(high01, high23, 0, 2), v128.load_splat<T>(x, 8), sum);
+  return multiplyAdd<T>(v128.shuffle<f64>(high01, high23, 1, 3), v128.load_splat<T>(x, 12), sum);
+}
+
+/** sums (4 · LANES,) = a (4 · LANES, K) · x (K,), for K a multiple of LANES; a's rows are lda bytes apart. */
+function sumManyRows<T>(sums: usize, a: usize, lda: usize, x: usize, K: usize): void {
+  const group = LANES<T>() * lda;
+  let s0 = v128.splat<T>(0);
+  let s1 = v128.splat<T>(0);
+  let s2 = v128.splat<T>(0);
+  let s3 = v128.splat<T>(0);
+  const half = group + group;
+  const end = x + K * sizeof<T>();
+  while (x != end) {
+    s0 = addColumns<T>(s0, a, lda, x);
+    s1 = addColumns<T>(s1, a + group, lda, x);
+    s2 = addColumns<T>(s2, a + half, lda, x);
+    s3 = addColumns<T>(s3, a + half + group, lda, x);
+    a += 16;
+    x += 16;
+  }
+  v128.store(sums, s0);
+  v128.store(sums, s1, 16);
+  v128.store(sums, s2, 32);
+  v128.store(sums, s3, 48);
+}
+
+/** The same for LANES rows. */
+function sumRows<T>(sums: usize, a: usize, lda: usize, x: usize, K: usize): void {
+  let s = v128.splat<T>(0);
+  const end = x + K * sizeof<T>();
+  for (; x != end; x += 16) {
+    s = addColumns<T>(s, a, lda, x);
+    a += 16;
+  }
+  v128.store(sums, s);
+}
+
+/**
+ * c (M,) = max(a (M, K) · x (K,) + addend, floor), as gemm, for a row-major a, whose rows are lda elements apart. The
+ * addend's elements are addendStep apart; it is left out where its address is 0. work holds 4 · LANES elements.
+ */
+export function gemvRows<T>(
+  c: usize,
+  a: usize,
+  lda: usize,
+  x: usize,
+  addend: usize,
+  addendStep: usize,
+  floor: T,
+  work: usize,
+  M: usize,
+  K: usize,
+): void {
+  const size = sizeof<T>();
+  const step = lda * size;
+  const rows = M < 4 * LANES<T>() ? LANES<T>() : 4 * LANES<T>();
+  let pc: usize = 0;
+  do {
+    const kc = min(K - pc, KC());
+    const least = pc + kc == K ? floor : <T>-Infinity;
+    const xs = x + pc * size;
+    for (let i: usize = 0; i < M; i += rows) {
+      const n = min(M - i, rows);
+      // The last rows are filled up with those before them, which are computed once more.
+      const again = min(rows - n, i);
+      const from = a + (i - again) * step + pc * size;
+      const sums = work + again * size;
+      let k: usize = 0;
+      if (again + n == rows) {
+        k = kc & ~(LANES<T>() - 1);
+        if (rows == LANES<T>()) sumRows<T>(work, from, step, xs, k);
+        else sumManyRows<T>(work, from, step, xs, k);
+      } else clear<T>(sums, n);
+      for (let j: usize = 0; j < n && k < kc; j++) {
+        const p = from + (again + j) * step;
+        let sum = load<T>(sums + j * size);
+        for (let q = k * size; q < kc * size; q += size) {
+          sum += <T>(load<T>(p + q) * load<T>(xs + q));
+        }
+        store<T>(sums + j * size, sum);
+      }
+      const to = c + i * size;
+      if (pc != 0) finish<T>(to, sums, to, 1, least, n);
+      else {
+        const first = addend == 0 ? <usize>0 : addend + i * addendStep * size;
+        finish<T>(to, sums, first, addendStep, least, n);
+      }
+    }
+    pc += KC();
+  } while (pc < K);
 }

@@ -4,6 +4,13 @@
 
 import { LANES } from "../simd";
 
+/** Products that are summed from zero before their sum is added to what is there; see docs/gemm.md. */
+// @ts-ignore: decorator
+@inline
+export function KC(): usize {
+  return 256;
+}
+
 /** Rows of a tile. */
 // @ts-ignore: decorator
 @inline

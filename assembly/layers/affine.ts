@@ -4,7 +4,7 @@ import { columnSum, columnSumWorkBytes } from "../blas/column_sum";
 import { gemm, gemmWorkBytes } from "../blas/gemm";
 
 export function affineForwardWorkBytes<T>(N: usize, D: usize, M: usize): usize {
-  return gemmWorkBytes<T>(N, M, D);
+  return gemmWorkBytes<T>(N, M, D, 1);
 }
 
 /** out = max(x · w + b, floor): floor −∞ is the layer alone, 0 the layer with ReLU, in one pass over out. */
@@ -23,7 +23,7 @@ export function affineForward<T>(
 }
 
 export function affineBackwardWorkBytes<T>(N: usize, D: usize, M: usize): usize {
-  const products = max(gemmWorkBytes<T>(N, D, M), gemmWorkBytes<T>(D, M, N));
+  const products = max(gemmWorkBytes<T>(N, D, M, 1), gemmWorkBytes<T>(D, M, N, D));
   return max(products, columnSumWorkBytes(M));
 }
 

@@ -190,10 +190,10 @@ describe.each(configurations)("GEMM in $name, $build core", ({ core, dtype }) =>
   const { bytes, array } = dtype;
 
   test("is the plain product at random sizes around vectors and tiles, 0 among them", () => {
-    const sizes = [0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33];
+    const sizes = [0, 1, 2, 3, 4, 5, 7, 8, 9, 12, 13, 15, 16, 17, 31, 33];
     const random = seeded(11);
     const pick = () => sizes[Math.floor(sizes.length * random())]!;
-    for (let i = 0; i < 400; i++) {
+    for (let i = 0; i < 600; i++) {
       const triple = { N: pick(), D: pick(), M: pick() };
       const operands = draw(dtype, triple, random);
       checkForward(core, dtype, triple, operands);
@@ -226,51 +226,61 @@ describe.each(configurations)("GEMM in $name, $build core", ({ core, dtype }) =>
     // To the last bit: what makes results the same on every host is that this order never changes.
     const round = bytes === 4 ? Math.fround : (value: number) => value;
     const random = seeded(24);
-    const [m, n] = [6, 11];
-    for (const k of [1, 2, 3, 4, 5, 255, 256, 257, 512, 513]) {
-      const product = (
-        a: (i: number, p: number) => number,
-        b: (p: number, j: number) => number,
-        row?: Floats,
-      ) =>
-        Array.from({ length: m * n }, (_, index) => {
-          const [i, j] = [Math.floor(index / n), index % n];
-          let total = row?.[j];
-          for (let block = 0; block < k; block += 256) {
-            let sum = 0;
-            for (let p = block; p < Math.min(block + 256, k); p++) {
-              sum = round(sum + round(a(i, p) * b(p, j)));
+    // Tiles, rows and columns alone, and a transposed operand with few columns.
+    for (const [m, n] of [
+      [6, 11],
+      [1, 11],
+      [2, 11],
+      [6, 1],
+      [33, 1],
+      [33, 3],
+      [1, 1],
+    ] as const) {
+      for (const k of [1, 2, 3, 4, 5, 255, 256, 257, 512, 513]) {
+        const product = (
+          a: (i: number, p: number) => number,
+          b: (p: number, j: number) => number,
+          row?: Floats,
+        ) =>
+          Array.from({ length: m * n }, (_, index) => {
+            const [i, j] = [Math.floor(index / n), index % n];
+            let total = row?.[j];
+            for (let block = 0; block < k; block += 256) {
+              let sum = 0;
+              for (let p = block; p < Math.min(block + 256, k); p++) {
+                sum = round(sum + round(a(i, p) * b(p, j)));
+              }
+              total = total === undefined ? sum : round(total + sum);
             }
-            total = total === undefined ? sum : round(total + sum);
-          }
-          return total;
-        });
+            return total;
+          });
 
-      const nn = { N: m, D: k, M: n };
-      const { x, w, b, dout } = draw(dtype, nn, random);
-      expect(forward(core, dtype, nn, { x, w, b, dout })).toEqual(
-        product(
-          (i, p) => x[i * k + p]!,
-          (p, j) => w[p * n + j]!,
-          b,
-        ),
-      );
-      const nt = { N: m, D: n, M: k };
-      const forDx = draw(dtype, nt, random);
-      expect(backward(core, dtype, nt, forDx).dx).toEqual(
-        product(
-          (i, p) => forDx.dout[i * k + p]!,
-          (p, j) => forDx.w[j * k + p]!,
-        ),
-      );
-      const tn = { N: k, D: m, M: n };
-      const forDw = draw(dtype, tn, random);
-      expect(backward(core, dtype, tn, forDw).dw).toEqual(
-        product(
-          (i, p) => forDw.x[p * m + i]!,
-          (p, j) => forDw.dout[p * n + j]!,
-        ),
-      );
+        const nn = { N: m, D: k, M: n };
+        const { x, w, b, dout } = draw(dtype, nn, random);
+        expect(forward(core, dtype, nn, { x, w, b, dout })).toEqual(
+          product(
+            (i, p) => x[i * k + p]!,
+            (p, j) => w[p * n + j]!,
+            b,
+          ),
+        );
+        const nt = { N: m, D: n, M: k };
+        const forDx = draw(dtype, nt, random);
+        expect(backward(core, dtype, nt, forDx).dx).toEqual(
+          product(
+            (i, p) => forDx.dout[i * k + p]!,
+            (p, j) => forDx.w[j * k + p]!,
+          ),
+        );
+        const tn = { N: k, D: m, M: n };
+        const forDw = draw(dtype, tn, random);
+        expect(backward(core, dtype, tn, forDw).dw).toEqual(
+          product(
+            (i, p) => forDw.x[p * m + i]!,
+            (p, j) => forDw.dout[p * n + j]!,
+          ),
+        );
+      }
     }
   });
 

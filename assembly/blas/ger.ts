@@ -1,0 +1,47 @@
+// The product of a column and a row, one multiplication an element: written as fast as memory takes it.
+
+import { LANES, loadTail, multiplyAdd, storeTail } from "../simd";
+
+/** 0 + a · b, which is never −0. */
+// @ts-ignore: decorator
+@inline
+function product<T>(a: v128, b: v128): v128 {
+  return multiplyAdd<T>(a, b, v128.splat<T>(0));
+}
+
+/** c (M, N) = max(a (M,) · b (N,) + row (N,), floor), as gemm with K = 1; a's elements are inca apart. */
+export function ger<T>(
+  c: usize,
+  a: usize,
+  inca: usize,
+  b: usize,
+  row: usize,
+  floor: T,
+  M: usize,
+  N: usize,
+): void {
+  const least = v128.splat<T>(floor);
+  const whole = (N & ~(LANES<T>() - 1)) * sizeof<T>();
+  const rest = N & (LANES<T>() - 1);
+  for (let i: usize = 0; i < M; i++) {
+    const ai = v128.load_splat<T>(a);
+    let j: usize = 0;
+    if (row == 0) {
+      for (; j != whole; j += 16) {
+        v128.store(c + j, v128.pmax<T>(product<T>(ai, v128.load(b + j)), least));
+      }
+    } else {
+      for (; j != whole; j += 16) {
+        const s = v128.add<T>(product<T>(ai, v128.load(b + j)), v128.load(row + j));
+        v128.store(c + j, v128.pmax<T>(s, least));
+      }
+    }
+    if (rest) {
+      let s = product<T>(ai, loadTail<T>(b + j, rest));
+      if (row != 0) s = v128.add<T>(s, loadTail<T>(row + j, rest));
+      storeTail<T>(c + j, v128.pmax<T>(s, least), rest);
+    }
+    a += inca * sizeof<T>();
+    c += N * sizeof<T>();
+  }
+}
