@@ -46,13 +46,6 @@ function rotateLeft(x: v128, bits: i32): v128 {
   return v128.or(i32x4.shl(x, bits), i32x4.shr_u(x, 32 - bits));
 }
 
-/** The next four words of xoshiro128++, one of each lane's generator. */
-// @ts-ignore: decorator
-@inline
-function wordsOf(s0: v128, s3: v128): v128 {
-  return i32x4.add(rotateLeft(i32x4.add(s0, s3), 7), s0);
-}
-
 /**
  * mask = (words >= threshold) · scale and out = x · mask for the first n of four elements; the two constants
  * are at work + 64 and + 80.
@@ -79,7 +72,7 @@ function drop<T>(out: usize, mask: usize, x: usize, words: v128, work: usize, n:
 }
 
 /**
- * With r = word / 2³². Every 4,096 elements have four xoshiro128++ generators (Blackman and Vigna,
+ * With r = word / 2³². Every 4,096 elements have four xoshiro128+ generators (Blackman and Vigna,
  * ACM TOMS 47, 2021) of their own, which draw in turn and are seeded with four blocks of Philox: so a
  * draw is a function of key, counter and place, whoever computes it. out may be x.
  */
@@ -110,7 +103,7 @@ export function dropoutForward<T>(
     const count = min(n - i, CHUNK);
     const end = out + (count & ~3) * size;
     while (out != end) {
-      drop<T>(out, mask, x, wordsOf(s0, s3), work, 4);
+      drop<T>(out, mask, x, i32x4.add(s0, s3), work, 4);
       const t = i32x4.shl(s1, 9);
       s2 = v128.xor(s2, s0);
       s3 = v128.xor(s3, s1);
@@ -122,7 +115,7 @@ export function dropoutForward<T>(
       mask += 4 * size;
       x += 4 * size;
     }
-    if (count & 3) drop<T>(out, mask, x, wordsOf(s0, s3), work, count & 3);
+    if (count & 3) drop<T>(out, mask, x, i32x4.add(s0, s3), work, count & 3);
   }
 }
 

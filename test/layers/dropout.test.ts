@@ -31,7 +31,7 @@ reportErrors();
 const inner = openCore("test");
 
 /**
- * The draws of the runtime's own generator: every 4,096 of them come in turn from four xoshiro128++
+ * The draws of the runtime's own generator: every 4,096 of them come in turn from four xoshiro128+
  * generators, whose states are the lanes of four blocks of Philox. test/random tries Philox itself.
  */
 function streamDraws(n: number, key: number, counterLow: number, counterHigh: number): number[] {
@@ -47,7 +47,7 @@ function streamDraws(n: number, key: number, counterLow: number, counterHigh: nu
     const states = [0, 1, 2, 3].map((lane) => [0, 4, 8, 12].map((word) => words[word + lane]!));
     for (let i = 0; i < 4096; i++) {
       const s = states[i % 4]!;
-      draws.push(((rotate((s[0]! + s[3]!) | 0, 7) + s[0]!) >>> 0) / 2 ** 32);
+      draws.push(((s[0]! + s[3]!) >>> 0) / 2 ** 32);
       const t = s[1]! << 9;
       s[2]! ^= s[0]!;
       s[3]! ^= s[1]!;
