@@ -143,12 +143,12 @@ describe.each(configurations)("the kernel in $dtype, $build core", ({ core, type
     }
   });
 
-  // 1,030 rows are more than one chunk; 515 columns more than one strip.
+  // 1,030 rows are more than one chunk; 1,027 columns more than one strip.
   test.each([
     ...sizes.filter((N) => N > 0).flatMap((N) => [1, 3, 4, 5, 9].map((D) => [N, D])),
     [1030, 5],
     [2061, 3],
-    [17, 515],
+    [17, 1027],
   ] as [number, number][])("the moments of %d rows of %d columns are the twin's", (N, D) => {
     const random = seeded(53);
     core.reset();
