@@ -29,7 +29,8 @@ export interface Random {
 
 /** The state lives here between calls, so that a generator holds no memory of its runtime. */
 export class LegacyRandom implements Random {
-  private readonly state: Uint8Array<ArrayBuffer>;
+  /** Whole: another generator with these bytes goes on where this one is. */
+  readonly state: Uint8Array<ArrayBuffer>;
 
   constructor(
     private readonly runtime: LamellaRuntime,
