@@ -1,4 +1,12 @@
 export {
+  readSafetensors,
+  type SafetensorsData,
+  type SafetensorsDType,
+  type SafetensorsEntry,
+  type SafetensorsFile,
+  writeSafetensors,
+} from "./io/safetensors.ts";
+export {
   type AffineCache,
   affineBackward,
   affineForward,
@@ -72,6 +80,7 @@ export {
   AliasError,
   DisposedError,
   DTypeError,
+  FormatError,
   MemoryError,
   RuntimeMismatchError,
   ShapeError,
