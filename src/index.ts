@@ -1,3 +1,4 @@
+export { loadModel, saveModel } from "./io/model.ts";
 export {
   readSafetensors,
   type SafetensorsData,
@@ -6,6 +7,7 @@ export {
   type SafetensorsFile,
   writeSafetensors,
 } from "./io/safetensors.ts";
+export { type LoadTorchOptions, loadTorch } from "./io/torch.ts";
 export {
   type AffineCache,
   affineBackward,
@@ -41,11 +43,21 @@ export {
   xavierUniform,
   zeros,
 } from "./nn/initializers.ts";
+export {
+  type ActivationSpec,
+  gelu,
+  type LeakyReluSpec,
+  leakyRelu,
+  sigmoid,
+  softmax,
+  tanh,
+} from "./nn/layers/activation.ts";
 export { type AffineSpec, affine } from "./nn/layers/affine.ts";
 export { type BatchnormSpec, batchnorm } from "./nn/layers/batchnorm.ts";
 export { type DropoutSpec, dropout } from "./nn/layers/dropout.ts";
 export { type FlattenSpec, flatten } from "./nn/layers/flatten.ts";
 export type { LayerSpec } from "./nn/layers/layers.ts";
+export { type NormalizeSpec, normalize } from "./nn/layers/normalize.ts";
 export { type ReluSpec, relu } from "./nn/layers/relu.ts";
 export type { LossName } from "./nn/losses.ts";
 export {

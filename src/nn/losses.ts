@@ -68,23 +68,19 @@ export function truthOf(operation: string, name: LossName, y: unknown, network: 
   return rows;
 }
 
-/** The class with the highest score of each of the first N examples in the plan. */
-export function classesOf({ outSize }: Network, plan: Plan, N: number): Int32Array {
-  const scores = plan.scores.data;
-  return Int32Array.from({ length: N }, (_, n) => {
-    let best = n * outSize;
-    for (let i = best; i < (n + 1) * outSize; i++) if (scores[i]! > scores[best]!) best = i;
-    return best - n * outSize;
-  });
+/** The class with the highest score of each of the first N examples in the plan: a view. */
+export function classesOf({ kernels, outSize }: Network, plan: Plan, N: number): Int32Array {
+  kernels.argmax(plan.answers.address, plan.scores.address, N, outSize);
+  return plan.answers.data.subarray(0, N);
 }
 
 /** How many of the first N answers in the plan are right; NaN for a loss that has no right and wrong. */
 export function countRight(name: LossName, network: Network, plan: Plan, N: number): number {
   const C = network.outSize;
-  const scores = plan.scores.data;
   if (name === "mse") return Number.NaN;
   let right = 0;
   if (name === "bce") {
+    const scores = plan.scores.data;
     const targets = plan.targets.data;
     for (let i = 0; i < N * C; i++) {
       if ((scores[i] as number) > 0 === (targets[i] as number) > 0.5) right++;

@@ -23,6 +23,8 @@ export interface Plan {
   /** (capacity,) labels, or with the scores' shape what they should be. */
   readonly labels: TensorHandle<"int32">;
   readonly targets: TensorHandle<FloatDType>;
+  /** (capacity,) the classes with the highest scores. */
+  readonly answers: TensorHandle<"int32">;
   readonly work: number;
   readonly buffers: TensorHandle[];
 }
@@ -104,6 +106,12 @@ export class Network {
     if (this.disposed) throw new DisposedError(`${operation}: the model has been disposed`);
   }
 
+  /** What a file needs to make the layers anew, beside the tensors. */
+  get architecture(): object {
+    const { inShape, dtype, layers } = this;
+    return { input: inShape, dtype, layers: layers.map(({ saved }) => saved) };
+  }
+
   dispose(): void {
     if (this.disposed) return;
     this.disposed = true;
@@ -145,24 +153,22 @@ export class Network {
         if (!layer.overwritesGradient) turn = turn === 0 ? 1 : 0;
         layer.dx = turns[turn].address;
       }
-      const labels = runtime.lasting("int32", [N]);
-      buffers.push(labels);
+      const whole = (n: number) => {
+        const tensor = runtime.lasting("int32", [n]);
+        buffers.push(tensor);
+        return tensor;
+      };
+      const [labels, answers] = [whole(N), whole(N)];
       const targets = make(N, this.outSize);
       // A row of scores is what a loss needs.
       let bytes = itemSize[dtype] * this.outSize;
       for (const layer of layers) bytes = Math.max(bytes, layer.workBytes(N));
-      const work = runtime.lasting("int32", [Math.ceil(bytes / 4)]);
-      buffers.push(work);
+      const work = whole(Math.ceil(bytes / 4));
       for (const layer of layers) layer.work = work.address;
       this.plan = {
         capacity: N,
-        input,
-        scores: at,
-        dscores: turns[0],
-        labels,
-        targets,
-        work: work.address,
-        buffers,
+        ...{ input, scores: at, dscores: turns[0], labels, targets, answers },
+        ...{ work: work.address, buffers },
       };
       return this.plan;
     } catch (error) {

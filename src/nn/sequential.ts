@@ -1,6 +1,6 @@
 import { DTypeError, ShapeError, show } from "../runtime/errors.ts";
-import { type DType, type FloatDType, itemSize } from "../tensor/dtype.ts";
-import { checkObject, floatOperand, liveTensor, operandLike } from "../tensor/operands.ts";
+import { type FloatDType, itemSize } from "../tensor/dtype.ts";
+import { checkObject, liveTensor, operandLike } from "../tensor/operands.ts";
 import type { Random } from "../tensor/random.ts";
 import { checkSeed, LamellaRuntime, type Runtime } from "../tensor/runtime.ts";
 import { disposeSymbol } from "../tensor/scope.ts";
@@ -58,6 +58,13 @@ const BATCH = 256;
 /** The engine of a model; refuses what is none, and one that has been disposed. */
 export let networkOf: (operation: string, model: unknown) => Network;
 
+/** A model whose values come from somewhere else than its initializers, which are checked before anything is allocated. */
+export let sequentialFrom: <D extends FloatDType>(
+  runtime: Runtime,
+  options: SequentialOptions<D>,
+  state: StateSource,
+) => Sequential<D>;
+
 /**
  * Layers in a row. It owns its tensors: they belong to no scope, and are freed by dispose(), or by the garbage
  * collector some time after the model is forgotten.
@@ -77,6 +84,10 @@ export class Sequential<D extends FloatDType = "float32"> {
       }
       (model as Sequential).#network.check(operation);
       return (model as Sequential).#network;
+    };
+    sequentialFrom = (runtime, options, state) => {
+      const Class = Sequential as unknown as new (...given: unknown[]) => Sequential<never>;
+      return new Class(runtime, options, state);
     };
   }
 
@@ -235,7 +246,7 @@ export class Sequential<D extends FloatDType = "float32"> {
     const entries = Object.entries(dict).map(([name, value]): StateEntry => {
       const tensor = liveTensor(operation, name, value);
       const { shape, dtype } = tensor;
-      return { name, shape, dtype, values: () => tensor.data };
+      return { name, shape, dtype, copyTo: (target) => target.set(tensor.data) };
     });
     matchState(operation, network, entries)();
   }
@@ -383,30 +394,37 @@ export function checkCount(operation: string, name: string, value: unknown): num
 export interface StateEntry {
   readonly name: string;
   readonly shape: readonly number[];
-  readonly dtype: DType;
-  values(): ArrayLike<number>;
+  /** Ours, or a file's. */
+  readonly dtype: string;
+  copyTo(target: Float32Array | Float64Array): void;
 }
+
+/** The dtypes of files that are read into a model of either dtype. */
+const fileDTypes = ["F64", "F32", "F16", "BF16"];
 
 /** Checks what a model is to be filled with before its tensors are made, and gives what fills them. */
 export type StateSource = (network: Network) => () => void;
 
-/** Compares entries with a network's tensors, and gives what copies them; else lists all that does not fit. */
+/**
+ * Compares tensors with those of a network, and gives what copies them; else lists all that does not fit. Of a file any
+ * float dtype will do.
+ */
 export function matchState(
   operation: string,
   network: Network,
   entries: readonly StateEntry[],
-  anyFloat = false,
 ): () => void {
   const given = new Map(entries.map((entry) => [entry.name, entry]));
   const problems: string[] = [];
   for (const { name, shape } of network.slots) {
     const entry = given.get(name);
-    if (!entry) problems.push(`missing: ${name} ${formatShape(shape)}`);
-    else if (!sameShape(entry.shape, shape)) {
+    if (!entry) {
+      problems.push(`missing: ${name} ${formatShape(shape)}`);
+    } else if (!sameShape(entry.shape, shape)) {
       problems.push(
         `shape: ${name} must be ${formatShape(shape)}, got ${formatShape(entry.shape)}`,
       );
-    } else if (entry.dtype !== network.dtype && !(anyFloat && entry.dtype !== "int32")) {
+    } else if (entry.dtype !== network.dtype && !fileDTypes.includes(entry.dtype)) {
       problems.push(`dtype: ${name} must be ${network.dtype}, got ${entry.dtype}`);
     }
   }
@@ -421,7 +439,7 @@ export function matchState(
   }
   return () => {
     for (const slot of network.slots) {
-      slot.value.data.set((given.get(slot.name) as StateEntry).values());
+      (given.get(slot.name) as StateEntry).copyTo(slot.value.data);
     }
   };
 }

@@ -1,9 +1,12 @@
-import { DisposedError, ShapeError, show } from "../runtime/errors.ts";
+import { entriesOf, jsonOf, metadataOf, modelFrom, readOurs } from "../io/model.ts";
+import { type SafetensorsData, writeSafetensors } from "../io/safetensors.ts";
+import { DisposedError, FormatError, ShapeError, show } from "../runtime/errors.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
 import { checkObject } from "../tensor/operands.ts";
 import { LegacyRandom } from "../tensor/random.ts";
-import { checkSeed } from "../tensor/runtime.ts";
+import { checkSeed, type Runtime } from "../tensor/runtime.ts";
 import { disposeSymbol } from "../tensor/scope.ts";
+import { formatShape, sameShape } from "../tensor/shape.ts";
 import type { TensorHandle } from "../tensor/tensor.ts";
 import { checkPairs, copyRows, type Examples, type Rows, rowsOf } from "./data.ts";
 import { AffineLayer } from "./layers/affine.ts";
@@ -18,6 +21,7 @@ import {
   evaluating,
   networkOf,
   type Sequential,
+  type StateEntry,
 } from "./sequential.ts";
 import { now, Turns } from "./turn.ts";
 
@@ -164,8 +168,13 @@ export class Trainer {
     if (!(typeof l2 === "number" && l2 >= 0 && l2 < Infinity)) {
       throw new RangeError(`${operation}: l2 must be a number from 0 up, got ${show(l2)}`);
     }
-    if (clipNorm !== undefined && !(typeof clipNorm === "number" && clipNorm > 0)) {
-      throw new RangeError(`${operation}: clipNorm must be above 0, got ${show(clipNorm)}`);
+    if (
+      clipNorm !== undefined &&
+      !(typeof clipNorm === "number" && clipNorm > 0 && clipNorm < Infinity)
+    ) {
+      throw new RangeError(
+        `${operation}: clipNorm must be a number above 0, got ${show(clipNorm)}`,
+      );
     }
     checkSeed(operation, seed);
     if (this.lossRule.takesLabels && network.outShape.length !== 1) {
@@ -279,6 +288,59 @@ export class Trainer {
     return this.epochsOf(batches, steps, { ...options, batchSize, validation });
   }
 
+  /**
+   * All of the training as the bytes of a safetensors file: the model, the optimizer and its state, the steps taken, the
+   * epoch and the place in it, the order of the examples, dropout's stream. A run that goes on from it ends with the
+   * same bits as one that never stopped.
+   */
+  checkpoint(): Uint8Array<ArrayBuffer> {
+    this.check("Trainer.checkpoint");
+    const { network, options, rule, run, taken, power1, power2 } = this;
+    const tensors = new Map<string, SafetensorsData>();
+    for (const { name, value } of network.slots) tensors.set(MODEL + name, value);
+    for (const [name, tensor] of this.stateByName(rule.state)) tensors.set(name, tensor);
+    tensors.set(GENERATOR, { dtype: "U8", shape: [this.shuffle.length], data: this.shuffle });
+    const { key, counter } = network.stream;
+    const training = { ...options, taken, power1, power2, dropout: { key, counter }, run };
+    // JSON has no NaN and no infinities, which a loss may be.
+    const number = (_: string, value: unknown) =>
+      typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
+    return writeSafetensors(tensors, {
+      ...metadataOf("checkpoint", network),
+      training: JSON.stringify(training, number),
+    });
+  }
+
+  /**
+   * The trainer whose checkpoint this is, and its model with it (`trainer.model`), in any runtime: the next fit with the
+   * same data and options goes on where it stood.
+   * @throws FormatError for bytes that are no checkpoint; ShapeError with a list of all tensors that are missing, extra or
+   *   of another shape or dtype; MemoryError
+   */
+  static resume(runtime: Runtime, bytes: Uint8Array | ArrayBuffer): Trainer {
+    const operation = "Trainer.resume";
+    const file = readOurs(operation, bytes, "checkpoint");
+    const training = jsonOf(operation, file, "training") as unknown as Saved;
+    const entries = entriesOf(file);
+    const ofModel = entries.filter(({ name }) => name.startsWith(MODEL));
+    const model = modelFrom(
+      operation,
+      runtime,
+      file,
+      ofModel.map((entry) => ({ ...entry, name: entry.name.slice(MODEL.length) })),
+    );
+    let trainer: Trainer | undefined;
+    try {
+      trainer = new Trainer(model, training);
+      trainer.restore(operation, training, new Map(entries.map((entry) => [entry.name, entry])));
+      return trainer;
+    } catch (error) {
+      trainer?.dispose();
+      model.dispose();
+      throw error;
+    }
+  }
+
   /** Gives back the optimizer's memory; the model lives on. A second call does nothing. */
   dispose(): void {
     this.disposed = true;
@@ -388,7 +450,7 @@ export class Trainer {
     run.count = x.count;
     // The largest plan first, so that memory peaks in the first epoch and not in a later one.
     network.reserve(Math.min(batchSize, x.count));
-    random.state.set(this.shuffle);
+    random.restore("Trainer.fit", this.shuffle);
     const order = network.runtime.scope(() => random.permutation(x.count).toTypedArray());
     for (let start = run.examples; start < x.count; start += batchSize) {
       const end = Math.min(start + batchSize, x.count);
@@ -483,10 +545,91 @@ export class Trainer {
     return loss;
   }
 
+  /** The rule's tensors as "optimizer.velocity.0.weight". */
+  private stateByName(names: readonly string[]): [string, TensorHandle<FloatDType>][] {
+    return this.network.learned.flatMap(({ name }, i) =>
+      names.map((part, k): [string, TensorHandle<FloatDType>] => [
+        `optimizer.${part}.${name}`,
+        (this.state[i] as TensorHandle<FloatDType>[])[k] as TensorHandle<FloatDType>,
+      ]),
+    );
+  }
+
+  /** What a checkpoint holds beside the model and the options. */
+  private restore(operation: string, saved: Saved, entries: Map<string, StateEntry>): void {
+    const { dropout, run } = saved;
+    const number = (name: string, value: unknown, isRight = (n: number) => n >= 0) => {
+      const given = typeof value === "string" ? Number(value) : value;
+      if (typeof given === "number" && isRight(given)) return given;
+      throw new FormatError(`${operation}: ${name} is ${show(value)} in the metadata's training`);
+    };
+    const whole = (n: number) => Number.isSafeInteger(n) && n >= 0;
+    this.taken = number("taken", saved.taken, whole);
+    this.power1 = number("power1", saved.power1);
+    this.power2 = number("power2", saved.power2);
+    const { stream } = this.network;
+    stream.key = checkSeed(operation, dropout?.key);
+    stream.counter = number("dropout.counter", dropout?.counter, whole);
+    if (run) {
+      const any = () => true;
+      this.run = {
+        epoch: number("run.epoch", run.epoch, whole),
+        step: number("run.step", run.step, whole),
+        examples: number("run.examples", run.examples, whole),
+        lossSum: number("run.lossSum", run.lossSum, any),
+        right: number("run.right", run.right, any),
+        best: run.best === null ? null : number("run.best", run.best, any),
+        stale: number("run.stale", run.stale, whole),
+        count: run.count === null ? null : number("run.count", run.count, whole),
+      };
+    }
+    const wanted = new Map<
+      string,
+      { shape: readonly number[]; dtype: string; data: SafetensorsData["data"] }
+    >();
+    const state = this.stateByName(this.rule.state);
+    for (const [name, { shape, dtype, data }] of state) {
+      wanted.set(name, { shape, dtype: dtype === "float32" ? "F32" : "F64", data });
+    }
+    wanted.set(GENERATOR, { shape: [this.shuffle.length], dtype: "U8", data: this.shuffle });
+    for (const [name, { shape, dtype }] of wanted) {
+      const entry = entries.get(name);
+      if (!entry || entry.dtype !== dtype || !sameShape(entry.shape, shape)) {
+        const given = entry ? `${formatShape(entry.shape)} ${entry.dtype}` : "nothing";
+        throw new ShapeError(
+          `${operation}: expected ${name} ${formatShape(shape)} ${dtype}, got ${given}`,
+        );
+      }
+    }
+    for (const name of entries.keys()) {
+      if (!name.startsWith(MODEL) && !wanted.has(name)) {
+        throw new ShapeError(`${operation}: ${name} is a tensor too many`);
+      }
+    }
+    for (const [name, tensor] of state) entries.get(name)?.copyTo(tensor.data);
+    const generator = new Int32Array(this.shuffle.length);
+    entries.get(GENERATOR)?.copyTo(generator);
+    this.shuffle.set(generator);
+    this.random.restore(operation, this.shuffle);
+  }
+
   private check(operation: string): void {
     networkOf(operation, this.model);
     if (this.disposed) throw new DisposedError(`${operation}: the trainer has been disposed`);
   }
+}
+
+/** What a tensor's name in a checkpoint begins with. */
+const MODEL = "model.";
+const GENERATOR = "generator";
+
+/** The metadata's training, as a file claims it to be. */
+interface Saved extends TrainerOptions {
+  taken: unknown;
+  power1: unknown;
+  power2: unknown;
+  dropout?: { key: unknown; counter: unknown };
+  run: Record<keyof Run, unknown> | null;
 }
 
 /** Of an epoch that begins. */

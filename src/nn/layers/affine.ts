@@ -33,7 +33,7 @@ export class AffineLayer extends Layer {
   readonly label: string;
   readonly saved: object;
   readonly weight: Slot;
-  readonly bias: Slot | undefined;
+  readonly bias: Slot | undefined = undefined;
   /** ReLU in the same pass. */
   relu = false;
 
@@ -51,7 +51,8 @@ export class AffineLayer extends Layer {
     this.saved = { kind: "affine", units, useBias };
     this.weight = new Slot("weight", [this.inSize, units], true, weight);
     this.slots.push(this.weight);
-    if (useBias) this.slots.push((this.bias = new Slot("bias", [units], true, bias)));
+    if (useBias) this.bias = new Slot("bias", [units], true, bias);
+    if (this.bias) this.slots.push(this.bias);
   }
 
   override workBytes(N: number): number {

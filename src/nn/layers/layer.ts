@@ -43,7 +43,7 @@ export class Slot {
 export class DropoutStream {
   counter = 0;
 
-  constructor(readonly key: number) {}
+  constructor(public key: number) {}
 
   /** The first of so many blocks that are the caller's. */
   take(blocks: number): { low: number; high: number } {

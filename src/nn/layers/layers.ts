@@ -1,15 +1,33 @@
 // The kinds of layers, by name: the one list of them.
 
 import { show } from "../../runtime/errors.ts";
+import {
+  type ActivationSpec,
+  GeluLayer,
+  LeakyReluLayer,
+  type LeakyReluSpec,
+  SigmoidLayer,
+  SoftmaxLayer,
+  TanhLayer,
+} from "./activation.ts";
 import { AffineLayer, type AffineSpec } from "./affine.ts";
 import { BatchnormLayer, type BatchnormSpec } from "./batchnorm.ts";
 import { DropoutLayer, type DropoutSpec } from "./dropout.ts";
 import { FlattenLayer, type FlattenSpec } from "./flatten.ts";
 import type { Layer, Setting } from "./layer.ts";
+import { NormalizeLayer, type NormalizeSpec } from "./normalize.ts";
 import { ReluLayer, type ReluSpec } from "./relu.ts";
 
 /** The description of one layer, as affine(256), relu() and the others make it. */
-export type LayerSpec = AffineSpec | BatchnormSpec | DropoutSpec | FlattenSpec | ReluSpec;
+export type LayerSpec =
+  | ActivationSpec
+  | AffineSpec
+  | BatchnormSpec
+  | DropoutSpec
+  | FlattenSpec
+  | LeakyReluSpec
+  | NormalizeSpec
+  | ReluSpec;
 
 type LayerClass = new (
   spec: never,
@@ -23,7 +41,13 @@ const kinds: Record<LayerSpec["kind"], LayerClass> = {
   batchnorm: BatchnormLayer,
   dropout: DropoutLayer,
   flatten: FlattenLayer,
+  gelu: GeluLayer,
+  leakyRelu: LeakyReluLayer,
+  normalize: NormalizeLayer,
   relu: ReluLayer,
+  sigmoid: SigmoidLayer,
+  softmax: SoftmaxLayer,
+  tanh: TanhLayer,
 };
 
 /** The layers over such an input, checked against each other; nothing is allocated. */
