@@ -1,6 +1,7 @@
 // The exports, and nothing else. The ABI is told in README.md: outputs, inputs, saved state,
 // workspace, dimensions, numbers. Bare names are byte addresses.
 
+import { axpy, dot, scal } from "./blas/level1";
 import {
   affineBackward,
   affineBackwardWorkBytes,
@@ -20,10 +21,22 @@ import {
   dropoutSeededWorkBytes,
   dropoutWorkBytes,
 } from "./layers/dropout";
+import { geluBackward, geluForward } from "./layers/gelu";
+import { leakyReluBackward, leakyReluForward } from "./layers/leaky_relu";
+import { normalizeBackward, normalizeForward } from "./layers/normalize";
 import { reluBackward, reluForward } from "./layers/relu";
+import { sigmoidBackward, sigmoidForward } from "./layers/sigmoid";
+import { softmaxBackward, softmaxForward } from "./layers/softmax";
+import { tanhBackward, tanhForward } from "./layers/tanh";
+import { bceWithLogitsLoss } from "./losses/bce";
+import { mseLoss } from "./losses/mse";
 import { softmaxLoss, softmaxLossWorkBytes } from "./losses/softmax";
 import { svmLoss } from "./losses/svm";
-import { sgdMomentum } from "./optim/sgd";
+import { cos as cosine } from "./math/cos";
+import { argmax } from "./math/reduce";
+import { adam, adamw } from "./optim/adam";
+import { rmsprop } from "./optim/rmsprop";
+import { sgd, sgdMomentum, sgdNesterov } from "./optim/sgd";
 import {
   mt19937Permutation,
   mt19937Rand,
@@ -150,6 +163,140 @@ export function relu_backward_f32(dx: usize, dout: usize, x: usize, n: usize): v
 
 export function relu_backward_f64(dx: usize, dout: usize, x: usize, n: usize): void {
   reluBackward<f64>(dx, dout, x, n);
+}
+
+export function sigmoid_forward_f32(out: usize, x: usize, n: usize): void {
+  sigmoidForward<f32>(out, x, n);
+}
+
+export function sigmoid_forward_f64(out: usize, x: usize, n: usize): void {
+  sigmoidForward<f64>(out, x, n);
+}
+
+export function sigmoid_backward_f32(dx: usize, dout: usize, out: usize, n: usize): void {
+  sigmoidBackward<f32>(dx, dout, out, n);
+}
+
+export function sigmoid_backward_f64(dx: usize, dout: usize, out: usize, n: usize): void {
+  sigmoidBackward<f64>(dx, dout, out, n);
+}
+
+export function tanh_forward_f32(out: usize, x: usize, n: usize): void {
+  tanhForward<f32>(out, x, n);
+}
+
+export function tanh_forward_f64(out: usize, x: usize, n: usize): void {
+  tanhForward<f64>(out, x, n);
+}
+
+export function tanh_backward_f32(dx: usize, dout: usize, out: usize, n: usize): void {
+  tanhBackward<f32>(dx, dout, out, n);
+}
+
+export function tanh_backward_f64(dx: usize, dout: usize, out: usize, n: usize): void {
+  tanhBackward<f64>(dx, dout, out, n);
+}
+
+export function leaky_relu_forward_f32(out: usize, x: usize, n: usize, negative_slope: f64): void {
+  leakyReluForward<f32>(out, x, n, negative_slope);
+}
+
+export function leaky_relu_forward_f64(out: usize, x: usize, n: usize, negative_slope: f64): void {
+  leakyReluForward<f64>(out, x, n, negative_slope);
+}
+
+export function leaky_relu_backward_f32(
+  dx: usize,
+  dout: usize,
+  x: usize,
+  n: usize,
+  negative_slope: f64,
+): void {
+  leakyReluBackward<f32>(dx, dout, x, n, negative_slope);
+}
+
+export function leaky_relu_backward_f64(
+  dx: usize,
+  dout: usize,
+  x: usize,
+  n: usize,
+  negative_slope: f64,
+): void {
+  leakyReluBackward<f64>(dx, dout, x, n, negative_slope);
+}
+
+export function gelu_forward_f32(out: usize, x: usize, n: usize): void {
+  geluForward<f32>(out, x, n);
+}
+
+export function gelu_forward_f64(out: usize, x: usize, n: usize): void {
+  geluForward<f64>(out, x, n);
+}
+
+export function gelu_backward_f32(dx: usize, dout: usize, x: usize, n: usize): void {
+  geluBackward<f32>(dx, dout, x, n);
+}
+
+export function gelu_backward_f64(dx: usize, dout: usize, x: usize, n: usize): void {
+  geluBackward<f64>(dx, dout, x, n);
+}
+
+export function softmax_forward_f32(out: usize, x: usize, N: usize, C: usize): void {
+  softmaxForward<f32>(out, x, N, C);
+}
+
+export function softmax_forward_f64(out: usize, x: usize, N: usize, C: usize): void {
+  softmaxForward<f64>(out, x, N, C);
+}
+
+export function softmax_backward_f32(dx: usize, dout: usize, out: usize, N: usize, C: usize): void {
+  softmaxBackward<f32>(dx, dout, out, N, C);
+}
+
+export function softmax_backward_f64(dx: usize, dout: usize, out: usize, N: usize, C: usize): void {
+  softmaxBackward<f64>(dx, dout, out, N, C);
+}
+
+export function normalize_forward_f32(
+  out: usize,
+  x: usize,
+  mean: usize,
+  std: usize,
+  N: usize,
+  D: usize,
+): void {
+  normalizeForward<f32>(out, x, mean, std, N, D);
+}
+
+export function normalize_forward_f64(
+  out: usize,
+  x: usize,
+  mean: usize,
+  std: usize,
+  N: usize,
+  D: usize,
+): void {
+  normalizeForward<f64>(out, x, mean, std, N, D);
+}
+
+export function normalize_backward_f32(
+  dx: usize,
+  dout: usize,
+  std: usize,
+  N: usize,
+  D: usize,
+): void {
+  normalizeBackward<f32>(dx, dout, std, N, D);
+}
+
+export function normalize_backward_f64(
+  dx: usize,
+  dout: usize,
+  std: usize,
+  N: usize,
+  D: usize,
+): void {
+  normalizeBackward<f64>(dx, dout, std, N, D);
 }
 
 export function batchnorm_work_bytes(D: usize): usize {
@@ -380,6 +527,30 @@ export function softmax_loss_f64(
   return softmaxLoss<f64>(dx, x, y, work, N, C);
 }
 
+export function bce_with_logits_loss_f32(dx: usize, x: usize, y: usize, n: usize): f64 {
+  return bceWithLogitsLoss<f32>(dx, x, y, n);
+}
+
+export function bce_with_logits_loss_f64(dx: usize, x: usize, y: usize, n: usize): f64 {
+  return bceWithLogitsLoss<f64>(dx, x, y, n);
+}
+
+export function mse_loss_f32(dx: usize, x: usize, y: usize, n: usize): f64 {
+  return mseLoss<f32>(dx, x, y, n);
+}
+
+export function mse_loss_f64(dx: usize, x: usize, y: usize, n: usize): f64 {
+  return mseLoss<f64>(dx, x, y, n);
+}
+
+export function sgd_f32(w: usize, dw: usize, n: usize, learning_rate: f64): void {
+  sgd<f32>(w, dw, n, learning_rate);
+}
+
+export function sgd_f64(w: usize, dw: usize, n: usize, learning_rate: f64): void {
+  sgd<f64>(w, dw, n, learning_rate);
+}
+
 export function sgd_momentum_f32(
   w: usize,
   v: usize,
@@ -400,6 +571,180 @@ export function sgd_momentum_f64(
   momentum: f64,
 ): void {
   sgdMomentum<f64>(w, v, dw, n, learning_rate, momentum);
+}
+
+export function sgd_nesterov_f32(
+  w: usize,
+  v: usize,
+  dw: usize,
+  n: usize,
+  learning_rate: f64,
+  momentum: f64,
+): void {
+  sgdNesterov<f32>(w, v, dw, n, learning_rate, momentum);
+}
+
+export function sgd_nesterov_f64(
+  w: usize,
+  v: usize,
+  dw: usize,
+  n: usize,
+  learning_rate: f64,
+  momentum: f64,
+): void {
+  sgdNesterov<f64>(w, v, dw, n, learning_rate, momentum);
+}
+
+export function rmsprop_f32(
+  w: usize,
+  cache: usize,
+  dw: usize,
+  n: usize,
+  learning_rate: f64,
+  decay_rate: f64,
+  eps: f64,
+): void {
+  rmsprop<f32>(w, cache, dw, n, learning_rate, decay_rate, eps);
+}
+
+export function rmsprop_f64(
+  w: usize,
+  cache: usize,
+  dw: usize,
+  n: usize,
+  learning_rate: f64,
+  decay_rate: f64,
+  eps: f64,
+): void {
+  rmsprop<f64>(w, cache, dw, n, learning_rate, decay_rate, eps);
+}
+
+export function adam_f32(
+  w: usize,
+  m: usize,
+  v: usize,
+  dw: usize,
+  n: usize,
+  learning_rate: f64,
+  beta1: f64,
+  beta2: f64,
+  eps: f64,
+  correction1: f64,
+  correction2: f64,
+): void {
+  adam<f32>(w, m, v, dw, n, learning_rate, beta1, beta2, eps, correction1, correction2);
+}
+
+export function adam_f64(
+  w: usize,
+  m: usize,
+  v: usize,
+  dw: usize,
+  n: usize,
+  learning_rate: f64,
+  beta1: f64,
+  beta2: f64,
+  eps: f64,
+  correction1: f64,
+  correction2: f64,
+): void {
+  adam<f64>(w, m, v, dw, n, learning_rate, beta1, beta2, eps, correction1, correction2);
+}
+
+export function adamw_f32(
+  w: usize,
+  m: usize,
+  v: usize,
+  dw: usize,
+  n: usize,
+  learning_rate: f64,
+  beta1: f64,
+  beta2: f64,
+  eps: f64,
+  correction1: f64,
+  correction2: f64,
+  weight_decay: f64,
+): void {
+  adamw<f32>(
+    w,
+    m,
+    v,
+    dw,
+    n,
+    learning_rate,
+    beta1,
+    beta2,
+    eps,
+    correction1,
+    correction2,
+    weight_decay,
+  );
+}
+
+export function adamw_f64(
+  w: usize,
+  m: usize,
+  v: usize,
+  dw: usize,
+  n: usize,
+  learning_rate: f64,
+  beta1: f64,
+  beta2: f64,
+  eps: f64,
+  correction1: f64,
+  correction2: f64,
+  weight_decay: f64,
+): void {
+  adamw<f64>(
+    w,
+    m,
+    v,
+    dw,
+    n,
+    learning_rate,
+    beta1,
+    beta2,
+    eps,
+    correction1,
+    correction2,
+    weight_decay,
+  );
+}
+
+export function axpy_f32(n: usize, alpha: f64, x: usize, y: usize): void {
+  axpy<f32>(n, alpha, x, y);
+}
+
+export function axpy_f64(n: usize, alpha: f64, x: usize, y: usize): void {
+  axpy<f64>(n, alpha, x, y);
+}
+
+export function scal_f32(n: usize, alpha: f64, x: usize): void {
+  scal<f32>(n, alpha, x);
+}
+
+export function scal_f64(n: usize, alpha: f64, x: usize): void {
+  scal<f64>(n, alpha, x);
+}
+
+export function dot_f32(n: usize, x: usize, y: usize): f64 {
+  return dot<f32>(n, x, y);
+}
+
+export function dot_f64(n: usize, x: usize, y: usize): f64 {
+  return dot<f64>(n, x, y);
+}
+
+export function argmax_f32(out: usize, x: usize, N: usize, C: usize): void {
+  argmax<f32>(out, x, N, C);
+}
+
+export function argmax_f64(out: usize, x: usize, N: usize, C: usize): void {
+  argmax<f64>(out, x, N, C);
+}
+
+export function cos(x: f64): f64 {
+  return cosine(x);
 }
 
 export function mt19937_state_bytes(): usize {

@@ -1,3 +1,13 @@
+export { loadModel, saveModel } from "./io/model.ts";
+export {
+  readSafetensors,
+  type SafetensorsData,
+  type SafetensorsDType,
+  type SafetensorsEntry,
+  type SafetensorsFile,
+  writeSafetensors,
+} from "./io/safetensors.ts";
+export { type LoadTorchOptions, loadTorch } from "./io/torch.ts";
 export {
   type AffineCache,
   affineBackward,
@@ -20,10 +30,69 @@ export { type ReluCache, reluBackward, reluForward } from "./layers/relu.ts";
 export type { LossResult } from "./losses/loss.ts";
 export { softmaxLoss } from "./losses/softmax.ts";
 export { svmLoss } from "./losses/svm.ts";
+export type { Examples } from "./nn/data.ts";
+export {
+  constant,
+  heNormal,
+  heUniform,
+  type Initializer,
+  normal,
+  ones,
+  uniform,
+  xavierNormal,
+  xavierUniform,
+  zeros,
+} from "./nn/initializers.ts";
+export {
+  type ActivationSpec,
+  gelu,
+  type LeakyReluSpec,
+  leakyRelu,
+  sigmoid,
+  softmax,
+  tanh,
+} from "./nn/layers/activation.ts";
+export { type AffineSpec, affine } from "./nn/layers/affine.ts";
+export { type BatchnormSpec, batchnorm } from "./nn/layers/batchnorm.ts";
+export { type DropoutSpec, dropout } from "./nn/layers/dropout.ts";
+export { type FlattenSpec, flatten } from "./nn/layers/flatten.ts";
+export type { LayerSpec } from "./nn/layers/layers.ts";
+export { type NormalizeSpec, normalize } from "./nn/layers/normalize.ts";
+export { type ReluSpec, relu } from "./nn/layers/relu.ts";
+export type { LossName } from "./nn/losses.ts";
+export {
+  adam,
+  adamw,
+  momentum,
+  nesterov,
+  type Optimizer,
+  rmsprop,
+  sgd,
+} from "./nn/optimizers.ts";
+export { cosine, type LearningRate, linear, type Schedule, step, warmup } from "./nn/schedules.ts";
+export {
+  type EvaluateOptions,
+  type Evaluation,
+  type Parameter,
+  Sequential,
+  type SequentialOptions,
+} from "./nn/sequential.ts";
+export {
+  type Batch,
+  type Batches,
+  type EpochEvent,
+  type FitOptions,
+  type StepEvent,
+  Trainer,
+  type TrainerOptions,
+  type TrainingData,
+  type TrainingEvent,
+} from "./nn/trainer.ts";
 export {
   AliasError,
   DisposedError,
   DTypeError,
+  FormatError,
   MemoryError,
   RuntimeMismatchError,
   ShapeError,

@@ -7,8 +7,15 @@ import * as lamella from "../src/index.ts";
 import type { LamellaRuntime } from "../src/tensor/runtime.ts";
 import { formatShape } from "../src/tensor/shape.ts";
 
-const { AliasError, DisposedError, DTypeError, MemoryError, RuntimeMismatchError, ShapeError } =
-  lamella;
+const {
+  AliasError,
+  DisposedError,
+  DTypeError,
+  FormatError,
+  MemoryError,
+  RuntimeMismatchError,
+  ShapeError,
+} = lamella;
 
 // biome-ignore lint/suspicious/noExplicitAny: calls are made with wrong types here
 type Any = any;
@@ -20,6 +27,7 @@ const parents: [ErrorClass, ErrorClass[]][] = [
   [ShapeError, [RangeError]],
   [AliasError, [RangeError]],
   [DTypeError, [TypeError]],
+  [FormatError, [SyntaxError]],
   [DisposedError, []],
   [RuntimeMismatchError, []],
   [MemoryError, []],
@@ -28,7 +36,7 @@ const parents: [ErrorClass, ErrorClass[]][] = [
 test.each(parents)("a %o has its name and its parents", (type, of) => {
   const error = new (type as Any)("message", 1, 2);
   expect(error).toBeInstanceOf(Error);
-  for (const builtIn of [RangeError, TypeError]) {
+  for (const builtIn of [RangeError, SyntaxError, TypeError]) {
     expect(error instanceof builtIn).toBe(of.includes(builtIn));
   }
   expect([error.name, error.message]).toEqual([type.name, "message"]);

@@ -8,33 +8,77 @@
 // Error: at most 1.1 ULP for float32 and for float64 (measured in test/math/exp.test.ts).
 // exp(NaN) = NaN, exp(−∞) = 0, exp(∞) = ∞.
 
+import { multiplyAdd } from "../simd";
+import { horner } from "./horner";
+
 // @ts-ignore: decorator
 @inline
 const LOG2E: f64 = 1.4426950408889634;
 
-/** exp of each lane. */
+/** The whole number nearest to x / ln 2. */
 // @ts-ignore: decorator
 @inline
-export function exp<T>(x: v128): v128 {
-  return sizeof<T>() == 8 ? expF64x2(x) : expF32x4(x);
+function multipleOfLn2<T>(x: v128): v128 {
+  return v128.nearest<T>(v128.mul<T>(x, v128.splat<T>(<T>LOG2E)));
 }
 
+/** x − n · ln 2 */
 // @ts-ignore: decorator
 @inline
-function expF32x4(x: v128): v128 {
-  // Beyond these bounds the result is ∞ or 0 already; a NaN passes pmin and pmax.
-  const clamped = f32x4.pmax(f32x4.pmin(x, f32x4.splat(89)), f32x4.splat(-104));
-  const n = f32x4.nearest(f32x4.mul(clamped, f32x4.splat(<f32>LOG2E)));
-  let r = f32x4.sub(clamped, f32x4.mul(n, f32x4.splat(0.693359375)));
-  r = f32x4.sub(r, f32x4.mul(n, f32x4.splat(-2.12194440e-4)));
-  let p = f32x4.splat(<f32>(1.0 / 5040.0));
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(<f32>(1.0 / 720.0)));
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(<f32>(1.0 / 120.0)));
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(<f32>(1.0 / 24.0)));
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(<f32>(1.0 / 6.0)));
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(0.5));
-  p = f32x4.add(f32x4.mul(p, f32x4.mul(r, r)), r);
-  p = f32x4.add(p, f32x4.splat(1));
+function remainderOfLn2<T>(x: v128, n: v128): v128 {
+  const isDouble = sizeof<T>() == 8;
+  const ln2High = v128.splat<T>(isDouble ? <T>6.93147180369123816490e-1 : <T>0.693359375);
+  const ln2Low = v128.splat<T>(isDouble ? <T>1.90821492927058770002e-10 : <T>-2.12194440e-4);
+  const r = v128.sub<T>(x, v128.mul<T>(n, ln2High));
+  return v128.sub<T>(r, v128.mul<T>(n, ln2Low));
+}
+
+/** exp(r) − 1 for |r| ≤ ln 2 / 2, with its relative accuracy. */
+// @ts-ignore: decorator
+@inline
+function expm1Series<T>(r: v128): v128 {
+  let p: v128;
+  if (sizeof<T>() == 8) {
+    p = v128.splat<T>(<T>(1.0 / 6227020800.0));
+    p = horner<T>(p, r, 1.0 / 479001600.0);
+    p = horner<T>(p, r, 1.0 / 39916800.0);
+    p = horner<T>(p, r, 1.0 / 3628800.0);
+    p = horner<T>(p, r, 1.0 / 362880.0);
+    p = horner<T>(p, r, 1.0 / 40320.0);
+    p = horner<T>(p, r, 1.0 / 5040.0);
+  } else {
+    p = v128.splat<T>(<T>(1.0 / 5040.0));
+  }
+  p = horner<T>(p, r, 1.0 / 720.0);
+  p = horner<T>(p, r, 1.0 / 120.0);
+  p = horner<T>(p, r, 1.0 / 24.0);
+  p = horner<T>(p, r, 1.0 / 6.0);
+  p = horner<T>(p, r, 0.5);
+  return multiplyAdd<T>(p, v128.mul<T>(r, r), r);
+}
+
+/** 2ⁿ for whole n in the normal range of exponents. */
+// @ts-ignore: decorator
+@inline
+function powerOf2<T>(n: v128): v128 {
+  if (sizeof<T>() == 8) {
+    const e = i64x2.extend_low_i32x4_s(i32x4.trunc_sat_f64x2_s_zero(n));
+    return i64x2.shl(i64x2.add(e, i64x2.splat(1023)), 52);
+  }
+  return i32x4.shl(i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127)), 23);
+}
+
+/** p · 2ⁿ as two factors, so that results below the normal range are rounded once. */
+// @ts-ignore: decorator
+@inline
+function scaleByPowerOf2<T>(p: v128, n: v128): v128 {
+  if (sizeof<T>() == 8) {
+    const e = i64x2.extend_low_i32x4_s(i32x4.trunc_sat_f64x2_s_zero(n));
+    const half = i64x2.shr_s(e, 1);
+    const first = i64x2.shl(i64x2.add(half, i64x2.splat(1023)), 52);
+    const second = i64x2.shl(i64x2.add(i64x2.sub(e, half), i64x2.splat(1023)), 52);
+    return f64x2.mul(f64x2.mul(p, first), second);
+  }
   const e = i32x4.trunc_sat_f32x4_s(n);
   const half = i32x4.shr_s(e, 1);
   const first = i32x4.shl(i32x4.add(half, i32x4.splat(127)), 23);
@@ -42,30 +86,41 @@ function expF32x4(x: v128): v128 {
   return f32x4.mul(f32x4.mul(p, first), second);
 }
 
+/** Within the bounds beyond which the result is ∞ or 0 already; a NaN passes pmin and pmax. */
 // @ts-ignore: decorator
 @inline
-function expF64x2(x: v128): v128 {
-  const clamped = f64x2.pmax(f64x2.pmin(x, f64x2.splat(710)), f64x2.splat(-746));
-  const n = f64x2.nearest(f64x2.mul(clamped, f64x2.splat(LOG2E)));
-  let r = f64x2.sub(clamped, f64x2.mul(n, f64x2.splat(6.93147180369123816490e-1)));
-  r = f64x2.sub(r, f64x2.mul(n, f64x2.splat(1.90821492927058770002e-10)));
-  let p = f64x2.splat(1.0 / 6227020800.0);
-  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1.0 / 479001600.0));
-  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1.0 / 39916800.0));
-  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1.0 / 3628800.0));
-  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1.0 / 362880.0));
-  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1.0 / 40320.0));
-  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1.0 / 5040.0));
-  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1.0 / 720.0));
-  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1.0 / 120.0));
-  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1.0 / 24.0));
-  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1.0 / 6.0));
-  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(0.5));
-  p = f64x2.add(f64x2.mul(p, f64x2.mul(r, r)), r);
-  p = f64x2.add(p, f64x2.splat(1));
-  const e = i64x2.extend_low_i32x4_s(i32x4.trunc_sat_f64x2_s_zero(n));
-  const half = i64x2.shr_s(e, 1);
-  const first = i64x2.shl(i64x2.add(half, i64x2.splat(1023)), 52);
-  const second = i64x2.shl(i64x2.add(i64x2.sub(e, half), i64x2.splat(1023)), 52);
-  return f64x2.mul(f64x2.mul(p, first), second);
+function clamp<T>(x: v128): v128 {
+  const most = v128.splat<T>(sizeof<T>() == 8 ? <T>710 : <T>89);
+  const least = v128.splat<T>(sizeof<T>() == 8 ? <T>-746 : <T>-104);
+  return v128.pmax<T>(v128.pmin<T>(x, most), least);
+}
+
+/** exp of each lane. */
+// @ts-ignore: decorator
+@inline
+export function exp<T>(x: v128): v128 {
+  const clamped = clamp<T>(x);
+  const n = multipleOfLn2<T>(clamped);
+  const series = expm1Series<T>(remainderOfLn2<T>(clamped, n));
+  return scaleByPowerOf2<T>(v128.add<T>(series, v128.splat<T>(1)), n);
+}
+
+/** exp(x + low) of each lane, |low| ≤ ⅛: what a rounded exponent has lost. */
+// @ts-ignore: decorator
+@inline
+export function expOfSum<T>(x: v128, low: v128): v128 {
+  const clamped = clamp<T>(x);
+  const n = multipleOfLn2<T>(v128.add<T>(clamped, low));
+  const series = expm1Series<T>(v128.add<T>(remainderOfLn2<T>(clamped, n), low));
+  return scaleByPowerOf2<T>(v128.add<T>(series, v128.splat<T>(1)), n);
+}
+
+/** exp(x) − 1 of each lane with its relative accuracy, for 0 ≤ x ≤ 40. */
+// @ts-ignore: decorator
+@inline
+export function expm1<T>(x: v128): v128 {
+  const n = multipleOfLn2<T>(x);
+  const power = powerOf2<T>(n);
+  const series = expm1Series<T>(remainderOfLn2<T>(x, n));
+  return multiplyAdd<T>(series, power, v128.sub<T>(power, v128.splat<T>(1)));
 }

@@ -1,18 +1,71 @@
-// Stochastic gradient descent with momentum, in the form of the CS231n course (Polyak, 1964):
-// v = momentum · v − learningRate · dw, then w = w + v.
+// Stochastic gradient descent: plain, with momentum (Polyak, 1964) and with Nesterov's, in the form of the CS231n course, where
+// a velocity points downhill: v = momentum · v − learningRate · dw. PyTorch's momentum buffer is −v / learningRate.
 
 import { LANES, loadLanes, storeLanes } from "../simd";
 
 // @ts-ignore: decorator
 @inline
-function step<T>(w: usize, v: usize, dw: usize, rate: v128, momentum: v128, n: usize): void {
-  const gradient = v128.mul<T>(rate, loadLanes<T>(dw, n));
-  const velocity = v128.sub<T>(v128.mul<T>(momentum, loadLanes<T>(v, n)), gradient);
-  storeLanes<T>(v, velocity, n);
-  storeLanes<T>(w, v128.add<T>(loadLanes<T>(w, n), velocity), n);
+function descend<T>(w: usize, dw: usize, rate: v128, n: usize): void {
+  const step = v128.mul<T>(rate, loadLanes<T>(dw, n));
+  storeLanes<T>(w, v128.sub<T>(loadLanes<T>(w, n), step), n);
 }
 
-/** w (n,) and v (n,) are updated in place. Rate and momentum are rounded to T once. */
+/** w (n,) −= learningRate · dw (n,). Numbers are rounded to T once, here and below. */
+export function sgd<T>(w: usize, dw: usize, n: usize, learningRate: f64): void {
+  const rate = v128.splat<T>(<T>learningRate);
+  const end = w + (n & ~(LANES<T>() - 1)) * sizeof<T>();
+  while (w != end) {
+    descend<T>(w, dw, rate, LANES<T>());
+    w += 16;
+    dw += 16;
+  }
+  const rest = n & (LANES<T>() - 1);
+  if (rest) descend<T>(w, dw, rate, rest);
+}
+
+// @ts-ignore: decorator
+@inline
+function roll<T>(
+  w: usize,
+  v: usize,
+  dw: usize,
+  rate: v128,
+  momentum: v128,
+  nesterov: bool,
+  n: usize,
+): void {
+  const step = v128.mul<T>(rate, loadLanes<T>(dw, n));
+  const velocity = v128.sub<T>(v128.mul<T>(momentum, loadLanes<T>(v, n)), step);
+  storeLanes<T>(v, velocity, n);
+  const move = nesterov ? v128.sub<T>(v128.mul<T>(momentum, velocity), step) : velocity;
+  storeLanes<T>(w, v128.add<T>(loadLanes<T>(w, n), move), n);
+}
+
+// @ts-ignore: decorator
+@inline
+function rollAll<T>(
+  w: usize,
+  v: usize,
+  dw: usize,
+  n: usize,
+  learningRate: f64,
+  momentum: f64,
+  nesterov: bool,
+): void {
+  const rate = v128.splat<T>(<T>learningRate);
+  const mu = v128.splat<T>(<T>momentum);
+  const end = w + (n & ~(LANES<T>() - 1)) * sizeof<T>();
+  while (w != end) {
+    roll<T>(w, v, dw, rate, mu, nesterov, LANES<T>());
+    w += 16;
+    v += 16;
+    dw += 16;
+  }
+  const rest = n & (LANES<T>() - 1);
+  if (rest) roll<T>(w, v, dw, rate, mu, nesterov, rest);
+}
+
+/** v = momentum · v − learningRate · dw, then w += v. w (n,) and v (n,) are updated in place. */
 export function sgdMomentum<T>(
   w: usize,
   v: usize,
@@ -21,15 +74,20 @@ export function sgdMomentum<T>(
   learningRate: f64,
   momentum: f64,
 ): void {
-  const rate = v128.splat<T>(<T>learningRate);
-  const mu = v128.splat<T>(<T>momentum);
-  const end = w + (n & ~(LANES<T>() - 1)) * sizeof<T>();
-  while (w != end) {
-    step<T>(w, v, dw, rate, mu, LANES<T>());
-    w += 16;
-    v += 16;
-    dw += 16;
-  }
-  const rest = n & (LANES<T>() - 1);
-  if (rest) step<T>(w, v, dw, rate, mu, rest);
+  rollAll<T>(w, v, dw, n, learningRate, momentum, false);
+}
+
+/**
+ * The same velocity, and w += momentum · v − learningRate · dw with the new v, which is
+ * (1 + momentum) · v − momentum · (the v before). w (n,) and v (n,) are updated in place.
+ */
+export function sgdNesterov<T>(
+  w: usize,
+  v: usize,
+  dw: usize,
+  n: usize,
+  learningRate: f64,
+  momentum: f64,
+): void {
+  rollAll<T>(w, v, dw, n, learningRate, momentum, true);
 }

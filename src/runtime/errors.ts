@@ -23,6 +23,11 @@ export class RuntimeMismatchError extends Error {
   override name = "RuntimeMismatchError";
 }
 
+/** Bytes that are not what their format says: a SyntaxError, as JSON.parse throws for text that is no JSON. */
+export class FormatError extends SyntaxError {
+  override name = "FormatError";
+}
+
 /** The memory cannot grow any more. Everything live stays usable. */
 export class MemoryError extends Error {
   override name = "MemoryError";

@@ -28,7 +28,7 @@ interface Elements {
 
 const INT32_LIMIT = 2 ** 31;
 
-function isTypedArray(data: unknown): data is Exclude<NumberArray, readonly number[]> {
+export function isTypedArray(data: unknown): data is Exclude<NumberArray, readonly number[]> {
   return ArrayBuffer.isView(data) && !/^(DataView|Big)/.test(tagOf(data));
 }
 
@@ -37,26 +37,30 @@ function tagOf(value: unknown): string {
 }
 
 /** The shape of nested arrays, and their numbers in one row. */
-function flatten(operation: string, data: NestedArray): { shape: number[]; values: number[] } {
+function flatten(
+  operation: string,
+  name: string,
+  data: NestedArray,
+): { shape: number[]; values: number[] } {
   const shape: number[] = [];
   for (let level: unknown = data; Array.isArray(level); level = level[0]) shape.push(level.length);
   const values: number[] = [];
   const visit = (level: unknown, depth: number, place: string): void => {
     if (depth === shape.length) {
       if (typeof level !== "number") {
-        if (Array.isArray(level)) throw ragged(operation, place, "a number", "an array");
+        if (Array.isArray(level)) throw ragged(operation, name + place, "a number", "an array");
         throw new TypeError(
-          `${operation}: data${place} must be a number, got ${level === null ? "null" : typeof level}`,
+          `${operation}: ${name}${place} must be a number, got ${level === null ? "null" : typeof level}`,
         );
       }
       values.push(level);
       return;
     }
     if (!Array.isArray(level)) {
-      throw ragged(operation, place, `${shape[depth]} entries`, String(level));
+      throw ragged(operation, name + place, `${shape[depth]} entries`, String(level));
     }
     if (level.length !== shape[depth]) {
-      throw ragged(operation, place, `${shape[depth]} entries`, `${level.length}`);
+      throw ragged(operation, name + place, `${shape[depth]} entries`, `${level.length}`);
     }
     // An index loop: forEach would pass over the holes of a sparse array.
     for (let i = 0; i < level.length; i++) visit(level[i], depth + 1, `${place}[${i}]`);
@@ -67,7 +71,7 @@ function flatten(operation: string, data: NestedArray): { shape: number[]; value
 
 function ragged(operation: string, place: string, expected: string, given: string): ShapeError {
   return new ShapeError(
-    `${operation}: nested arrays are ragged: data${place} should be ${expected}, got ${given}`,
+    `${operation}: nested arrays are ragged: ${place} should be ${expected}, got ${given}`,
   );
 }
 
@@ -104,8 +108,13 @@ function placeOf(index: number, shape: readonly number[]): string {
 }
 
 /** Checks and flattens data; the shape and the dtype default to the data's own, the dtype else to float32. */
-export function elementsOf(data: unknown, shape: unknown, dtype: unknown): Elements {
-  const operation = "tensor";
+export function elementsOf(
+  data: unknown,
+  shape: unknown,
+  dtype: unknown,
+  operation = "tensor",
+  name = "data",
+): Elements {
   if (dtype !== undefined) checkDType(operation, dtype);
   let values: ArrayLike<number>;
   let ownShape: number[];
@@ -115,23 +124,23 @@ export function elementsOf(data: unknown, shape: unknown, dtype: unknown): Eleme
     ownShape = [data.length];
     ownDtype = dtypeOf(data) ?? "float32";
   } else if (Array.isArray(data)) {
-    ({ values, shape: ownShape } = flatten(operation, data));
+    ({ values, shape: ownShape } = flatten(operation, name, data));
   } else {
     throw new TypeError(
-      `${operation}: data must be a typed array of numbers or an array, got ${tagOf(data)}`,
+      `${operation}: ${name} must be a typed array of numbers or an array, got ${tagOf(data)}`,
     );
   }
   const checked = checkShape(operation, shape === undefined ? ownShape : shape);
   if (sizeOf(checked) !== values.length) {
     throw new ShapeError(
-      `${operation}: shape ${formatShape(checked)} holds ${sizeOf(checked)} elements but data has ${values.length}`,
+      `${operation}: shape ${formatShape(checked)} holds ${sizeOf(checked)} elements but ${name} has ${values.length}`,
     );
   }
   const chosen = (dtype as DType | undefined) ?? ownDtype;
   if (chosen === "int32" && ownDtype !== "int32") {
     for (let i = 0; i < values.length; i++) {
       const value = values[i] as number;
-      if (value !== (value | 0)) checkInt32(operation, `data${placeOf(i, ownShape)}`, value);
+      if (value !== (value | 0)) checkInt32(operation, `${name}${placeOf(i, ownShape)}`, value);
     }
   }
   return { dtype: chosen, shape: checked, values };

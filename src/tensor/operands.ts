@@ -15,7 +15,8 @@ import type { LamellaRuntime } from "./runtime.ts";
 import { formatShape, sameShape } from "./shape.ts";
 import { type Tensor, TensorHandle } from "./tensor.ts";
 
-function describe(value: unknown): string {
+/** What a value is, for a message that says what was given. */
+export function describe(value: unknown): string {
   if (value === null) return "null";
   if (typeof value !== "object") return typeof value;
   if (typeof (value as Partial<Tensor>).toTypedArray === "function") {
@@ -217,15 +218,7 @@ export function withLabels<T>(
     return fn(y.address);
   }
   const labels = y as Exclude<Labels, Tensor>;
-  const isTyped = ArrayBuffer.isView(labels) && /^U?[Ii]nt/.test(describe(labels));
-  if (!isTyped && !Array.isArray(labels)) {
-    if (ArrayBuffer.isView(labels) && dtypeOf(labels)) {
-      throw new DTypeError(`${operation}: y must be int32, got ${dtypeOf(labels)}`);
-    }
-    throw new TypeError(
-      `${operation}: y must be an Int32Array, an array of whole numbers or an int32 tensor, got ${describe(y)}`,
-    );
-  }
+  checkLabelArray(operation, labels);
   if (labels.length !== N) {
     throw new ShapeError(`${operation}: y has ${labels.length} labels but x has ${N} rows`);
   }
@@ -238,7 +231,20 @@ export function withLabels<T>(
   });
 }
 
-function checkLabels(operation: string, labels: ArrayLike<number>, C: number): void {
+/** Refuses what is neither an array nor a typed array of whole numbers. */
+export function checkLabelArray(operation: string, labels: unknown): void {
+  const isTyped = ArrayBuffer.isView(labels) && /^U?[Ii]nt/.test(describe(labels));
+  if (isTyped || Array.isArray(labels)) return;
+  if (ArrayBuffer.isView(labels) && dtypeOf(labels)) {
+    throw new DTypeError(`${operation}: y must be int32, got ${dtypeOf(labels)}`);
+  }
+  throw new TypeError(
+    `${operation}: y must be an Int32Array, an array of whole numbers or an int32 tensor, got ${describe(labels)}`,
+  );
+}
+
+/** Refuses a label that is no whole number in [0, C). */
+export function checkLabels(operation: string, labels: ArrayLike<number>, C: number): void {
   for (let i = 0; i < labels.length; i++) {
     const label = labels[i] as number;
     if (!(Number.isInteger(label) && label >= 0 && label < C)) {

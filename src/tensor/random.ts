@@ -27,9 +27,13 @@ export interface Random {
   permutation(n: number): Tensor<"int32">;
 }
 
+/** Of the number of words that have been drawn since they were last made, behind all 624 of them. */
+const POSITION = 2496;
+
 /** The state lives here between calls, so that a generator holds no memory of its runtime. */
 export class LegacyRandom implements Random {
-  private readonly state: Uint8Array<ArrayBuffer>;
+  /** Whole: another generator with these bytes goes on where this one is. */
+  readonly state: Uint8Array<ArrayBuffer>;
 
   constructor(
     private readonly runtime: LamellaRuntime,
@@ -38,6 +42,16 @@ export class LegacyRandom implements Random {
     const { exports } = runtime.core;
     this.state = new Uint8Array(exports.mt19937_state_bytes());
     this.withState((state) => exports.mt19937_seed(state, seed));
+  }
+
+  /** Goes on where a generator with this state was. */
+  restore(operation: string, state: Uint8Array): void {
+    // The core reads the word at this place.
+    const [position = Infinity] = new Uint32Array(state.slice(POSITION, POSITION + 4).buffer);
+    if (state.length !== this.state.length || position > POSITION / 4) {
+      throw new RangeError(`${operation}: not the state of a generator`);
+    }
+    this.state.set(state);
   }
 
   rand(...shape: ShapeArguments): Tensor<"float64"> {

@@ -220,6 +220,13 @@ export class LamellaRuntime implements Runtime {
     return this.own(this.allocate(dtype, shape));
   }
 
+  /** A tensor of no scope that lives until it is disposed or forgotten, its elements whatever the memory held. */
+  lasting<D extends DType>(dtype: D, shape: readonly number[]): TensorHandle<D> {
+    const tensor = this.allocate(dtype, shape);
+    tensor.leaveScopes();
+    return tensor;
+  }
+
   /** Runs fn; where it throws, what it had made is gone, else it belongs to the current scope. */
   atomically<T>(fn: () => T): T {
     const scope = new Scope(this.currentScope);

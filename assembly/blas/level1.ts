@@ -1,0 +1,86 @@
+// Vectors with vectors, by BLAS' names and argument order without the increments, which are all 1.
+
+import { LANES, loadLanes, loadTail, multiplyAdd, storeLanes, storeTail, widenHigh, widenLow } from "../simd";
+
+// @ts-ignore: decorator
+@inline
+function addScaled<T>(alpha: v128, x: usize, y: usize, n: usize): void {
+  storeLanes<T>(y, multiplyAdd<T>(alpha, loadLanes<T>(x, n), loadLanes<T>(y, n)), n);
+}
+
+/** y (n,) += alpha · x (n,); alpha is rounded to T once. y may be x. */
+export function axpy<T>(n: usize, alpha: f64, x: usize, y: usize): void {
+  const a = v128.splat<T>(<T>alpha);
+  const end = x + (n & ~(LANES<T>() - 1)) * sizeof<T>();
+  while (x != end) {
+    addScaled<T>(a, x, y, LANES<T>());
+    x += 16;
+    y += 16;
+  }
+  const rest = n & (LANES<T>() - 1);
+  if (rest) addScaled<T>(a, x, y, rest);
+}
+
+/** x (n,) = alpha · x; alpha is rounded to T once. */
+export function scal<T>(n: usize, alpha: f64, x: usize): void {
+  const a = v128.splat<T>(<T>alpha);
+  const end = x + (n & ~(LANES<T>() - 1)) * sizeof<T>();
+  while (x != end) {
+    v128.store(x, v128.mul<T>(a, v128.load(x)));
+    x += 16;
+  }
+  const rest = n & (LANES<T>() - 1);
+  if (rest) storeTail<T>(x, v128.mul<T>(a, loadTail<T>(x, rest)), rest);
+}
+
+/** sum + the first two products of a and b, in float64: exact products where T is float32. */
+// @ts-ignore: decorator
+@inline
+function addLow<T>(sum: v128, a: v128, b: v128): v128 {
+  return multiplyAdd<f64>(widenLow<T>(a), widenLow<T>(b), sum);
+}
+
+/** sum + the other two, for float32 alone. */
+// @ts-ignore: decorator
+@inline
+function addHigh(sum: v128, a: v128, b: v128): v128 {
+  return multiplyAdd<f64>(widenHigh(a), widenHigh(b), sum);
+}
+
+/**
+ * Σ x · y in float64 for either dtype: eight sums, term i going to the sum i mod 8, whose own sum is taken in pairs. x may be
+ * y, which makes it the sum of squares.
+ */
+export function dot<T>(n: usize, x: usize, y: usize): f64 {
+  let s01 = f64x2.splat(0);
+  let s23 = s01;
+  let s45 = s01;
+  let s67 = s01;
+  const end = x + (n & ~7) * sizeof<T>();
+  while (x != end) {
+    if (sizeof<T>() == 8) {
+      s01 = addLow<T>(s01, v128.load(x), v128.load(y));
+      s23 = addLow<T>(s23, v128.load(x, 16), v128.load(y, 16));
+      s45 = addLow<T>(s45, v128.load(x, 32), v128.load(y, 32));
+      s67 = addLow<T>(s67, v128.load(x, 48), v128.load(y, 48));
+    } else {
+      const a = v128.load(x);
+      const b = v128.load(y);
+      s01 = addLow<T>(s01, a, b);
+      s23 = addHigh(s23, a, b);
+      const c = v128.load(x, 16);
+      const d = v128.load(y, 16);
+      s45 = addLow<T>(s45, c, d);
+      s67 = addHigh(s67, c, d);
+    }
+    x += 8 * sizeof<T>();
+    y += 8 * sizeof<T>();
+  }
+  const pairs = f64x2.add(f64x2.add(s01, s45), f64x2.add(s23, s67));
+  let sum = f64x2.extract_lane(pairs, 0) + f64x2.extract_lane(pairs, 1);
+  for (let i: usize = 0; i < (n & 7); i++) {
+    const at = i * sizeof<T>();
+    sum += <f64>load<T>(x + at) * <f64>load<T>(y + at);
+  }
+  return sum;
+}

@@ -1,0 +1,39 @@
+// x where it is above 0, else x · negativeSlope, and its gradient, which is the slope at 0.
+
+import { LANES, loadTail, storeTail } from "../simd";
+
+/** v where x > 0, else v · slope. */
+// @ts-ignore: decorator
+@inline
+function leak<T>(v: v128, x: v128, slope: v128): v128 {
+  return v128.bitselect(v, v128.mul<T>(v, slope), v128.gt<T>(x, v128.splat<T>(0)));
+}
+
+/** out may be x. The slope is rounded to T once. */
+export function leakyReluForward<T>(out: usize, x: usize, n: usize, negativeSlope: f64): void {
+  leakyReluBackward<T>(out, x, x, n, negativeSlope);
+}
+
+/**
+ * dx = dout where x > 0, else dout · negativeSlope. dx may be dout. With a slope of 0 or more, the forward's out
+ * serves as x: it is above 0 where x was.
+ */
+export function leakyReluBackward<T>(
+  dx: usize,
+  dout: usize,
+  x: usize,
+  n: usize,
+  negativeSlope: f64,
+): void {
+  const slope = v128.splat<T>(<T>negativeSlope);
+  const whole = n & ~(LANES<T>() - 1);
+  const end = dout + whole * sizeof<T>();
+  while (dout != end) {
+    v128.store(dx, leak<T>(v128.load(dout), v128.load(x), slope));
+    dout += 16;
+    x += 16;
+    dx += 16;
+  }
+  const rest = n - whole;
+  if (rest) storeTail<T>(dx, leak<T>(loadTail<T>(dout, rest), loadTail<T>(x, rest), slope), rest);
+}

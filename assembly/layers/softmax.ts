@@ -1,0 +1,42 @@
+// Softmax of each row: exp(x − max) / Σ exp(x − max).
+
+import { expShifted, rowMax, scaleRow } from "../math/reduce";
+import { LANES, loadLanes, storeLanes } from "../simd";
+import { dot } from "../blas/level1";
+
+/** out may be x. */
+export function softmaxForward<T>(
+  out: usize, // (N, C)
+  x: usize, // (N, C)
+  N: usize,
+  C: usize,
+): void {
+  for (let n: usize = 0; n < N; n++) {
+    const sum = expShifted<T>(out, x, rowMax<T>(x, C), C);
+    scaleRow<T>(out, <T>(1 / sum), C);
+    x += C * sizeof<T>();
+    out += C * sizeof<T>();
+  }
+}
+
+/** dx = out · (dout − Σ_c dout · out), the sum in float64. dx may be dout. */
+export function softmaxBackward<T>(
+  dx: usize, // (N, C)
+  dout: usize, // (N, C)
+  out: usize, // (N, C)
+  N: usize,
+  C: usize,
+): void {
+  for (let n: usize = 0; n < N; n++) {
+    const mean = v128.splat<T>(<T>dot<T>(C, dout, out));
+    for (let j: usize = 0; j < C; j += LANES<T>()) {
+      const at = j * sizeof<T>();
+      const lanes = min(C - j, LANES<T>());
+      const centred = v128.sub<T>(loadLanes<T>(dout + at, lanes), mean);
+      storeLanes<T>(dx + at, v128.mul<T>(loadLanes<T>(out + at, lanes), centred), lanes);
+    }
+    dx += C * sizeof<T>();
+    dout += C * sizeof<T>();
+    out += C * sizeof<T>();
+  }
+}

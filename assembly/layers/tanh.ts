@@ -1,0 +1,38 @@
+// tanh(x), and its gradient from what it gave: 1 − out².
+
+import { tanh } from "../math/tanh";
+import { LANES, loadLanes, loadTail, storeLanes, storeTail } from "../simd";
+
+/** out may be x. */
+export function tanhForward<T>(out: usize, x: usize, n: usize): void {
+  // One loop for the whole vectors and the tail, so that the long body is there once.
+  for (let i: usize = 0; i < n; i += LANES<T>()) {
+    const lanes = min(n - i, LANES<T>());
+    storeLanes<T>(out, tanh<T>(loadLanes<T>(x, lanes)), lanes);
+    x += 16;
+    out += 16;
+  }
+}
+
+/** 1 − out² as (1 − out) · (1 + out), which keeps its digits where out is near ±1. */
+// @ts-ignore: decorator
+@inline
+function slope<T>(dout: v128, out: v128): v128 {
+  const one = v128.splat<T>(1);
+  const factor = v128.mul<T>(v128.sub<T>(one, out), v128.add<T>(one, out));
+  return v128.mul<T>(dout, factor);
+}
+
+/** dx = dout · (1 − out²). dx may be dout. */
+export function tanhBackward<T>(dx: usize, dout: usize, out: usize, n: usize): void {
+  const whole = n & ~(LANES<T>() - 1);
+  const end = dout + whole * sizeof<T>();
+  while (dout != end) {
+    v128.store(dx, slope<T>(v128.load(dout), v128.load(out)));
+    dout += 16;
+    out += 16;
+    dx += 16;
+  }
+  const rest = n - whole;
+  if (rest) storeTail<T>(dx, slope<T>(loadTail<T>(dout, rest), loadTail<T>(out, rest)), rest);
+}

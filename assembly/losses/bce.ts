@@ -1,0 +1,40 @@
+// Binary cross-entropy from scores: the mean over all elements of −y · log p − (1 − y) · log(1 − p), p = sigmoid(x), computed
+// as max(x, 0) − x · y + log(1 + exp(−|x|)), which no score makes overflow. float64 throughout for either dtype.
+
+import { exp } from "../math/exp";
+import { log1p } from "../math/log1p";
+import { loadF64x2, storeF64x2 } from "../simd";
+
+/** The loss; dx = (sigmoid(x) − y) / n is not written where its address is 0. n ≥ 1; dx overlaps nothing. */
+export function bceWithLogitsLoss<T>(
+  dx: usize, // (n,)
+  x: usize, // (n,)
+  y: usize, // (n,) in [0, 1]
+  n: usize,
+): f64 {
+  const zero = f64x2.splat(0);
+  const one = f64x2.splat(1);
+  const count = f64x2.splat(<f64>n);
+  let sum = zero;
+  for (let i: usize = 0; i < n; i += 2) {
+    const at = i * sizeof<T>();
+    const lanes = min(n - i, 2);
+    const score = loadF64x2<T>(x + at, lanes);
+    const target = loadF64x2<T>(y + at, lanes);
+    const e = exp<f64>(f64x2.neg(f64x2.abs(score)));
+    const linear = f64x2.sub(f64x2.pmax(score, zero), f64x2.mul(score, target));
+    const term = f64x2.add(linear, log1p(e));
+    // The lane beyond the end holds log 2.
+    sum = f64x2.add(sum, lanes == 2 ? term : v128.and(term, i64x2(-1, 0)));
+    if (dx != 0) {
+      // sigmoid(x) − y over the common denominator 1 + e, so that a small difference keeps its digits.
+      const isNegative = f64x2.lt(score, zero);
+      const p = v128.bitselect(e, one, isNegative);
+      const q = v128.bitselect(one, e, isNegative);
+      const numerator = f64x2.sub(f64x2.mul(p, f64x2.sub(one, target)), f64x2.mul(q, target));
+      const denominator = f64x2.mul(f64x2.add(one, e), count);
+      storeF64x2<T>(dx + at, f64x2.div(numerator, denominator), lanes);
+    }
+  }
+  return (f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1)) / <f64>n;
+}

@@ -1,0 +1,90 @@
+// Adam (Kingma and Ba, 2015, arXiv:1412.6980), and AdamW, whose weight decay does not pass through the moments
+// (Loshchilov and Hutter, 2019, arXiv:1711.05101).
+
+import { LANES, loadLanes, storeLanes } from "../simd";
+
+// @ts-ignore: decorator
+@inline
+function step<T>(
+  w: usize,
+  m: usize,
+  v: usize,
+  dw: usize,
+  rate: v128,
+  beta1: v128,
+  fresh1: v128,
+  beta2: v128,
+  fresh2: v128,
+  eps: v128,
+  scale2: v128,
+  decay: v128,
+  n: usize,
+): void {
+  const g = loadLanes<T>(dw, n);
+  const mean = v128.add<T>(v128.mul<T>(beta1, loadLanes<T>(m, n)), v128.mul<T>(fresh1, g));
+  storeLanes<T>(m, mean, n);
+  const squares = v128.mul<T>(v128.mul<T>(g, g), fresh2);
+  const power = v128.add<T>(v128.mul<T>(beta2, loadLanes<T>(v, n)), squares);
+  storeLanes<T>(v, power, n);
+  const root = v128.add<T>(v128.sqrt<T>(v128.mul<T>(power, scale2)), eps);
+  const move = v128.div<T>(v128.mul<T>(rate, mean), root);
+  const old = loadLanes<T>(w, n);
+  storeLanes<T>(w, v128.sub<T>(old, v128.add<T>(v128.mul<T>(decay, old), move)), n);
+}
+
+/** adamw without weight decay. */
+export function adam<T>(
+  w: usize,
+  m: usize,
+  v: usize,
+  dw: usize,
+  n: usize,
+  learningRate: f64,
+  beta1: f64,
+  beta2: f64,
+  eps: f64,
+  correction1: f64,
+  correction2: f64,
+): void {
+  adamw<T>(w, m, v, dw, n, learningRate, beta1, beta2, eps, correction1, correction2, 0);
+}
+
+/**
+ * m = beta1 · m + (1 − beta1) · dw and v = beta2 · v + (1 − beta2) · dw², then
+ * w −= learningRate · (weightDecay · w + (m / correction1) / (√(v / correction2) + eps)). w, m and v (n,) are updated in
+ * place. The corrections, at step t = 1, 2, …, are 1 − beta1ᵗ and 1 − beta2ᵗ. What can be computed once is, in
+ * float64, and rounded to T once.
+ */
+export function adamw<T>(
+  w: usize,
+  m: usize,
+  v: usize,
+  dw: usize,
+  n: usize,
+  learningRate: f64,
+  beta1: f64,
+  beta2: f64,
+  eps: f64,
+  correction1: f64,
+  correction2: f64,
+  weightDecay: f64,
+): void {
+  const rate = v128.splat<T>(<T>(learningRate / correction1));
+  const b1 = v128.splat<T>(<T>beta1);
+  const f1 = v128.splat<T>(<T>(1 - beta1));
+  const b2 = v128.splat<T>(<T>beta2);
+  const f2 = v128.splat<T>(<T>(1 - beta2));
+  const floor = v128.splat<T>(<T>eps);
+  const scale2 = v128.splat<T>(<T>(1 / correction2));
+  const decay = v128.splat<T>(<T>(learningRate * weightDecay));
+  const end = w + (n & ~(LANES<T>() - 1)) * sizeof<T>();
+  while (w != end) {
+    step<T>(w, m, v, dw, rate, b1, f1, b2, f2, floor, scale2, decay, LANES<T>());
+    w += 16;
+    m += 16;
+    v += 16;
+    dw += 16;
+  }
+  const rest = n & (LANES<T>() - 1);
+  if (rest) step<T>(w, m, v, dw, rate, b1, f1, b2, f2, floor, scale2, decay, rest);
+}

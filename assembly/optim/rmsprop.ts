@@ -1,0 +1,52 @@
+// RMSprop (Tieleman and Hinton, Coursera lecture 6.5, 2012): each step is divided by the root of a moving mean of squares.
+
+import { LANES, loadLanes, storeLanes } from "../simd";
+
+// @ts-ignore: decorator
+@inline
+function step<T>(
+  w: usize,
+  cache: usize,
+  dw: usize,
+  rate: v128,
+  decay: v128,
+  fresh: v128,
+  eps: v128,
+  n: usize,
+): void {
+  const g = loadLanes<T>(dw, n);
+  const squares = v128.mul<T>(v128.mul<T>(g, g), fresh);
+  const mean = v128.add<T>(v128.mul<T>(decay, loadLanes<T>(cache, n)), squares);
+  storeLanes<T>(cache, mean, n);
+  const root = v128.add<T>(v128.sqrt<T>(mean), eps);
+  const move = v128.div<T>(v128.mul<T>(rate, g), root);
+  storeLanes<T>(w, v128.sub<T>(loadLanes<T>(w, n), move), n);
+}
+
+/**
+ * cache = decayRate · cache + (1 − decayRate) · dw², then w −= learningRate · dw / (√cache + eps). w (n,) and cache (n,) are
+ * updated in place. 1 − decayRate is taken in float64; all numbers are rounded to T once.
+ */
+export function rmsprop<T>(
+  w: usize,
+  cache: usize,
+  dw: usize,
+  n: usize,
+  learningRate: f64,
+  decayRate: f64,
+  eps: f64,
+): void {
+  const rate = v128.splat<T>(<T>learningRate);
+  const decay = v128.splat<T>(<T>decayRate);
+  const fresh = v128.splat<T>(<T>(1 - decayRate));
+  const floor = v128.splat<T>(<T>eps);
+  const end = w + (n & ~(LANES<T>() - 1)) * sizeof<T>();
+  while (w != end) {
+    step<T>(w, cache, dw, rate, decay, fresh, floor, LANES<T>());
+    w += 16;
+    cache += 16;
+    dw += 16;
+  }
+  const rest = n & (LANES<T>() - 1);
+  if (rest) step<T>(w, cache, dw, rate, decay, fresh, floor, rest);
+}

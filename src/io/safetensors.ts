@@ -1,0 +1,533 @@
+// The safetensors format: eight bytes with the header's length (little-endian), the header in JSON, the tensors' bytes.
+//   {"__metadata__": {"key": "value"}, "name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}}
+// Pure functions over bytes: nothing here knows a Runtime. Numbers are moved as the host has them in typed arrays, which
+// is little-endian wherever WebAssembly runs today.
+
+import { DTypeError, FormatError, ShapeError, show } from "../runtime/errors.ts";
+import { checkInt32 } from "../tensor/convert.ts";
+import { type DType, dtypeOf, type TypedArrayOf, typedArrays } from "../tensor/dtype.ts";
+import { checkShape, formatShape } from "../tensor/shape.ts";
+import { float32BitsOfBfloat16, float32BitsOfFloat16 } from "./float16.ts";
+import { quote, Scanner } from "./scanner.ts";
+
+/** Bits per element, in the order of the reference implementation: a file has its tensors in the reverse of it. */
+const bits = {
+  BOOL: 8,
+  F4: 4,
+  F6_E2M3: 6,
+  F6_E3M2: 6,
+  U8: 8,
+  I8: 8,
+  F8_E5M2: 8,
+  F8_E4M3: 8,
+  F8_E8M0: 8,
+  F8_E4M3FNUZ: 8,
+  F8_E5M2FNUZ: 8,
+  I16: 16,
+  U16: 16,
+  F16: 16,
+  BF16: 16,
+  I32: 32,
+  U32: 32,
+  F32: 32,
+  C64: 64,
+  F64: 64,
+  I64: 64,
+  U64: 64,
+} as const;
+
+/** A dtype by the name that a file gives it. */
+export type SafetensorsDType = keyof typeof bits;
+
+const order = Object.keys(bits);
+
+const fileDTypes: Record<DType, SafetensorsDType> = {
+  float32: "F32",
+  float64: "F64",
+  int32: "I32",
+};
+
+/** How elements lie in a file; a dtype that is missing here has no numbers that we could give. */
+const containers = {
+  BOOL: Uint8Array,
+  U8: Uint8Array,
+  I8: Int8Array,
+  I16: Int16Array,
+  U16: Uint16Array,
+  F16: Uint16Array,
+  BF16: Uint16Array,
+  I32: Int32Array,
+  U32: Uint32Array,
+  F32: Float32Array,
+  F64: Float64Array,
+  I64: BigInt64Array,
+  U64: BigUint64Array,
+} as const;
+
+const METADATA = "__metadata__";
+/** The reference implementation's own limit. */
+const MAX_HEADER_BYTES = 100_000_000;
+/** Elements that are converted at a time, through a buffer of at most 32 KiB. */
+const CHUNK = 4096;
+
+/** A tensor in a file. Its numbers are read when they are asked for. */
+export interface SafetensorsEntry {
+  readonly dtype: SafetensorsDType;
+  readonly shape: readonly number[];
+  /** The number of elements: the product of the shape. */
+  readonly size: number;
+  /** Its bytes: a view into the file's, no copy, and aligned to nothing. */
+  readonly data: Uint8Array;
+  /**
+   * Its numbers in a new array: F64 gives float64, other floats float32, and integers int32, unless a dtype is named.
+   * @throws DTypeError as copyTo
+   */
+  toTypedArray(): Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
+  toTypedArray<D extends DType>(dtype: D): TypedArrayOf<D>;
+  /**
+   * Writes its numbers into an array of as many elements, a tensor's `data` for example. Each is rounded once, to
+   * the nearest, where the array's dtype is narrower.
+   * @throws ShapeError for another length
+   * @throws DTypeError for floats into int32, and for the dtypes of less than a byte, F8 and C64, which have `data` alone
+   * @throws RangeError for a whole number that int32, or float64, does not hold
+   */
+  copyTo(target: Float32Array | Float64Array | Int32Array): void;
+}
+
+export interface SafetensorsFile {
+  /** By name, in the header's order. */
+  readonly tensors: Map<string, SafetensorsEntry>;
+  /** The header's `__metadata__`; empty where it has none. */
+  readonly metadata: Map<string, string>;
+}
+
+/** What writeSafetensors takes as a tensor: a Tensor, an entry of a file that was read, or this by hand. */
+export interface SafetensorsData {
+  readonly dtype: SafetensorsDType | DType;
+  readonly shape: readonly number[];
+  /** Row-major: a typed array of that dtype, or the bytes as a file has them (of F16 and BF16, say). */
+  readonly data: ArrayBufferView;
+}
+
+type Target = Float32Array | Float64Array | Int32Array;
+type BigIntArray = BigInt64Array | BigUint64Array;
+
+type ByName<T> = Iterable<readonly [string, T]> | Readonly<Record<string, T>>;
+
+class Entry implements SafetensorsEntry {
+  constructor(
+    readonly dtype: SafetensorsDType,
+    readonly shape: readonly number[],
+    readonly size: number,
+    private readonly file: Uint8Array,
+    private readonly begin: number,
+    private readonly end: number,
+  ) {}
+
+  // Made anew by its getter: a view costs more than all else that a tensor has here.
+  get data(): Uint8Array {
+    return this.file.subarray(this.begin, this.end);
+  }
+
+  toTypedArray(): Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
+  toTypedArray<D extends DType>(dtype: D): TypedArrayOf<D>;
+  toTypedArray(dtype?: DType) {
+    const operation = "toTypedArray";
+    const own = this.dtype === "F64" ? "float64" : /F/.test(this.dtype) ? "float32" : "int32";
+    const chosen = dtype === undefined ? own : dtype;
+    if (!Object.hasOwn(typedArrays, chosen)) {
+      throw new DTypeError(
+        `${operation}: dtype must be "float32", "float64" or "int32", got ${show(chosen)}`,
+      );
+    }
+    this.checkDType(operation, chosen); // before anything is allocated
+    const out = new typedArrays[chosen](this.size);
+    this.convert(operation, out, chosen);
+    return out;
+  }
+
+  copyTo(target: Target): void {
+    const operation = "copyTo";
+    const dtype = ArrayBuffer.isView(target) ? dtypeOf(target) : undefined;
+    if (!dtype) {
+      throw new TypeError(
+        `${operation}: target must be a Float32Array, Float64Array or Int32Array, got ${show(target)}`,
+      );
+    }
+    this.checkDType(operation, dtype);
+    if (target.length !== this.size) {
+      throw new ShapeError(
+        `${operation}: target has ${target.length} elements but shape ${quoteShape(this.shape)} holds ${this.size}`,
+      );
+    }
+    this.convert(operation, target, dtype);
+  }
+
+  private checkDType(operation: string, target: DType): void {
+    const { dtype } = this;
+    if (!Object.hasOwn(containers, dtype)) {
+      const known = Object.keys(containers).join(", ");
+      throw new DTypeError(`${operation}: expected one of ${known}, got ${dtype}: use its bytes`);
+    }
+    if (target === "int32" && /F/.test(dtype)) {
+      throw new DTypeError(
+        `${operation}: ${dtype} holds fractions, expected float32 or float64, got int32`,
+      );
+    }
+  }
+
+  private convert(operation: string, target: Target, dtype: DType): void {
+    if (fileDTypes[dtype] === this.dtype) {
+      bytesIn(target).set(this.data);
+      return;
+    }
+    // What may be refused is looked through first, so that the target stays as it was.
+    if (/64/.test(this.dtype) || dtype === "int32") this.eachChunk(operation, dtype, () => {});
+    this.eachChunk(operation, dtype, (numbers, start) => target.set(numbers, start));
+  }
+
+  private eachChunk(
+    operation: string,
+    dtype: DType,
+    visit: (numbers: ArrayLike<number>, start: number) => void,
+  ): void {
+    const { size, data } = this;
+    const Container = containers[this.dtype as keyof typeof containers];
+    const itemBytes = Container.BYTES_PER_ELEMENT;
+    const length = size < CHUNK ? size : CHUNK;
+    const chunk = new Container(length);
+    const bytes = new Uint8Array(chunk.buffer);
+    const wide = new Float64Array(isBig(chunk) ? length : 0);
+    const narrow = new Float32Array(/F16/.test(this.dtype) ? length : 0);
+    const narrowBits = new Int32Array(narrow.buffer);
+    const toBits = this.dtype === "F16" ? float32BitsOfFloat16 : float32BitsOfBfloat16;
+    for (let start = 0; start < size; start += length) {
+      const count = Math.min(length, size - start);
+      bytes.set(data.subarray(start * itemBytes, (start + count) * itemBytes));
+      let numbers: Exclude<typeof chunk, BigIntArray>;
+      if (isBig(chunk)) {
+        numbers = wide;
+        for (let i = 0; i < count; i++) {
+          wide[i] = Number(chunk[i]);
+          if (!Number.isSafeInteger(wide[i])) {
+            throw new RangeError(
+              `${operation}: element ${start + i} is ${chunk[i]}, expected a whole number between -2^53 and 2^53`,
+            );
+          }
+        }
+      } else if (narrow.length > 0) {
+        numbers = narrow;
+        for (let i = 0; i < count; i++) narrowBits[i] = toBits(chunk[i] as number);
+      } else {
+        numbers = chunk;
+      }
+      if (dtype === "int32") {
+        for (let i = 0; i < count; i++) {
+          checkInt32(operation, `element ${start + i}`, numbers[i] as number);
+        }
+      }
+      visit(numbers.subarray(0, count), start);
+    }
+  }
+}
+
+function isBig(array: object): array is BigIntArray {
+  return array instanceof BigInt64Array || array instanceof BigUint64Array;
+}
+
+/** The bytes that this holds; undefined for anything but bytes. */
+function bytesOf(value: unknown): Uint8Array | undefined {
+  const tag = Object.prototype.toString.call(value);
+  // A Buffer's slice and subarray are not quite those of the Uint8Array that it is.
+  if (tag === "[object ArrayBuffer]") return new Uint8Array(value as ArrayBuffer);
+  if (!ArrayBuffer.isView(value) || tag !== "[object Uint8Array]") return undefined;
+  return bytesIn(value);
+}
+
+function bytesIn({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+/** The elements of a shape, or −1 where they, or their bits, are more than a double counts exactly. */
+function elementsOf(shape: readonly number[], dtype: SafetensorsDType): number {
+  let size = 1;
+  for (const length of shape) {
+    size *= length;
+    if (!Number.isSafeInteger(length) || !Number.isSafeInteger(size)) return -1;
+  }
+  return Number.isSafeInteger(size * bits[dtype]) ? size : -1;
+}
+
+/** The bytes that a tensor takes, for messages. */
+function byteCount(shape: readonly number[], dtype: SafetensorsDType): string {
+  const size = elementsOf(shape, dtype);
+  return size < 0 ? "over 2^50" : `${(size * bits[dtype]) / 8}`;
+}
+
+/**
+ * Reads a safetensors file. The whole header is checked, and nothing of the tensors' bytes is copied: what comes back
+ * holds on to the bytes that were given, and shows what is written into them later.
+ * @throws FormatError for bytes that are no safetensors file, or have anything beside it
+ */
+export function readSafetensors(bytes: Uint8Array | ArrayBuffer): SafetensorsFile {
+  const operation = "readSafetensors";
+  const file = bytesOf(bytes);
+  if (!file) {
+    throw new TypeError(
+      `${operation}: bytes must be a Uint8Array or an ArrayBuffer, got ${show(bytes)}`,
+    );
+  }
+  const fail = (message: string) => new FormatError(`${operation}: ${message}`);
+
+  if (file.length < 8) throw fail(`expected at least 8 bytes, got ${file.length}`);
+  const view = new DataView(file.buffer, file.byteOffset, 8);
+  const headerBytes = view.getUint32(4, true) * 2 ** 32 + view.getUint32(0, true);
+  if (headerBytes > MAX_HEADER_BYTES) {
+    throw fail(
+      `expected a header of at most ${MAX_HEADER_BYTES} bytes, got a length of ${headerBytes}`,
+    );
+  }
+  const dataStart = 8 + headerBytes;
+  if (dataStart > file.length) {
+    throw fail(
+      `expected a header of ${headerBytes} bytes, got ${file.length - 8} before the file's end`,
+    );
+  }
+  let text: string;
+  try {
+    // A copy, as decoders refuse bytes in shared memory. A byte order mark is no JSON, so it stays to be refused.
+    const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+    text = decoder.decode(file.slice(8, dataStart));
+  } catch {
+    throw fail("the header is not UTF-8");
+  }
+
+  const tensors = new Map<string, SafetensorsEntry>();
+  const metadata = new Map<string, string>();
+  const spans: { name: string; begin: number; end: number }[] = [];
+  const scanner = new Scanner(operation, text);
+  scanner.object("the header", (name) => {
+    if (name === METADATA) {
+      scanner.object(METADATA, (key) => {
+        metadata.set(key, scanner.string(`the value of ${quote(key)} in ${METADATA}`));
+      });
+      return;
+    }
+    const tensor = `tensor ${quote(name)}`;
+    let dtype: string | undefined;
+    const shape: number[] = [];
+    const offsets: number[] = [];
+    const missing = new Set(["dtype", "shape", "data_offsets"]);
+    scanner.object(tensor, (key) => {
+      if (key === "dtype") dtype = scanner.string(`${tensor}: dtype`);
+      else if (key === "shape") {
+        scanner.array(`${tensor}: shape`, () => {
+          shape.push(scanner.whole(`${tensor}: a length in its shape`));
+        });
+      } else if (key === "data_offsets") {
+        scanner.array(`${tensor}: data_offsets`, () => {
+          offsets.push(scanner.whole(`${tensor}: a data offset`));
+        });
+      } else {
+        throw fail(
+          `${tensor} has a field ${quote(key)}, expected dtype, shape and data_offsets alone`,
+        );
+      }
+      missing.delete(key);
+    });
+    for (const key of missing) throw fail(`${tensor} has no ${key}`);
+    if (!isDType(dtype)) {
+      throw fail(
+        `${tensor}: dtype must be one of ${order.join(", ")}, got ${quote(dtype as string)}`,
+      );
+    }
+    const [begin, end] = offsets as [number, number];
+    if (offsets.length !== 2) {
+      throw fail(
+        `${tensor}: data_offsets must be a begin and an end, got ${offsets.length} numbers`,
+      );
+    }
+    const available = file.length - dataStart;
+    if (begin > end || end > available) {
+      throw fail(
+        `${tensor}: data_offsets [${begin}, ${end}] do not lie in the file's ${available} bytes of data`,
+      );
+    }
+    const size = elementsOf(shape, dtype);
+    if (size * bits[dtype] !== (end - begin) * 8) {
+      throw fail(
+        `${tensor}: ${dtype} of shape ${quoteShape(shape)} takes ${byteCount(shape, dtype)} bytes, got data_offsets [${begin}, ${end}]`,
+      );
+    }
+    const entry = new Entry(
+      dtype,
+      Object.freeze(shape),
+      size,
+      file,
+      dataStart + begin,
+      dataStart + end,
+    );
+    tensors.set(name, entry);
+    spans.push({ name, begin, end });
+  });
+  scanner.end();
+
+  // From the first byte of data to the last, each belongs to one tensor.
+  spans.sort((a, b) => a.begin - b.begin || a.end - b.end);
+  let covered = 0;
+  for (const { name, begin, end } of spans) {
+    if (begin !== covered) {
+      const fault = begin < covered ? "overlaps the tensor before it" : "leaves a hole before it";
+      throw fail(
+        `tensor ${quote(name)} ${fault}: expected its data to begin at ${covered}, got ${begin}`,
+      );
+    }
+    covered = end;
+  }
+  if (covered !== file.length - dataStart) {
+    throw fail(
+      `expected the file to end after ${covered} bytes of data, got ${file.length - dataStart}`,
+    );
+  }
+  return { tensors, metadata };
+}
+
+function isDType(dtype: unknown): dtype is SafetensorsDType {
+  return typeof dtype === "string" && Object.hasOwn(bits, dtype);
+}
+
+/** A shape from a file in a message, which may have as many lengths as it likes. */
+function quoteShape(shape: readonly number[]): string {
+  return shape.length > 8 ? `(${shape.slice(0, 8).join(", ")}, …)` : formatShape(shape);
+}
+
+/** Order by code points, which is that of UTF-8; JavaScript's own is by UTF-16 units. */
+function compare(a: string, b: string): number {
+  let i = 0;
+  while (i < a.length && a.charCodeAt(i) === b.charCodeAt(i)) i++;
+  return (a.codePointAt(i) ?? -1) - (b.codePointAt(i) ?? -1);
+}
+
+function pairs<T>(operation: string, name: string, of: ByName<T>): Iterable<readonly [string, T]> {
+  if (typeof of !== "object" || of === null) {
+    throw new TypeError(`${operation}: ${name} must be pairs, a Map or an object, got ${show(of)}`);
+  }
+  return Symbol.iterator in of ? (of as Iterable<readonly [string, T]>) : Object.entries(of);
+}
+
+/**
+ * Writes a safetensors file, the same bytes for the same tensors and metadata in whatever order: tensors by their dtype
+ * as the reference implementation has it (so that each is aligned), then by name; metadata by key.
+ * @param tensors by name: pairs, a Map or an object, of Tensors for example
+ * @param metadata strings by name, likewise
+ * @throws ShapeError where the data does not fill the shape, DTypeError for data of another dtype
+ * @throws RangeError for a name that a file cannot have, or twice the same
+ */
+export function writeSafetensors(
+  tensors: ByName<SafetensorsData>,
+  metadata: ByName<string> = [],
+): Uint8Array<ArrayBuffer> {
+  const operation = "writeSafetensors";
+  const checkName = (what: string, name: unknown, names: Set<string>): void => {
+    if (typeof name !== "string") {
+      throw new TypeError(`${operation}: a ${what} must be a string, got ${show(name)}`);
+    }
+    if (/\p{Surrogate}/u.test(name)) {
+      throw new RangeError(`${operation}: ${what} ${quote(name)} is no well-formed string`);
+    }
+    if (names.has(name))
+      throw new RangeError(`${operation}: ${what} ${quote(name)} is taken already`);
+    names.add(name);
+  };
+
+  const names = new Set([METADATA]);
+  const entries: {
+    name: string;
+    dtype: SafetensorsDType;
+    shape: readonly number[];
+    byteLength: number;
+    tensor: SafetensorsData;
+  }[] = [];
+  let dataBytes = 0;
+  for (const [name, tensor] of pairs(operation, "tensors", tensors)) {
+    checkName("tensor's name", name, names);
+    const place = `tensor ${quote(name)}`;
+    if (typeof tensor !== "object" || tensor === null) {
+      throw new TypeError(
+        `${operation}: ${place} must have dtype, shape and data, got ${show(tensor)}`,
+      );
+    }
+    const { data } = tensor;
+    const dtype = Object.hasOwn(fileDTypes, tensor.dtype)
+      ? fileDTypes[tensor.dtype as DType]
+      : tensor.dtype;
+    if (!isDType(dtype)) {
+      throw new DTypeError(
+        `${operation}: ${place}: dtype must be one of ${order.join(", ")}, got ${show(dtype)}`,
+      );
+    }
+    const shape = checkShape(`${operation}: ${place}`, tensor.shape);
+    if (!ArrayBuffer.isView(data)) {
+      throw new TypeError(`${operation}: ${place}: data must be a typed array, got ${show(data)}`);
+    }
+    const tag = Object.prototype.toString.call(data).slice(8, -1);
+    const container = Object.hasOwn(containers, dtype)
+      ? containers[dtype as keyof typeof containers].name
+      : "Uint8Array";
+    if (tag !== "Uint8Array" && tag !== container) {
+      throw new DTypeError(
+        `${operation}: ${place}: ${dtype} takes a ${container} or bytes, got a ${tag}`,
+      );
+    }
+    const { byteLength } = data;
+    if (elementsOf(shape, dtype) * bits[dtype] !== byteLength * 8) {
+      throw new ShapeError(
+        `${operation}: ${place}: ${dtype} of shape ${quoteShape(shape)} takes ${byteCount(shape, dtype)} bytes but data has ${byteLength}`,
+      );
+    }
+    entries.push({ name, dtype, shape, byteLength, tensor });
+    dataBytes += byteLength;
+  }
+  entries.sort(
+    (a, b) => order.indexOf(b.dtype) - order.indexOf(a.dtype) || compare(a.name, b.name),
+  );
+
+  const keys = new Set<string>();
+  const texts: [string, string][] = [];
+  for (const [key, value] of pairs(operation, "metadata", metadata)) {
+    checkName("key of the metadata", key, keys);
+    checkName(`value of ${quote(key)} in the metadata`, value, new Set());
+    texts.push([key, value]);
+  }
+  texts.sort(([a], [b]) => compare(a, b));
+
+  // Written by hand: an object would move keys that look like array indices to its front, and mistake "__proto__".
+  const list = texts.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`);
+  const fields = list.length > 0 ? [`"${METADATA}":{${list.join(",")}}`] : [];
+  let offset = 0;
+  for (const { name, dtype, shape, byteLength } of entries) {
+    const begin = offset;
+    offset += byteLength;
+    fields.push(
+      `${JSON.stringify(name)}:{"dtype":"${dtype}","shape":[${shape.join(",")}],"data_offsets":[${begin},${offset}]}`,
+    );
+  }
+  const header = new TextEncoder().encode(`{${fields.join(",")}}`);
+  const headerBytes = Math.ceil(header.length / 8) * 8;
+  if (headerBytes > MAX_HEADER_BYTES) {
+    throw new RangeError(
+      `${operation}: expected a header of at most ${MAX_HEADER_BYTES} bytes, got ${headerBytes}`,
+    );
+  }
+  const file = new Uint8Array(8 + headerBytes + dataBytes);
+  new DataView(file.buffer).setUint32(0, headerBytes, true);
+  file.set(header, 8);
+  file.fill(32, 8 + header.length, 8 + headerBytes); // spaces, so that the data begins at a multiple of 8
+  let at = 8 + headerBytes;
+  for (const { tensor, byteLength } of entries) {
+    // Read again: a Tensor's view is void when the memory has grown since, for a tensor made later.
+    file.set(bytesIn(tensor.data), at);
+    at += byteLength;
+  }
+  return file;
+}

@@ -1,0 +1,89 @@
+// The kinds of layers, by name: the one list of them.
+
+import { show } from "../../runtime/errors.ts";
+import {
+  type ActivationSpec,
+  GeluLayer,
+  LeakyReluLayer,
+  type LeakyReluSpec,
+  SigmoidLayer,
+  SoftmaxLayer,
+  TanhLayer,
+} from "./activation.ts";
+import { AffineLayer, type AffineSpec } from "./affine.ts";
+import { BatchnormLayer, type BatchnormSpec } from "./batchnorm.ts";
+import { DropoutLayer, type DropoutSpec } from "./dropout.ts";
+import { FlattenLayer, type FlattenSpec } from "./flatten.ts";
+import type { Layer, Setting } from "./layer.ts";
+import { NormalizeLayer, type NormalizeSpec } from "./normalize.ts";
+import { ReluLayer, type ReluSpec } from "./relu.ts";
+
+/** The description of one layer, as affine(256), relu() and the others make it. */
+export type LayerSpec =
+  | ActivationSpec
+  | AffineSpec
+  | BatchnormSpec
+  | DropoutSpec
+  | FlattenSpec
+  | LeakyReluSpec
+  | NormalizeSpec
+  | ReluSpec;
+
+type LayerClass = new (
+  spec: never,
+  place: string,
+  inShape: readonly number[],
+  setting: Setting,
+) => Layer;
+
+const kinds: Record<LayerSpec["kind"], LayerClass> = {
+  affine: AffineLayer,
+  batchnorm: BatchnormLayer,
+  dropout: DropoutLayer,
+  flatten: FlattenLayer,
+  gelu: GeluLayer,
+  leakyRelu: LeakyReluLayer,
+  normalize: NormalizeLayer,
+  relu: ReluLayer,
+  sigmoid: SigmoidLayer,
+  softmax: SoftmaxLayer,
+  tanh: TanhLayer,
+};
+
+/** The layers over such an input, checked against each other; nothing is allocated. */
+export function buildLayers(
+  operation: string,
+  specs: unknown,
+  input: readonly number[],
+  setting: Setting,
+): Layer[] {
+  if (!Array.isArray(specs) || specs.length === 0) {
+    throw new TypeError(`${operation}: layers must be a list of one layer or more`);
+  }
+  const layers: Layer[] = [];
+  let shape = input;
+  for (let i = 0; i < specs.length; i++) {
+    const spec = specs[i] as { kind?: unknown } | null | undefined;
+    const kind = spec?.kind as LayerSpec["kind"];
+    if (!(typeof kind === "string" && Object.hasOwn(kinds, kind))) {
+      throw new TypeError(
+        `${operation}: layer ${i} must be one of ${Object.keys(kinds).join(", ")}, got ${typeof spec === "function" ? "a function: call it" : show(kind ?? spec)}`,
+      );
+    }
+    const layer = new kinds[kind](
+      spec as never,
+      `${operation}: layer ${i} (${kind})`,
+      shape,
+      setting,
+    );
+    for (const slot of layer.slots) slot.name = `${i}.${slot.key}`;
+    const below = layers[i - 1];
+    if (layer instanceof ReluLayer && below instanceof AffineLayer) {
+      below.relu = true;
+      layer.fused = true;
+    }
+    layers.push(layer);
+    shape = layer.outShape;
+  }
+  return layers;
+}

@@ -1,0 +1,88 @@
+import { ShapeError } from "../../runtime/errors.ts";
+import { formatShape } from "../../tensor/shape.ts";
+import { Layer, type Setting, Slot } from "./layer.ts";
+
+/** A number for all features, or one for each. */
+type Constants = number | ArrayLike<number>;
+
+export interface NormalizeSpec {
+  readonly kind: "normalize";
+  readonly mean: Constants;
+  readonly std: Constants;
+}
+
+/**
+ * out = (x − mean) / std, with constants that the model's file keeps: what is done to raw features before they
+ * enter the network. Any shape.
+ *
+ * @param options.mean a number for all features of an example, or one for each; likewise std, which is above 0
+ */
+export function normalize(options: { mean: Constants; std: Constants }): NormalizeSpec {
+  return { ...options, kind: "normalize" };
+}
+
+export class NormalizeLayer extends Layer {
+  readonly outShape: readonly number[];
+  readonly label = "normalize";
+  /** The constants are tensors of the file. */
+  readonly saved: NormalizeSpec = { kind: "normalize", mean: 0, std: 1 };
+  override readonly overwrites = true;
+  override readonly overwritesGradient = true;
+  private readonly mean: Slot;
+  private readonly std: Slot;
+
+  constructor(spec: NormalizeSpec, place: string, inShape: readonly number[], setting: Setting) {
+    super(place, inShape, setting);
+    this.outShape = inShape;
+    const slot = (name: "mean" | "std") => {
+      const given = spec[name];
+      const values = typeof given === "number" ? [given] : given;
+      const length = values?.length;
+      if (length !== 1 && length !== this.inSize) {
+        throw new ShapeError(
+          `${place}: ${name} must be a number or ${this.inSize} numbers, one for each feature of ${formatShape(inShape)}, got ${length ?? typeof given}`,
+        );
+      }
+      for (let i = 0; i < length; i++) {
+        const value = values[i];
+        if (
+          !(
+            typeof value === "number" &&
+            Math.abs(value) < Infinity &&
+            (name === "mean" || value > 0)
+          )
+        ) {
+          throw new RangeError(
+            `${place}: ${name}[${i}] must be ${name === "std" ? "above 0" : "a number"}, got ${value}`,
+          );
+        }
+      }
+      const result = new Slot(name, [this.inSize], false, () =>
+        Float64Array.from(
+          { length: this.inSize },
+          (_, i) => values[length === 1 ? 0 : i] as number,
+        ),
+      );
+      this.slots.push(result);
+      return result;
+    };
+    this.mean = slot("mean");
+    this.std = slot("std");
+  }
+
+  override forward(N: number): void {
+    const { mean, std } = this;
+    this.kernels.normalize_forward(
+      this.out,
+      this.x,
+      mean.value.address,
+      std.value.address,
+      N,
+      this.inSize,
+    );
+  }
+
+  override backward(N: number, dx: number): void {
+    this.kernels.normalize_backward(dx, this.dout, this.std.value.address, N, this.inSize);
+  }
+}

@@ -1,0 +1,38 @@
+import { Layer, type Setting } from "./layer.ts";
+
+export interface ReluSpec {
+  readonly kind: "relu";
+}
+
+/** out = max(0, x), any shape. After an affine layer it costs no pass of its own. */
+export function relu(): ReluSpec {
+  return { kind: "relu" };
+}
+
+export class ReluLayer extends Layer {
+  readonly outShape: readonly number[];
+  readonly label = "relu";
+  override readonly overwrites = true;
+  override readonly overwritesGradient = true;
+  /** The affine layer before it does the forward pass. */
+  fused = false;
+
+  constructor(
+    readonly saved: ReluSpec,
+    place: string,
+    inShape: readonly number[],
+    setting: Setting,
+  ) {
+    super(place, inShape, setting);
+    this.outShape = inShape;
+  }
+
+  override forward(N: number): void {
+    if (!this.fused) this.kernels.relu_forward(this.out, this.x, N * this.inSize);
+  }
+
+  // Out is above 0 where x was, and dropout that has set it to 0 passes no gradient either way.
+  override backward(N: number, dx: number): void {
+    this.kernels.relu_backward(dx, this.dout, this.out, N * this.inSize);
+  }
+}

@@ -1,0 +1,168 @@
+// Update rules as plain descriptions, so that a checkpoint can hold them, and the table of their kernels. The rules and
+// defaults are CS231n's where the course has them, and PyTorch's elsewhere (docs/decisions/).
+
+import type { Kernels } from "../runtime/core.ts";
+import { show } from "../runtime/errors.ts";
+import { checkRate, type LearningRate } from "./schedules.ts";
+
+interface Rated {
+  readonly learningRate: LearningRate;
+}
+
+interface Moments extends Rated {
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly eps: number;
+}
+
+export type Optimizer =
+  | ({ readonly kind: "sgd" } & Rated)
+  | ({ readonly kind: "momentum" | "nesterov"; readonly momentum: number } & Rated)
+  | ({ readonly kind: "rmsprop"; readonly decayRate: number; readonly eps: number } & Rated)
+  | ({ readonly kind: "adam" } & Moments)
+  | ({ readonly kind: "adamw"; readonly weightDecay: number } & Moments);
+
+type Options<Kind> = Partial<Omit<Extract<Optimizer, { kind: Kind }>, "kind">>;
+
+/** w −= learningRate · dw. Default learningRate 1e-2. */
+export function sgd(options: Options<"sgd"> = {}): Optimizer {
+  return { learningRate: 1e-2, ...options, kind: "sgd" };
+}
+
+/** v = momentum · v − learningRate · dw, w += v. Defaults: learningRate 1e-2, momentum 0.9. Polyak, 1964. */
+export function momentum(options: Options<"momentum"> = {}): Optimizer {
+  return { learningRate: 1e-2, momentum: 0.9, ...options, kind: "momentum" };
+}
+
+/**
+ * Nesterov's momentum, the gradient taken where w stands: v′ = momentum · v − learningRate · dw,
+ * w += −momentum · v + (1 + momentum) · v′. Defaults as momentum.
+ */
+export function nesterov(options: Options<"nesterov"> = {}): Optimizer {
+  return { learningRate: 1e-2, momentum: 0.9, ...options, kind: "nesterov" };
+}
+
+/**
+ * cache = decayRate · cache + (1 − decayRate) · dw², w −= learningRate · dw / (√cache + eps). Defaults: learningRate 1e-2,
+ * decayRate 0.99, eps 1e-8. Tieleman and Hinton, 2012.
+ */
+export function rmsprop(options: Options<"rmsprop"> = {}): Optimizer {
+  return { learningRate: 1e-2, decayRate: 0.99, eps: 1e-8, ...options, kind: "rmsprop" };
+}
+
+/**
+ * m = beta1 · m + (1 − beta1) · dw, v = beta2 · v + (1 − beta2) · dw², w −= learningRate · m̂ / (√v̂ + eps) with
+ * m̂ = m / (1 − beta1ᵗ), v̂ = v / (1 − beta2ᵗ). Defaults: learningRate 1e-3, beta1 0.9, beta2 0.999, eps 1e-8. Kingma
+ * and Ba, 2015, arXiv:1412.6980.
+ */
+export function adam(options: Options<"adam"> = {}): Optimizer {
+  return { learningRate: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, ...options, kind: "adam" };
+}
+
+/**
+ * adam, and w −= learningRate · weightDecay · w beside it. Default weightDecay 0.01, of all parameters. Loshchilov
+ * and Hutter, 2019, arXiv:1711.05101.
+ */
+export function adamw(options: Options<"adamw"> = {}): Optimizer {
+  return {
+    weightDecay: 0.01,
+    ...(adam(options as Options<"adam">) as Moments),
+    ...options,
+    kind: "adamw",
+  };
+}
+
+/** An update under way: addresses of w, dw and the state, elements, rate, and 1 − beta1ᵗ and 1 − beta2ᵗ. */
+export interface Update {
+  kernels: Kernels;
+  w: number;
+  dw: number;
+  state: readonly number[];
+  n: number;
+  rate: number;
+  correction1: number;
+  correction2: number;
+}
+
+interface Rule {
+  /** Tensors that each parameter has beside it, all 0 at the start. */
+  readonly state: readonly string[];
+  /** The settings beside the rate, and where each must lie. */
+  readonly settings: Record<string, keyof typeof ranges>;
+  readonly update: (optimizer: never, update: Update) => void;
+}
+
+/** Of the numbers from 0 to this, and in words. */
+const ranges = {
+  any: [Number.MAX_VALUE, "a number from 0 up"],
+  share: [1, "in [0, 1]"],
+  less: [1 - Number.EPSILON / 2, "in [0, 1)"],
+} as const;
+
+const moments = { beta1: "less", beta2: "less", eps: "any" } as const;
+
+const rules: Record<Optimizer["kind"], Rule> = {
+  sgd: {
+    state: [],
+    settings: {},
+    update: (_: Rated, { kernels, w, dw, n, rate }) => kernels.sgd(w, dw, n, rate),
+  },
+  momentum: {
+    state: ["velocity"],
+    settings: { momentum: "share" },
+    update: ({ momentum }: { momentum: number }, { kernels, w, dw, state, n, rate }) =>
+      kernels.sgd_momentum(w, state[0] as number, dw, n, rate, momentum),
+  },
+  nesterov: {
+    state: ["velocity"],
+    settings: { momentum: "share" },
+    update: ({ momentum }: { momentum: number }, { kernels, w, dw, state, n, rate }) =>
+      kernels.sgd_nesterov(w, state[0] as number, dw, n, rate, momentum),
+  },
+  rmsprop: {
+    state: ["cache"],
+    settings: { decayRate: "share", eps: "any" },
+    update: (o: { decayRate: number; eps: number }, { kernels, w, dw, state, n, rate }) =>
+      kernels.rmsprop(w, state[0] as number, dw, n, rate, o.decayRate, o.eps),
+  },
+  adam: {
+    state: ["m", "v"],
+    settings: moments,
+    update: (o: Moments, { kernels, w, dw, state, n, rate, correction1, correction2 }) => {
+      const [m, v] = state as [number, number];
+      kernels.adam(w, m, v, dw, n, rate, o.beta1, o.beta2, o.eps, correction1, correction2);
+    },
+  },
+  adamw: {
+    state: ["m", "v"],
+    settings: { ...moments, weightDecay: "any" },
+    update: (
+      o: Moments & { weightDecay: number },
+      { kernels, w, dw, state, n, rate, correction1, correction2 },
+    ) => {
+      const [m, v] = state as [number, number];
+      const { beta1, beta2, eps, weightDecay } = o;
+      kernels.adamw(w, m, v, dw, n, rate, beta1, beta2, eps, correction1, correction2, weightDecay);
+    },
+  },
+};
+
+/** The rule of a checked description. */
+export function ruleOf(operation: string, optimizer: Optimizer): Rule {
+  const kind = optimizer?.kind;
+  if (!(typeof kind === "string" && Object.hasOwn(rules, kind))) {
+    throw new TypeError(
+      `${operation}: optimizer must be one of ${Object.keys(rules).join("(), ")}(), got ${show(kind ?? optimizer)}`,
+    );
+  }
+  checkRate(operation, "learningRate", optimizer.learningRate);
+  const rule = rules[kind];
+  for (const [name, where] of Object.entries(rule.settings)) {
+    const value = (optimizer as unknown as Record<string, unknown>)[name];
+    const [most, what] = ranges[where];
+    if (!(typeof value === "number" && value >= 0 && value <= most)) {
+      throw new RangeError(`${operation}: ${name} must be ${what}, got ${show(value)}`);
+    }
+  }
+  return rule;
+}

@@ -1,0 +1,117 @@
+// Learning rates as functions of the number of steps taken: plain descriptions, so that a checkpoint can hold them.
+
+import { show } from "../runtime/errors.ts";
+
+/** A rate that changes from step to step, as step(), linear(), cosine() and warmup() make it. */
+export type Schedule =
+  | {
+      readonly kind: "step";
+      readonly from: number;
+      readonly every: number;
+      readonly factor: number;
+    }
+  | {
+      readonly kind: "linear" | "cosine";
+      readonly from: number;
+      readonly to: number;
+      readonly steps: number;
+    }
+  | { readonly kind: "warmup"; readonly steps: number; readonly then: LearningRate };
+
+/** One rate throughout, or a schedule. Steps count from 0, over all epochs. */
+export type LearningRate = number | Schedule;
+
+/** from · factor^⌊t / every⌋: times factor after every so many steps. */
+export function step(options: { from: number; every: number; factor: number }): Schedule {
+  return { ...options, kind: "step" };
+}
+
+/** In a straight line from `from` to `to` (default 0) over so many steps, and `to` from there on. */
+export function linear({
+  from,
+  to = 0,
+  steps,
+}: {
+  from: number;
+  to?: number;
+  steps: number;
+}): Schedule {
+  return { kind: "linear", from, to, steps };
+}
+
+/**
+ * to + (from − to) · (1 + cos(π t / steps)) / 2, and `to` (default 0) from there on. Loshchilov and Hutter,
+ * "SGDR", 2017, arXiv:1608.03983.
+ */
+export function cosine({
+  from,
+  to = 0,
+  steps,
+}: {
+  from: number;
+  to?: number;
+  steps: number;
+}): Schedule {
+  return { kind: "cosine", from, to, steps };
+}
+
+/** (t + 1) / steps of the rate with which `then` begins, for so many steps; after them `then`, from its beginning. */
+export function warmup(options: { steps: number; then: LearningRate }): Schedule {
+  return { ...options, kind: "warmup" };
+}
+
+/** The rate of step t; cos is the core's, the same in every engine. */
+export function rateAt(rate: LearningRate, t: number, cos: (x: number) => number): number {
+  if (typeof rate === "number") return rate;
+  if (rate.kind === "warmup") {
+    const { steps, then } = rate;
+    return t < steps ? (rateAt(then, 0, cos) * (t + 1)) / steps : rateAt(then, t - steps, cos);
+  }
+  if (rate.kind === "step") {
+    let value = rate.from;
+    for (let k = Math.floor(t / rate.every); k > 0 && value !== 0; k--) value *= rate.factor;
+    return value;
+  }
+  const { kind, from, to, steps } = rate;
+  if (t >= steps) return to;
+  const left = kind === "linear" ? 1 - t / steps : (1 + cos((Math.PI * t) / steps)) / 2;
+  return to + (from - to) * left;
+}
+
+/** Refuses what is neither a rate of 0 or more nor a schedule of such. */
+export function checkRate(operation: string, name: string, rate: unknown): void {
+  const number = (key: string, value: unknown, isRight: boolean, what: string) => {
+    if (typeof value === "number" && value < Infinity && isRight) return;
+    throw new RangeError(`${operation}: ${key} must be ${what}, got ${show(value)}`);
+  };
+  if (rate === null || typeof rate !== "object") {
+    number(name, rate, (rate as number) >= 0, "a number from 0 up, or a schedule");
+    return;
+  }
+  const { kind, from, to, steps, every, factor, then } = rate as Record<string, unknown>;
+  const count = (key: string, value: unknown) =>
+    number(
+      `${name}.${key}`,
+      value,
+      Number.isInteger(value) && (value as number) > 0,
+      "a whole number from 1 up",
+    );
+  if (kind === "warmup") {
+    count("steps", steps);
+    checkRate(operation, `${name}.then`, then);
+    return;
+  }
+  if (kind !== "step" && kind !== "linear" && kind !== "cosine") {
+    throw new RangeError(
+      `${operation}: ${name} must be a number or a schedule, got kind ${show(kind)}`,
+    );
+  }
+  number(`${name}.from`, from, (from as number) >= 0, "a number from 0 up");
+  if (kind === "step") {
+    count("every", every);
+    number(`${name}.factor`, factor, (factor as number) >= 0, "a number from 0 up");
+  } else {
+    count("steps", steps);
+    number(`${name}.to`, to, (to as number) >= 0, "a number from 0 up");
+  }
+}

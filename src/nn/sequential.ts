@@ -1,0 +1,445 @@
+import { DTypeError, ShapeError, show } from "../runtime/errors.ts";
+import { type FloatDType, itemSize } from "../tensor/dtype.ts";
+import { checkObject, liveTensor, operandLike } from "../tensor/operands.ts";
+import type { Random } from "../tensor/random.ts";
+import { checkSeed, LamellaRuntime, type Runtime } from "../tensor/runtime.ts";
+import { disposeSymbol } from "../tensor/scope.ts";
+import { checkShape, formatShape, sameShape } from "../tensor/shape.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { checkPairs, copyRows, type Examples, rowsOf } from "./data.ts";
+import type { LayerSpec } from "./layers/layers.ts";
+import { classesOf, countRight, type LossName, lossOf, truthOf } from "./losses.ts";
+import { Network } from "./network.ts";
+
+export interface SequentialOptions<D extends FloatDType = FloatDType> {
+  /** The shape of one example: [784], or [28, 28]. */
+  input: readonly number[];
+  layers: readonly LayerSpec[];
+  /** Default "float32". */
+  dtype?: D | undefined;
+  /**
+   * Of the first weights, and of dropout: a whole number in [0, 2³²), or for the weights a generator, whose draws go
+   * on (dropout has 0 then). Default 0.
+   */
+  seed?: number | Random | undefined;
+}
+
+/** Something that a model learns. Both tensors are the model's own, live and not copies. */
+export interface Parameter<D extends FloatDType = FloatDType> {
+  /** "0.weight": the layer's index and PyTorch's name. */
+  readonly name: string;
+  readonly value: Tensor<D>;
+  /** Of the last backward; all 0 before the first. */
+  readonly gradient: Tensor<D>;
+}
+
+/** What a model scores on examples it is shown. */
+export interface Evaluation {
+  /** The mean loss, without regularisation. */
+  loss: number;
+  /** The share of right answers, from 0 to 1; NaN for "mse". */
+  accuracy: number;
+}
+
+/** What evaluate is asked. */
+export interface EvaluateOptions {
+  x: Examples;
+  /** Labels, or for "bce" and "mse" targets in the shape of the scores. */
+  y: Examples;
+  /** Default "softmax". */
+  loss?: LossName | undefined;
+  /** Examples that go through at once; default 256. */
+  batchSize?: number | undefined;
+}
+
+/** Examples that go through at once where nobody says how many. */
+const BATCH = 256;
+
+/** The engine of a model; refuses what is none, and one that has been disposed. */
+export let networkOf: (operation: string, model: unknown) => Network;
+
+/** A model whose values come from somewhere else than its initializers, which are checked before anything is allocated. */
+export let sequentialFrom: <D extends FloatDType>(
+  runtime: Runtime,
+  options: SequentialOptions<D>,
+  state: StateSource,
+) => Sequential<D>;
+
+/**
+ * Layers in a row. It owns its tensors: they belong to no scope, and are freed by dispose(), or by the garbage
+ * collector some time after the model is forgotten.
+ *
+ * The buffers of a batch are planned with the first batch, and again only for a larger one, so that steps allocate
+ * nothing. A ReLU after an affine layer is computed with it.
+ */
+export class Sequential<D extends FloatDType = "float32"> {
+  readonly #network: Network;
+  /** The descriptions it was made from. */
+  readonly layers: readonly LayerSpec[];
+
+  static {
+    networkOf = (operation, model) => {
+      if (model === null || typeof model !== "object" || !(#network in model)) {
+        throw new TypeError(`${operation}: model must be a Sequential`);
+      }
+      (model as Sequential).#network.check(operation);
+      return (model as Sequential).#network;
+    };
+    sequentialFrom = (runtime, options, state) => {
+      const Class = Sequential as unknown as new (...given: unknown[]) => Sequential<never>;
+      return new Class(runtime, options, state);
+    };
+  }
+
+  /**
+   * @throws TypeError for a layer of no known kind; RangeError for a setting out of range; ShapeError where a layer
+   *   does not take what comes from below; DTypeError; MemoryError. The message names the layer by index and kind
+   */
+  constructor(runtime: Runtime, options: SequentialOptions<D>);
+  constructor(runtime: Runtime, options: SequentialOptions<D>, state?: StateSource) {
+    const operation = "Sequential";
+    if (!(runtime instanceof LamellaRuntime)) {
+      throw new TypeError(`${operation}: runtime must be a runtime of this package`);
+    }
+    runtime.check(operation);
+    checkObject(operation, "options", options);
+    const { layers, dtype = "float32", seed = 0 } = options;
+    if (dtype !== "float32" && dtype !== "float64") {
+      throw new DTypeError(
+        `${operation}: dtype must be "float32" or "float64", got ${show(dtype)}`,
+      );
+    }
+    const input = checkShape(`${operation}: input`, options.input);
+    if (input.length === 0 || input.includes(0)) {
+      throw new ShapeError(
+        `${operation}: input must be the shape of one example, of whole numbers from 1 up, got ${formatShape(input)}`,
+      );
+    }
+    const isRandom = typeof seed === "object" && seed !== null;
+    const key = isRandom ? 0 : checkSeed(operation, seed);
+    const network = new Network(operation, runtime, layers, input, dtype, key);
+    this.#network = network;
+    this.layers = Object.freeze(layers.slice());
+    if (state) {
+      const assign = state(network);
+      network.allocate();
+      assign();
+    } else {
+      network.allocate();
+      network.initialize(operation, isRandom ? seed : runtime.random(key));
+    }
+  }
+
+  get runtime(): Runtime {
+    return this.#network.runtime;
+  }
+
+  get dtype(): D {
+    return this.#network.dtype as D;
+  }
+
+  /** The shape of one example. */
+  get input(): readonly number[] {
+    return this.#network.inShape;
+  }
+
+  /** The shape of one example's scores. */
+  get output(): readonly number[] {
+    return this.#network.outShape;
+  }
+
+  /**
+   * The scores of a batch: x (N, …input) → (N, …output), a new tensor.
+   *
+   * @param x a tensor, nested arrays, or numbers in a row
+   * @param options.mode "train" normalises by the batch, moves running values and drops; "test", the default, does not
+   * @throws RangeError for another mode, and for an empty batch in training; ShapeError, DTypeError, DisposedError,
+   *   RuntimeMismatchError, MemoryError
+   */
+  forward(x: Examples, options: { mode?: "train" | "test" | undefined } = {}): Tensor<D> {
+    const operation = "Sequential.forward";
+    const network = networkOf(operation, this);
+    checkObject(operation, "options", options);
+    const { mode = "test" } = options;
+    if (mode !== "train" && mode !== "test") {
+      throw new RangeError(`${operation}: mode must be "train" or "test", got ${show(mode)}`);
+    }
+    const rows = rowsOf(operation, "x", x, network.inShape, network.runtime, network.dtype);
+    if (mode === "train" && rows.count === 0) {
+      throw new RangeError(`${operation}: x has no examples (N = 0), and training needs one`);
+    }
+    const N = rows.count;
+    const plan = network.reserve(Math.max(N, 1));
+    const scores = network.runtime.create(network.dtype, [N, ...network.outShape]);
+    copyRows(plan.input, rows, 0, N);
+    network.forward(N, mode === "train");
+    scores.data.set(plan.scores.data.subarray(0, scores.size));
+    return scores as Tensor as Tensor<D>;
+  }
+
+  /**
+   * The gradients of all parameters, from that of the last forward's scores: they are in `parameters()` then. May be
+   * called any number of times; after a forward in test mode, with the statistics as constants.
+   *
+   * @param dout (N, …output)
+   * @param options.dx true computes the gradient of the input as well
+   * @returns dx (N, …input), a new tensor, where it was asked for
+   * @throws TypeError where no forward came before, or something else went through the model since; ShapeError,
+   *   DTypeError, DisposedError, RuntimeMismatchError, MemoryError
+   */
+  backward(dout: Tensor<D>, options: { dx?: false | undefined }): { dx: undefined };
+  backward(dout: Tensor<D>, options: { dx: true }): { dx: Tensor<D> };
+  backward(dout: Tensor<D>, options?: { dx?: boolean | undefined }): { dx: Tensor<D> | undefined };
+  backward(
+    dout: Tensor<D>,
+    options: { dx?: boolean | undefined } = {},
+  ): { dx: Tensor<D> | undefined } {
+    const operation = "Sequential.backward";
+    const network = networkOf(operation, this);
+    checkObject(operation, "options", options);
+    const { passed, runtime, dtype } = network;
+    if (!passed) {
+      throw new TypeError(
+        `${operation}: no forward to go back through: call forward, and nothing else of the model before backward`,
+      );
+    }
+    const up = operandLike(operation, "dout", dout as Tensor<FloatDType>, "the model", network);
+    const shape = [passed.N, ...network.outShape];
+    if (!sameShape(up.shape, shape)) {
+      throw new ShapeError(
+        `${operation}: dout must have shape ${formatShape(shape)}, got ${formatShape(up.shape)}`,
+      );
+    }
+    const plan = network.reserve(passed.N);
+    return runtime.atomically(() => {
+      const dx = options.dx ? runtime.create(dtype, [passed.N, ...network.inShape]) : undefined;
+      for (const slot of network.learned) slot.gradient; // made before a view is taken
+      plan.dscores.data.set(up.data);
+      network.backward(dx?.address);
+      return { dx: dx as Tensor as Tensor<D> | undefined };
+    });
+  }
+
+  /** What is learned, in the order of the layers: `weight` and `bias` of affine and batchnorm layers. */
+  parameters(): Parameter<D>[] {
+    return networkOf("Sequential.parameters", this).learned as unknown as Parameter<D>[];
+  }
+
+  /**
+   * Every tensor that makes the model what it is, running values included, by PyTorch's names. They are the model's own,
+   * live; `toTypedArray()` of one is a copy. Affine weights are (D, M).
+   */
+  stateDict(): Record<string, Tensor<D>> {
+    const { slots } = networkOf("Sequential.stateDict", this);
+    return Object.fromEntries(slots.map(({ name, value }) => [name, value])) as never;
+  }
+
+  /**
+   * Takes the values of tensors by their names, from any runtime.
+   *
+   * @throws ShapeError with a list of all that is missing, extra or of another shape or dtype; nothing has changed then
+   */
+  loadStateDict(dict: Record<string, Tensor<D>>): void {
+    const operation = "Sequential.loadStateDict";
+    const network = networkOf(operation, this);
+    checkObject(operation, "dict", dict);
+    const entries = Object.entries(dict).map(([name, value]): StateEntry => {
+      const tensor = liveTensor(operation, name, value);
+      const { shape, dtype } = tensor;
+      return { name, shape, dtype, copyTo: (target) => target.set(tensor.data) };
+    });
+    matchState(operation, network, entries)();
+  }
+
+  /**
+   * The scores in test mode, a new tensor (N, …output). Any number of examples: they go through in batches.
+   * @throws as forward
+   */
+  predict(x: Examples): Tensor<D> {
+    const operation = "Sequential.predict";
+    const network = networkOf(operation, this);
+    const rows = rowsOf(operation, "x", x, network.inShape, network.runtime, network.dtype);
+    network.reserve(Math.min(Math.max(rows.count, 1), BATCH));
+    const scores = network.runtime.create(network.dtype, [rows.count, ...network.outShape]);
+    for (const { plan, start, N } of passes(network, rows, BATCH)) {
+      const part = plan.scores.data.subarray(0, N * network.outSize);
+      scores.data.set(part, start * network.outSize);
+    }
+    return scores as Tensor as Tensor<D>;
+  }
+
+  /**
+   * The class with the highest score for each example, the first of equals.
+   * @throws as forward
+   */
+  classify(x: Examples): Int32Array<ArrayBuffer> {
+    const operation = "Sequential.classify";
+    const network = networkOf(operation, this);
+    const rows = rowsOf(operation, "x", x, network.inShape, network.runtime, network.dtype);
+    const classes = new Int32Array(rows.count);
+    for (const { plan, start, N } of passes(network, rows, BATCH)) {
+      classes.set(classesOf(network, plan, N), start);
+    }
+    return classes;
+  }
+
+  /**
+   * The mean loss and the share of right answers in test mode: the class with the highest score for "softmax" and
+   * "svm", and for "bce" a score above 0 where the target is above 0.5.
+   * @throws as forward; RangeError for a loss of no known name, a label out of range, and for no examples at all
+   */
+  evaluate({ x, y, loss = "softmax", batchSize = BATCH }: EvaluateOptions): Evaluation {
+    const evaluation = evaluating("Sequential.evaluate", this, { x, y, loss, batchSize });
+    let step = evaluation.next();
+    while (!step.done) step = evaluation.next();
+    return step.value;
+  }
+
+  /** The layers as a table: what each puts out, and how many parameters it has. */
+  summary(): string {
+    const network = networkOf("Sequential.summary", this);
+    const count = (n: number) => String(n).replace(/\B(?=(\d{3})+$)/g, ",");
+    const each = (shape: readonly number[]) => `(N, ${shape.join(", ")})`;
+    const rows = [
+      ["", "layer", "output", "parameters"],
+      ["", "input", each(network.inShape), ""],
+      ...network.layers.map(({ label, outShape, slots }, i) => {
+        const learned = slots.filter((slot) => slot.learned);
+        const size = learned.reduce((sum, { value }) => sum + value.size, 0);
+        return [String(i), label, each(outShape), count(size)];
+      }),
+    ];
+    const widths = [0, 1, 2, 3].map((k) =>
+      Math.max(...rows.map((row) => (row[k] as string).length)),
+    );
+    const lines = rows.map((row) =>
+      row
+        .map((cell, k) =>
+          k % 3 ? cell.padEnd(widths[k] as number) : cell.padStart(widths[k] as number),
+        )
+        .join("  ")
+        .trimEnd(),
+    );
+    const total = network.learned.reduce((sum, { value }) => sum + value.size, 0);
+    const bytes =
+      network.slots.reduce((sum, { value }) => sum + value.size, 0) * itemSize[network.dtype];
+    return [...lines, `${count(total)} parameters, ${network.dtype}, ${count(bytes)} bytes`].join(
+      "\n",
+    );
+  }
+
+  toString(): string {
+    return this.summary();
+  }
+
+  /** Gives all its memory back, that of its parameters included. A second call does nothing. */
+  dispose(): void {
+    this.#network.dispose();
+  }
+
+  [disposeSymbol](): void {
+    this.dispose();
+  }
+}
+
+/** The scores of all rows in test mode, batch by batch, in the plan. */
+function* passes(network: Network, rows: ReturnType<typeof rowsOf>, batchSize: number) {
+  for (let start = 0; start < rows.count; start += batchSize) {
+    const N = Math.min(batchSize, rows.count - start);
+    const plan = network.reserve(N);
+    copyRows(plan.input, rows, start, start + N);
+    network.forward(N, false);
+    yield { plan, start, N };
+  }
+}
+
+/** Evaluates, and stops after each batch. */
+export function* evaluating(
+  operation: string,
+  model: Sequential<FloatDType>,
+  { x, y, loss, batchSize }: Required<EvaluateOptions> & { loss: LossName; batchSize: number },
+): Generator<void, Evaluation> {
+  const network = networkOf(operation, model);
+  checkCount(operation, "batchSize", batchSize);
+  const { run, name, takesLabels } = lossOf(operation, loss);
+  const rows = rowsOf(operation, "x", x, network.inShape, network.runtime, network.dtype);
+  const truth = truthOf(operation, name, y, network);
+  checkPairs(operation, rows, truth);
+  if (rows.count === 0) {
+    throw new RangeError(`${operation}: x has no examples, and the loss is a mean over them`);
+  }
+  let sum = 0;
+  let right = 0;
+  for (const { plan, start, N } of passes(network, rows, batchSize)) {
+    copyRows(takesLabels ? plan.labels : plan.targets, truth, start, start + N);
+    sum += N * run(network, plan, N);
+    right += countRight(name, network, plan, N);
+    network.passed = null;
+    yield;
+  }
+  return { loss: sum / rows.count, accuracy: right / rows.count };
+}
+
+/** A whole number from 1 up, or RangeError. */
+export function checkCount(operation: string, name: string, value: unknown): number {
+  if (!(Number.isInteger(value) && (value as number) > 0)) {
+    throw new RangeError(
+      `${operation}: ${name} must be a whole number from 1 up, got ${show(value)}`,
+    );
+  }
+  return value as number;
+}
+
+/** A tensor by its name, wherever it comes from. */
+export interface StateEntry {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** Ours, or a file's. */
+  readonly dtype: string;
+  copyTo(target: Float32Array | Float64Array): void;
+}
+
+/** The dtypes of files that are read into a model of either dtype. */
+const fileDTypes = ["F64", "F32", "F16", "BF16"];
+
+/** Checks what a model is to be filled with before its tensors are made, and gives what fills them. */
+export type StateSource = (network: Network) => () => void;
+
+/**
+ * Compares tensors with those of a network, and gives what copies them; else lists all that does not fit. Of a file any
+ * float dtype will do.
+ */
+export function matchState(
+  operation: string,
+  network: Network,
+  entries: readonly StateEntry[],
+): () => void {
+  const given = new Map(entries.map((entry) => [entry.name, entry]));
+  const problems: string[] = [];
+  for (const { name, shape } of network.slots) {
+    const entry = given.get(name);
+    if (!entry) {
+      problems.push(`missing: ${name} ${formatShape(shape)}`);
+    } else if (!sameShape(entry.shape, shape)) {
+      problems.push(
+        `shape: ${name} must be ${formatShape(shape)}, got ${formatShape(entry.shape)}`,
+      );
+    } else if (entry.dtype !== network.dtype && !fileDTypes.includes(entry.dtype)) {
+      problems.push(`dtype: ${name} must be ${network.dtype}, got ${entry.dtype}`);
+    }
+  }
+  const names = new Set(network.slots.map(({ name }) => name));
+  for (const { name, shape } of entries) {
+    if (!names.has(name)) problems.push(`extra: ${name} ${formatShape(shape)}`);
+  }
+  if (problems.length > 0) {
+    throw new ShapeError(
+      `${operation}: the tensors are not those of the model\n  ${problems.join("\n  ")}`,
+    );
+  }
+  return () => {
+    for (const slot of network.slots) {
+      (given.get(slot.name) as StateEntry).copyTo(slot.value.data);
+    }
+  };
+}

@@ -1,0 +1,636 @@
+import { entriesOf, jsonOf, metadataOf, modelFrom, readOurs } from "../io/model.ts";
+import { type SafetensorsData, writeSafetensors } from "../io/safetensors.ts";
+import { DisposedError, FormatError, ShapeError, show } from "../runtime/errors.ts";
+import type { FloatDType } from "../tensor/dtype.ts";
+import { checkObject } from "../tensor/operands.ts";
+import { LegacyRandom } from "../tensor/random.ts";
+import { checkSeed, type Runtime } from "../tensor/runtime.ts";
+import { disposeSymbol } from "../tensor/scope.ts";
+import { formatShape, sameShape } from "../tensor/shape.ts";
+import type { TensorHandle } from "../tensor/tensor.ts";
+import { checkPairs, copyRows, type Examples, type Rows, rowsOf } from "./data.ts";
+import { AffineLayer } from "./layers/affine.ts";
+import type { Slot } from "./layers/layer.ts";
+import { countRight, type LossName, lossOf, truthOf } from "./losses.ts";
+import type { Network, Plan } from "./network.ts";
+import { type Optimizer, ruleOf, type Update } from "./optimizers.ts";
+import { rateAt } from "./schedules.ts";
+import {
+  checkCount,
+  type Evaluation,
+  evaluating,
+  networkOf,
+  type Sequential,
+  type StateEntry,
+} from "./sequential.ts";
+import { now, Turns } from "./turn.ts";
+
+export interface TrainerOptions {
+  loss: LossName;
+  optimizer: Optimizer;
+  /** λ of 0.5 · λ · ΣW² over the weights of affine layers, which the loss gains, and dW λ · W; default 0. */
+  l2?: number | undefined;
+  /** The most that the norm of all gradients together may be; longer ones are scaled down. Default no limit. */
+  clipNorm?: number | undefined;
+  /** Of the order in which fit shows the examples, a whole number in [0, 2³²); default 0. */
+  seed?: number | undefined;
+}
+
+/** Examples and what the model should make of them. */
+export interface Batch {
+  x: Examples;
+  /** Labels for "softmax" and "svm"; for "bce" and "mse" targets in the shape of the scores. */
+  y: Examples;
+}
+
+/** Of which fit makes minibatches itself; x and y are read while it trains, not copied. */
+export interface TrainingData extends Batch {
+  /** Evaluated after each epoch. */
+  validation?: Batch | undefined;
+}
+
+/** Minibatches as they come. Asked for anew in every epoch: a generator, which runs once, serves one. */
+export type Batches = AsyncIterable<Batch> | Iterable<Batch>;
+
+export interface FitOptions {
+  epochs: number;
+  /** Examples of a step; the last one of an epoch has what is left. Default 32; of no meaning for an iterable. */
+  batchSize?: number | undefined;
+  validation?: Batch | undefined;
+  /** Ends the run after the step under way: fit throws the signal's reason, and can be called again to go on. */
+  signal?: AbortSignal | undefined;
+  /**
+   * Ends the run once so many epochs in a row have not brought the validation loss (without validation the
+   * training loss) more than minDelta (default 0) below the lowest so far.
+   */
+  earlyStopping?: { patience: number; minDelta?: number | undefined } | undefined;
+}
+
+export interface StepEvent {
+  type: "step";
+  /** From 1 up, as all numbers of epochs and steps here. */
+  epoch: number;
+  epochs: number;
+  /** Of this epoch. */
+  step: number;
+  /** In each epoch; undefined for an iterable. */
+  steps: number | undefined;
+  /** Of this step's examples before its update, regularisation included. */
+  loss: number;
+  /** Of this step's examples, before its update; NaN for "mse". */
+  accuracy: number;
+  /** In this step. */
+  examples: number;
+  learningRate: number;
+  /** Since this call of fit began; 0 where the clock stands still. */
+  examplesPerSecond: number;
+}
+
+export interface EpochEvent {
+  type: "epoch";
+  epoch: number;
+  epochs: number;
+  /** That the epoch had. */
+  steps: number;
+  /** The means of its steps. */
+  loss: number;
+  accuracy: number;
+  validation: Evaluation | undefined;
+  /** Early stopping ended the run with this epoch. */
+  stopped: boolean;
+  learningRate: number;
+  examplesPerSecond: number;
+}
+
+export type TrainingEvent = StepEvent | EpochEvent;
+
+/** A fit that has not finished: what the next one goes on from. */
+interface Run {
+  /** Epochs finished. */
+  epoch: number;
+  /** Steps of the epoch under way, and examples that went into them. */
+  step: number;
+  examples: number;
+  /** Over those examples. */
+  lossSum: number;
+  right: number;
+  /** The lowest loss of an epoch so far, and the epochs since. */
+  best: number | null;
+  stale: number;
+  /** Examples in all; null for an iterable. */
+  count: number | null;
+}
+
+/** A minibatch that is put into the plan when its step comes. */
+interface Feed {
+  readonly N: number;
+  load(): Plan;
+}
+
+/**
+ * Trains a model: minibatches, loss, update rule.
+ *
+ * One step: scores in training mode, the loss and its gradient, l2, clipping, and the update of every parameter by the
+ * rate of the steps taken so far. A step allocates nothing once a batch of its size has been through.
+ */
+export class Trainer {
+  readonly model: Sequential<FloatDType>;
+  private readonly network: Network;
+  private readonly options: Readonly<TrainerOptions>;
+  private readonly rule: ReturnType<typeof ruleOf>;
+  private readonly lossRule: ReturnType<typeof lossOf>;
+  /** For each parameter the rule's tensors. */
+  private readonly state: TensorHandle<FloatDType>[][];
+  private readonly regularised: readonly Slot[];
+  private readonly random: LegacyRandom;
+  /** Of the generator at the beginning of the epoch under way, from which its order is drawn. */
+  private shuffle: Uint8Array<ArrayBuffer>;
+  private run: Run | null = null;
+  /** The fit that may go on; another call takes it over. */
+  private turn: object | null = null;
+  private disposed = false;
+  /** Steps taken, and beta1 and beta2 to that power. */
+  private taken = 0;
+  private power1 = 1;
+  private power2 = 1;
+
+  /**
+   * @throws TypeError for a model or optimizer that is none; RangeError for a loss of no known name and for settings out
+   *   of range; DisposedError; MemoryError
+   */
+  constructor(model: Sequential<FloatDType>, options: TrainerOptions) {
+    const operation = "Trainer";
+    const network = networkOf(operation, model);
+    checkObject(operation, "options", options);
+    const { loss, optimizer, l2 = 0, clipNorm, seed = 0 } = options;
+    this.lossRule = lossOf(operation, loss);
+    this.rule = ruleOf(operation, optimizer);
+    if (!(typeof l2 === "number" && l2 >= 0 && l2 < Infinity)) {
+      throw new RangeError(`${operation}: l2 must be a number from 0 up, got ${show(l2)}`);
+    }
+    if (
+      clipNorm !== undefined &&
+      !(typeof clipNorm === "number" && clipNorm > 0 && clipNorm < Infinity)
+    ) {
+      throw new RangeError(
+        `${operation}: clipNorm must be a number above 0, got ${show(clipNorm)}`,
+      );
+    }
+    checkSeed(operation, seed);
+    if (this.lossRule.takesLabels && network.outShape.length !== 1) {
+      throw new ShapeError(
+        `${operation}: loss ${show(loss)} takes scores of shape (N, C), and the model's have ${network.outShape.length + 1} axes`,
+      );
+    }
+    const { runtime, dtype } = network;
+    this.model = model;
+    this.network = network;
+    this.options = Object.freeze({ loss, optimizer, l2, clipNorm, seed });
+    this.regularised = network.layers.flatMap((layer) =>
+      layer instanceof AffineLayer ? [layer.weight] : [],
+    );
+    this.random = new LegacyRandom(runtime, seed);
+    this.shuffle = this.random.state.slice();
+    this.state = network.learned.map(() => []);
+    try {
+      network.learned.forEach(({ shape, gradient }, i) => {
+        void gradient; // made now rather than in the first step
+        for (const _ of this.rule.state) {
+          const tensor = runtime.lasting(dtype, shape);
+          tensor.data.fill(0);
+          (this.state[i] as TensorHandle[]).push(tensor);
+        }
+      });
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
+  }
+
+  /** Steps taken, over all calls of step and fit. */
+  get steps(): number {
+    return this.taken;
+  }
+
+  /**
+   * One step of training on one batch.
+   *
+   * @returns the loss before the update, regularisation included
+   * @throws RangeError for a label out of range and an empty batch; ShapeError, DTypeError, DisposedError,
+   *   RuntimeMismatchError, MemoryError; nothing has changed then
+   */
+  step(x: Examples, y: Examples): { loss: number } {
+    const operation = "Trainer.step";
+    this.check(operation);
+    const feed = this.feedOf(operation, { x, y });
+    return { loss: this.train(feed.load(), feed.N) };
+  }
+
+  /**
+   * The mean loss, without regularisation, and the share of right answers in test mode.
+   * @throws as step
+   */
+  evaluate({ x, y, batchSize }: Batch & { batchSize?: number | undefined }): Evaluation {
+    this.check("Trainer.evaluate");
+    return this.model.evaluate({ x, y, batchSize, loss: this.options.loss });
+  }
+
+  /**
+   * Trains for so many epochs, and tells of each step and each epoch: iterate over it with `for await`. Each epoch shows
+   * all examples once, in an order of its own. The event loop has a turn every 16 ms, so that a page stays alive.
+   *
+   * A fit that did not come to its end, because its loop was left, its signal aborted or its trainer resumed from a
+   * checkpoint, is continued by the next call with the same data and options, and ends with the same bits; after one that
+   * did, the next begins anew, with so many epochs more.
+   *
+   * @throws RangeError for options out of range and labels out of range; TypeError, ShapeError, DTypeError, DisposedError,
+   *   RuntimeMismatchError; and when it is aborted the signal's reason
+   */
+  fit(
+    data: TrainingData | Batches,
+    options: FitOptions,
+  ): AsyncGenerator<TrainingEvent, void, void> {
+    const operation = "Trainer.fit";
+    this.check(operation);
+    checkObject(operation, "data", data);
+    checkObject(operation, "options", options);
+    const { epochs, batchSize = 32, earlyStopping } = options;
+    checkCount(operation, "epochs", epochs);
+    checkCount(operation, "batchSize", batchSize);
+    if (earlyStopping) {
+      const { patience, minDelta = 0 } = earlyStopping;
+      checkCount(operation, "earlyStopping.patience", patience);
+      if (!(typeof minDelta === "number" && minDelta >= 0)) {
+        throw new RangeError(
+          `${operation}: earlyStopping.minDelta must be a number from 0 up, got ${show(minDelta)}`,
+        );
+      }
+    }
+    let rows: Rows | undefined;
+    let truth: Rows | undefined;
+    if (!(Symbol.asyncIterator in data || Symbol.iterator in data)) {
+      [rows, truth] = this.pairsOf(operation, data);
+    }
+    const validation = (data as TrainingData).validation ?? options.validation;
+    if (validation) this.pairsOf(`${operation}: validation`, validation);
+    const count = rows?.count ?? null;
+    if (this.run && this.run.count !== count) {
+      const such = (n: number | null) => (n === null ? "an iterable" : `${n} examples`);
+      throw new RangeError(
+        `${operation}: the run that goes on is over ${such(this.run.count)}, got ${such(count)}`,
+      );
+    }
+    const batches = (run: Run) =>
+      rows && truth
+        ? this.minibatches(rows, truth, batchSize, run)
+        : this.given(operation, data as Batches, run);
+    const steps = count === null ? undefined : Math.ceil(count / batchSize);
+    return this.epochsOf(batches, steps, { ...options, batchSize, validation });
+  }
+
+  /**
+   * All of the training as the bytes of a safetensors file: the model, the optimizer and its state, the steps taken, the
+   * epoch and the place in it, the order of the examples, dropout's stream. A run that goes on from it ends with the
+   * same bits as one that never stopped.
+   */
+  checkpoint(): Uint8Array<ArrayBuffer> {
+    this.check("Trainer.checkpoint");
+    const { network, options, rule, run, taken, power1, power2 } = this;
+    const tensors = new Map<string, SafetensorsData>();
+    for (const { name, value } of network.slots) tensors.set(MODEL + name, value);
+    for (const [name, tensor] of this.stateByName(rule.state)) tensors.set(name, tensor);
+    tensors.set(GENERATOR, { dtype: "U8", shape: [this.shuffle.length], data: this.shuffle });
+    const { key, counter } = network.stream;
+    const training = { ...options, taken, power1, power2, dropout: { key, counter }, run };
+    // JSON has no NaN and no infinities, which a loss may be.
+    const number = (_: string, value: unknown) =>
+      typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
+    return writeSafetensors(tensors, {
+      ...metadataOf("checkpoint", network),
+      training: JSON.stringify(training, number),
+    });
+  }
+
+  /**
+   * The trainer whose checkpoint this is, and its model with it (`trainer.model`), in any runtime: the next fit with the
+   * same data and options goes on where it stood.
+   * @throws FormatError for bytes that are no checkpoint; ShapeError with a list of all tensors that are missing, extra or
+   *   of another shape or dtype; MemoryError
+   */
+  static resume(runtime: Runtime, bytes: Uint8Array | ArrayBuffer): Trainer {
+    const operation = "Trainer.resume";
+    const file = readOurs(operation, bytes, "checkpoint");
+    const training = jsonOf(operation, file, "training") as unknown as Saved;
+    const entries = entriesOf(file);
+    const ofModel = entries.filter(({ name }) => name.startsWith(MODEL));
+    const model = modelFrom(
+      operation,
+      runtime,
+      file,
+      ofModel.map((entry) => ({ ...entry, name: entry.name.slice(MODEL.length) })),
+    );
+    let trainer: Trainer | undefined;
+    try {
+      trainer = new Trainer(model, training);
+      trainer.restore(operation, training, new Map(entries.map((entry) => [entry.name, entry])));
+      return trainer;
+    } catch (error) {
+      trainer?.dispose();
+      model.dispose();
+      throw error;
+    }
+  }
+
+  /** Gives back the optimizer's memory; the model lives on. A second call does nothing. */
+  dispose(): void {
+    this.disposed = true;
+    for (const tensor of this.state.flat()) tensor.dispose();
+  }
+
+  [disposeSymbol](): void {
+    this.dispose();
+  }
+
+  private async *epochsOf(
+    batches: (run: Run) => AsyncIterable<Feed> | Iterable<Feed>,
+    steps: number | undefined,
+    options: FitOptions & { batchSize: number },
+  ): AsyncGenerator<TrainingEvent, void, void> {
+    const operation = "Trainer.fit";
+    const { epochs, signal, validation, batchSize } = options;
+    const mine = {};
+    this.turn = mine;
+    const proceed = () => {
+      signal?.throwIfAborted();
+      this.check(operation);
+      if (this.turn !== mine)
+        throw new TypeError(`${operation}: a later call of fit goes on in its place`);
+    };
+    const turns = new Turns();
+    const began = now();
+    let seen = 0;
+    const speed = () => {
+      const seconds = (now() - began) / 1000;
+      return seconds > 0 ? seen / seconds : 0;
+    };
+    proceed();
+    this.run ??= { ...fresh, epoch: 0, best: null, stale: 0, count: null };
+    const { run } = this;
+    while (run.epoch < epochs) {
+      const epoch = run.epoch + 1;
+      for await (const feed of batches(run)) {
+        proceed();
+        const { N } = feed;
+        const learningRate = this.rate();
+        const plan = feed.load();
+        const loss = this.train(plan, N);
+        const right = countRight(this.options.loss, this.network, plan, N);
+        run.step++;
+        run.examples += N;
+        run.lossSum += N * loss;
+        run.right += right;
+        seen += N;
+        yield {
+          type: "step",
+          ...{ epoch, epochs, step: run.step, steps, loss },
+          ...{ accuracy: right / N, examples: N, learningRate, examplesPerSecond: speed() },
+        };
+        await turns.due();
+        proceed();
+      }
+      if (run.step === 0) {
+        throw new RangeError(
+          `${operation}: no batch in epoch ${epoch}; an iterable must begin anew in every epoch, and a generator runs once`,
+        );
+      }
+      let scores: Evaluation | undefined;
+      if (validation) {
+        const { loss } = this.options;
+        const evaluation = evaluating(operation, this.model, { ...validation, loss, batchSize });
+        let part = evaluation.next();
+        for (; !part.done; part = evaluation.next()) {
+          await turns.due();
+          proceed();
+        }
+        scores = part.value;
+      }
+      const event: EpochEvent = {
+        type: "epoch",
+        ...{ epoch, epochs, steps: run.step, loss: run.lossSum / run.examples },
+        ...{ accuracy: run.right / run.examples, validation: scores },
+        stopped: this.isOver(run, scores?.loss ?? run.lossSum / run.examples, options),
+        ...{ learningRate: this.rate(), examplesPerSecond: speed() },
+      };
+      Object.assign(run, fresh, { epoch });
+      this.shuffle = this.random.state.slice();
+      if (event.stopped || epoch >= epochs) this.run = null;
+      yield event;
+      if (event.stopped) return;
+      proceed();
+    }
+    this.run = null;
+  }
+
+  /** Notes the loss of an epoch, and tells whether early stopping ends the run with it. */
+  private isOver(run: Run, loss: number, { earlyStopping }: FitOptions): boolean {
+    if (!earlyStopping) return false;
+    const { patience, minDelta = 0 } = earlyStopping;
+    if (run.best === null || loss < run.best - minDelta) {
+      run.best = loss;
+      run.stale = 0;
+    } else {
+      run.stale++;
+    }
+    return run.stale >= patience;
+  }
+
+  /** The minibatches of an epoch that are still to come. */
+  private *minibatches(x: Rows, y: Rows, batchSize: number, run: Run): Generator<Feed> {
+    const { network, random } = this;
+    run.count = x.count;
+    // The largest plan first, so that memory peaks in the first epoch and not in a later one.
+    network.reserve(Math.min(batchSize, x.count));
+    random.restore("Trainer.fit", this.shuffle);
+    const order = network.runtime.scope(() => random.permutation(x.count).toTypedArray());
+    for (let start = run.examples; start < x.count; start += batchSize) {
+      const end = Math.min(start + batchSize, x.count);
+      yield { N: end - start, load: () => this.load(x, y, start, end, order) };
+    }
+  }
+
+  /** The batches of an iterable that have not been in this epoch. */
+  private async *given(operation: string, batches: Batches, run: Run): AsyncGenerator<Feed> {
+    let past = run.step;
+    for await (const batch of batches) {
+      if (past-- > 0) continue;
+      yield this.feedOf(operation, batch);
+    }
+  }
+
+  private feedOf(operation: string, batch: Batch): Feed {
+    const [x, y] = this.pairsOf(operation, batch);
+    return { N: x.count, load: () => this.load(x, y, 0, x.count) };
+  }
+
+  /** A batch that fits the model and the loss. */
+  private pairsOf(operation: string, batch: Batch): [Rows, Rows] {
+    checkObject(operation, "batch", batch);
+    const { network } = this;
+    const x = rowsOf(operation, "x", batch.x, network.inShape, network.runtime, network.dtype);
+    const y = truthOf(operation, this.options.loss, batch.y, network);
+    checkPairs(operation, x, y);
+    if (x.count === 0) {
+      throw new RangeError(`${operation}: x has no examples, and the loss is a mean over them`);
+    }
+    return [x, y];
+  }
+
+  private load(x: Rows, y: Rows, start: number, end: number, order?: Int32Array): Plan {
+    const plan = this.network.reserve(end - start);
+    copyRows(plan.input, x, start, end, order);
+    copyRows(this.lossRule.takesLabels ? plan.labels : plan.targets, y, start, end, order);
+    return plan;
+  }
+
+  /** The rate of the next step. */
+  private rate(): number {
+    const { cos } = this.network.runtime.core.exports;
+    return rateAt(this.options.optimizer.learningRate, this.taken, cos);
+  }
+
+  /** A step on the first N examples in the plan: the loss before it. */
+  private train(plan: Plan, N: number): number {
+    const { network, options } = this;
+    const { kernels, learned } = network;
+    const { l2 = 0, clipNorm, optimizer } = options;
+    const rate = this.rate();
+    network.forward(N, true);
+    let loss = this.lossRule.run(network, plan, N);
+    network.backward();
+    network.passed = null;
+
+    if (l2 > 0) {
+      let squares = 0;
+      for (const { value, gradient } of this.regularised) {
+        squares += kernels.dot(value.size, value.address, value.address);
+        kernels.axpy(value.size, l2, value.address, gradient.address);
+      }
+      loss += 0.5 * l2 * squares;
+    }
+    if (clipNorm !== undefined) {
+      let squares = 0;
+      for (const { gradient } of learned) {
+        squares += kernels.dot(gradient.size, gradient.address, gradient.address);
+      }
+      const scale = clipNorm / (Math.sqrt(squares) + 1e-6);
+      if (scale < 1) {
+        for (const { gradient } of learned) kernels.scal(gradient.size, scale, gradient.address);
+      }
+    }
+
+    this.taken++;
+    if ("beta1" in optimizer) {
+      this.power1 *= optimizer.beta1;
+      this.power2 *= optimizer.beta2;
+    }
+    learned.forEach(({ value, gradient }, i) => {
+      const update: Update = {
+        kernels,
+        ...{ w: value.address, dw: gradient.address, n: value.size },
+        ...{ state: (this.state[i] as TensorHandle[]).map(({ address }) => address), rate },
+        ...{ correction1: 1 - this.power1, correction2: 1 - this.power2 },
+      };
+      this.rule.update(optimizer as never, update);
+    });
+    return loss;
+  }
+
+  /** The rule's tensors as "optimizer.velocity.0.weight". */
+  private stateByName(names: readonly string[]): [string, TensorHandle<FloatDType>][] {
+    return this.network.learned.flatMap(({ name }, i) =>
+      names.map((part, k): [string, TensorHandle<FloatDType>] => [
+        `optimizer.${part}.${name}`,
+        (this.state[i] as TensorHandle<FloatDType>[])[k] as TensorHandle<FloatDType>,
+      ]),
+    );
+  }
+
+  /** What a checkpoint holds beside the model and the options. */
+  private restore(operation: string, saved: Saved, entries: Map<string, StateEntry>): void {
+    const { dropout, run } = saved;
+    const number = (name: string, value: unknown, isRight = (n: number) => n >= 0) => {
+      const given = typeof value === "string" ? Number(value) : value;
+      if (typeof given === "number" && isRight(given)) return given;
+      throw new FormatError(`${operation}: ${name} is ${show(value)} in the metadata's training`);
+    };
+    const whole = (n: number) => Number.isSafeInteger(n) && n >= 0;
+    this.taken = number("taken", saved.taken, whole);
+    this.power1 = number("power1", saved.power1);
+    this.power2 = number("power2", saved.power2);
+    const { stream } = this.network;
+    stream.key = checkSeed(operation, dropout?.key);
+    stream.counter = number("dropout.counter", dropout?.counter, whole);
+    if (run) {
+      const any = () => true;
+      this.run = {
+        epoch: number("run.epoch", run.epoch, whole),
+        step: number("run.step", run.step, whole),
+        examples: number("run.examples", run.examples, whole),
+        lossSum: number("run.lossSum", run.lossSum, any),
+        right: number("run.right", run.right, any),
+        best: run.best === null ? null : number("run.best", run.best, any),
+        stale: number("run.stale", run.stale, whole),
+        count: run.count === null ? null : number("run.count", run.count, whole),
+      };
+    }
+    const wanted = new Map<
+      string,
+      { shape: readonly number[]; dtype: string; data: SafetensorsData["data"] }
+    >();
+    const state = this.stateByName(this.rule.state);
+    for (const [name, { shape, dtype, data }] of state) {
+      wanted.set(name, { shape, dtype: dtype === "float32" ? "F32" : "F64", data });
+    }
+    wanted.set(GENERATOR, { shape: [this.shuffle.length], dtype: "U8", data: this.shuffle });
+    for (const [name, { shape, dtype }] of wanted) {
+      const entry = entries.get(name);
+      if (!entry || entry.dtype !== dtype || !sameShape(entry.shape, shape)) {
+        const given = entry ? `${formatShape(entry.shape)} ${entry.dtype}` : "nothing";
+        throw new ShapeError(
+          `${operation}: expected ${name} ${formatShape(shape)} ${dtype}, got ${given}`,
+        );
+      }
+    }
+    for (const name of entries.keys()) {
+      if (!name.startsWith(MODEL) && !wanted.has(name)) {
+        throw new ShapeError(`${operation}: ${name} is a tensor too many`);
+      }
+    }
+    for (const [name, tensor] of state) entries.get(name)?.copyTo(tensor.data);
+    const generator = new Int32Array(this.shuffle.length);
+    entries.get(GENERATOR)?.copyTo(generator);
+    this.shuffle.set(generator);
+    this.random.restore(operation, this.shuffle);
+  }
+
+  private check(operation: string): void {
+    networkOf(operation, this.model);
+    if (this.disposed) throw new DisposedError(`${operation}: the trainer has been disposed`);
+  }
+}
+
+/** What a tensor's name in a checkpoint begins with. */
+const MODEL = "model.";
+const GENERATOR = "generator";
+
+/** The metadata's training, as a file claims it to be. */
+interface Saved extends TrainerOptions {
+  taken: unknown;
+  power1: unknown;
+  power2: unknown;
+  dropout?: { key: unknown; counter: unknown };
+  run: Record<keyof Run, unknown> | null;
+}
+
+/** Of an epoch that begins. */
+const fresh = { step: 0, examples: 0, lossSum: 0, right: 0 };

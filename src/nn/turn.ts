@@ -1,0 +1,47 @@
+// Giving the event loop a turn while the one thread trains.
+
+// Milliseconds: a frame of a page, well below the 50 that a page may stand still.
+const PATIENCE = 16;
+/** Steps between turns where the clock stands still, as in Workers that only let it move with input and output. */
+const STEPS = 8;
+
+/** Resolves in a task of its own, after what waits already: timers, input, drawing. */
+function macrotask(): Promise<void> {
+  return new Promise((resolve) => {
+    // No scheduler.yield: what goes on after it goes before the timers that wait.
+    if (typeof setImmediate === "function") {
+      setImmediate(resolve);
+    } else if (typeof MessageChannel === "function") {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = () => {
+        port1.close();
+        resolve();
+      };
+      port2.postMessage(null);
+    } else {
+      setTimeout(resolve, 0);
+    }
+  });
+}
+
+/** Milliseconds, where the host has a clock. */
+export function now(): number {
+  return typeof performance === "object" ? performance.now() : Date.now();
+}
+
+/** Gives the event loop a turn when it is due. */
+export class Turns {
+  private last = now();
+  private steps = 0;
+
+  /** Call after each step: a promise to wait for, or null where the turn is not due yet. */
+  due(): Promise<void> | null {
+    const passed = now() - this.last;
+    const isStill = passed === 0 && ++this.steps >= STEPS;
+    if (passed >= 0 && passed < PATIENCE && !isStill) return null;
+    return macrotask().then(() => {
+      this.last = now();
+      this.steps = 0;
+    });
+  }
+}
