@@ -37,6 +37,7 @@ import { argmax } from "./math/reduce";
 import { adam, adamw } from "./optim/adam";
 import { rmsprop } from "./optim/rmsprop";
 import { sgd, sgdMomentum, sgdNesterov } from "./optim/sgd";
+import { predict, predictPack, predictWorkBytes } from "./predict";
 import {
   mt19937Permutation,
   mt19937Rand,
@@ -769,4 +770,28 @@ export function mt19937_randint(out: usize, state: usize, n: usize, low: i32, ra
 
 export function mt19937_permutation(out: usize, state: usize, n: usize): void {
   mt19937Permutation(out, state, n);
+}
+
+export function predict_work_bytes_f32(N: usize, D: usize, M: usize): usize {
+  return predictWorkBytes<f32>(N, D, M);
+}
+
+export function predict_pack_f32(panels: usize, w: usize, D: usize, M: usize): void {
+  predictPack<f32>(panels, w, D, M);
+}
+
+export function predict_f32(operations: usize, count: usize, N: usize): void {
+  predict<f32>(operations, count, N);
+}
+
+export function predict_work_bytes_f64(N: usize, D: usize, M: usize): usize {
+  return predictWorkBytes<f64>(N, D, M);
+}
+
+export function predict_pack_f64(panels: usize, w: usize, D: usize, M: usize): void {
+  predictPack<f64>(panels, w, D, M);
+}
+
+export function predict_f64(operations: usize, count: usize, N: usize): void {
+  predict<f64>(operations, count, N);
 }

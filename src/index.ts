@@ -69,6 +69,7 @@ export {
   rmsprop,
   sgd,
 } from "./nn/optimizers.ts";
+export { Predictor } from "./nn/predictor.ts";
 export { cosine, type LearningRate, linear, type Schedule, step, warmup } from "./nn/schedules.ts";
 export {
   type EvaluateOptions,

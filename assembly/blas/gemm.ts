@@ -11,9 +11,10 @@ import { gemm_4x1v_simd128 } from "./gemm_4x1v_simd128";
 import { gemm_4x2v_rows_simd128 } from "./gemm_4x2v_rows_simd128";
 import { gemm_4x2v_simd128 } from "./gemm_4x2v_simd128";
 import { ger } from "./ger";
-import { gemv, gemvRows } from "./gemv";
+import { finish, gemv, gemvRows } from "./gemv";
+import { gemv_1x8v_simd128 } from "./gemv_1x8v_simd128";
 import { pack } from "./pack";
-import { KC, MR, NR } from "./tile";
+import { KC, MR, NR, PW } from "./tile";
 
 // A block of A, MC × KC, stays in L2; a panel of B, KC × NR, in L1; the block of B, KC × NC, in L3.
 // @ts-ignore: decorator
@@ -109,11 +110,52 @@ export function gemm<T>(
   } else if (N == 1 && csa == 1) {
     gemvRows<T>(c, a, rsa, b, row, 0, floor, work, M, K);
   } else {
-    gemmBlocked<T>(c, a, rsa, csa, b, rsb, csb, row, floor, work, M, N, K);
+    gemmBlocked<T>(c, a, rsa, csa, b, rsb, csb, false, row, floor, work, M, N, K);
   }
 }
 
-/** As gemm, by tiles. */
+/** c (M, N) = max(a (M, K) · b (K, N) + row (N,), floor), as gemm for a dense a and a b in the panels of packPanels. */
+export function gemmPanels<T>(
+  c: usize,
+  a: usize,
+  b: usize,
+  row: usize,
+  floor: T,
+  work: usize,
+  M: usize,
+  N: usize,
+  K: usize,
+): void {
+  if (M > 3) {
+    gemmBlocked<T>(c, a, K, 1, b, 0, 1, true, row, floor, work, M, N, K);
+    return;
+  }
+  // A panel's block of K stays in L1 while the rows go by.
+  const size = sizeof<T>();
+  for (let j: usize = 0; j < N; j += PW<T>()) {
+    const width = min(N - j, PW<T>());
+    let pc: usize = 0;
+    do {
+      const kc = min(K - pc, KC());
+      const least = pc + kc == K ? floor : <T>-Infinity;
+      for (let i: usize = 0; i < M; i++) {
+        const to = c + (i * N + j) * size;
+        const from = a + (i * K + pc) * size;
+        const addend = pc != 0 ? to : row == 0 ? <usize>0 : row + j * size;
+        if (width == PW<T>()) {
+          gemv_1x8v_simd128<T>(work, from, b, kc);
+          finish<T>(to, work, addend, 1, least, width);
+        } else {
+          gemv<T>(to, from, K, 1, b, width, addend, least, work, 1, width, kc);
+        }
+      }
+      b += kc * width * size;
+      pc += KC();
+    } while (pc < K);
+  }
+}
+
+/** As gemm, or gemmPanels, by tiles. */
 function gemmBlocked<T>(
   c: usize,
   a: usize,
@@ -122,6 +164,7 @@ function gemmBlocked<T>(
   b: usize,
   rsb: usize,
   csb: usize,
+  inPanels: bool,
   row: usize,
   floor: T,
   work: usize,
@@ -156,11 +199,18 @@ function gemmBlocked<T>(
         for (let jr: usize = 0; jr < nc; jr += NR<T>()) {
           const columns = min(nc - jr, NR<T>());
           const width = columns > LANES<T>() ? NR<T>() : LANES<T>();
-          let panelB = b + (pc * rsb + (jc + jr) * csb) * size;
+          const column = jc + jr;
+          let panelB = b + (pc * rsb + column * csb) * size;
           let bStep = rsb * size;
+          if (inPanels) {
+            const first = column & ~(PW<T>() - 1);
+            const ldb = min(N - first, PW<T>());
+            panelB = b + (first * K + pc * ldb + column - first) * size;
+            bStep = ldb * size;
+          }
           if (packsB || columns < width) {
             const packed = packedB + (M > MC ? jr * kc * size : 0);
-            if (ic == 0) pack<T>(packed, panelB, csb, rsb, columns, width, kc);
+            if (ic == 0) pack<T>(packed, panelB, csb, inPanels ? bStep / size : rsb, columns, width, kc);
             panelB = packed;
             bStep = width * size;
           }
@@ -174,39 +224,20 @@ function gemmBlocked<T>(
               addend = row == 0 ? 0 : row + (jc + jr) * size;
               ldAddend = 0;
             }
-            // An edge tile is computed whole beside c, and the part inside is kept.
-            const whole = rows == MR() && columns == width;
-            let target = tile;
-            let ldTarget = N;
-            if (!whole) {
-              target = edge;
-              ldTarget = width;
-              if (addend != 0) {
-                copyTile<T>(edge, width, addend, ldAddend, pc == 0 ? 1 : rows, columns);
-                addend = edge;
-                if (pc != 0) ldAddend = width;
-              }
-            }
+            // An edge tile's sums are computed whole beside c.
+            const whole = rows == MR() && columns == NR<T>();
+            const target = whole ? tile : edge;
+            const ldTarget = whole ? N : width;
+            const tileAddend = whole ? addend : 0;
+            const tileFloor = whole ? least : <T>-Infinity;
             // A's four rows: packed side by side, or where they lie.
             const inPlace = !packsA && (rsa != 1 || rows == MR());
             const panelA = inPlace ? blockA + ir * rsa * size : packedA + ir * kc * size;
             const aRow = (inPlace ? rsa : 1) * size;
             const aStep = (inPlace ? csa : MR()) * size;
             if (width == LANES<T>()) {
-              gemm_4x1v_simd128<T>(
-                target,
-                ldTarget,
-                panelA,
-                aRow,
-                aStep,
-                inPlace ? rows : MR(),
-                panelB,
-                bStep,
-                kc,
-                addend,
-                ldAddend,
-                least,
-              );
+              const given = inPlace ? rows : MR();
+              gemm_4x1v_simd128<T>(edge, panelA, aRow, aStep, given, panelB, bStep, kc);
             } else if (aRow == size) {
               gemm_4x2v_simd128<T>(
                 target,
@@ -216,9 +247,9 @@ function gemmBlocked<T>(
                 panelB,
                 bStep,
                 kc,
-                addend,
+                tileAddend,
                 ldAddend,
-                least,
+                tileFloor,
               );
             } else {
               gemm_4x2v_rows_simd128<T>(
@@ -230,12 +261,14 @@ function gemmBlocked<T>(
                 panelB,
                 bStep,
                 kc,
-                addend,
+                tileAddend,
                 ldAddend,
-                least,
+                tileFloor,
               );
             }
-            if (!whole) copyTile<T>(tile, N, edge, width, rows, columns);
+            if (!whole) {
+              finishTile<T>(tile, N, edge, width, addend, ldAddend, least, rows, columns);
+            }
           }
         }
       }
@@ -258,20 +291,27 @@ function transpose<T>(c: usize, turned: usize, M: usize, N: usize): void {
   }
 }
 
-function copyTile<T>(
-  to: usize,
-  ldTo: usize,
-  from: usize,
-  ldFrom: usize,
+/** c (rows, columns) = max(sums + addend, floor), which keeps a NaN; the addend is left out where its address is 0. */
+function finishTile<T>(
+  c: usize,
+  ldc: usize,
+  sums: usize,
+  ldSums: usize,
+  addend: usize,
+  ldAddend: usize,
+  floor: T,
   rows: usize,
   columns: usize,
 ): void {
+  const size = sizeof<T>();
   for (let i: usize = 0; i < rows; i++) {
-    // Not memory.copy: a call out of the module costs more than these few elements.
-    for (let j: usize = 0; j < columns; j++) {
-      store<T>(to + j * sizeof<T>(), load<T>(from + j * sizeof<T>()));
+    for (let j: usize = 0; j < columns * size; j += size) {
+      let sum = load<T>(sums + j);
+      if (addend != 0) sum += load<T>(addend + j);
+      store<T>(c + j, sum < floor ? floor : sum);
     }
-    to += ldTo * sizeof<T>();
-    from += ldFrom * sizeof<T>();
+    c += ldc * size;
+    sums += ldSums * size;
+    if (addend != 0) addend += ldAddend * size;
   }
 }

@@ -105,7 +105,7 @@ function clear<T>(to: usize, n: usize): void {
 }
 
 /** c (n,) = max(sums + addend, floor), which keeps a NaN; the addend is left out where its address is 0. */
-function finish<T>(
+export function finish<T>(
   c: usize,
   sums: usize,
   addend: usize,

@@ -5,6 +5,7 @@
 // they are read as they are or transposed.
 
 import { LANES } from "../simd";
+import { PW } from "./tile";
 
 export function pack<T>(
   panel: usize, // (K, W)
@@ -98,5 +99,20 @@ function packPartial<T>(
     for (; i < W; i++) store<T>(panel + i * sizeof<T>(), 0);
     panel += row;
     source += step;
+  }
+}
+
+/**
+ * panels (K · N,) = b (K, N) with its columns in groups of PW, the last with what is left of them, each group row after
+ * row: what gemmPanels reads in order.
+ */
+export function packPanels<T>(panels: usize, b: usize, K: usize, N: usize): void {
+  const size = sizeof<T>();
+  for (let j: usize = 0; j < N; j += PW<T>()) {
+    const bytes = min(N - j, PW<T>()) * size;
+    for (let k: usize = 0; k < K; k++) {
+      memory.copy(panels, b + (k * N + j) * size, bytes);
+      panels += bytes;
+    }
   }
 }

@@ -25,6 +25,13 @@ export function NR<T>(): usize {
   return 2 * LANES<T>();
 }
 
+/** Columns of a panel of weights that are packed once and for all: eight vectors, which one row's sums fill. */
+// @ts-ignore: decorator
+@inline
+export function PW<T>(): usize {
+  return 8 * LANES<T>();
+}
+
 /**
  * c (4, NR) = max(the eight sums + addend (4, NR), floor). The addend is left out where its address is 0;
  * ldAddend = 0 adds one row to all four; it may be c itself. A floor of 0 is ReLU, one of −∞ changes

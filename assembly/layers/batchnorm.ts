@@ -243,6 +243,23 @@ function normalizeRows<T>(
   }
 }
 
+/** out = (x − high) · scale + shift by column: test mode with its constants computed before. out is not x. */
+export function batchnormApply<T>(
+  out: usize, // (N, D)
+  x: usize, // (N, D)
+  high: usize, // (D,)
+  scale: usize, // (D,)
+  shift: usize, // (D,)
+  N: usize,
+  D: usize,
+): void {
+  const step = D * sizeof<T>();
+  for (let i: usize = 0; i < N; i += 2) {
+    const at = i * step;
+    normalizeRows<T>(out + at, x + at, step, min(N - i, 2), high, scale, shift, D);
+  }
+}
+
 /**
  * saved (2, D) float64 receives what backward needs: the mean, then 1 / sqrt(var + eps).
  * Training (N ≥ 1) takes both from x and moves the running values; otherwise the running values

@@ -5,11 +5,13 @@ import type { Random } from "../tensor/random.ts";
 import { checkSeed, LamellaRuntime, type Runtime } from "../tensor/runtime.ts";
 import { disposeSymbol } from "../tensor/scope.ts";
 import { checkShape, formatShape, sameShape } from "../tensor/shape.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
 import { checkPairs, copyRows, type Examples, rowsOf } from "./data.ts";
 import type { LayerSpec } from "./layers/layers.ts";
 import { classesOf, countRight, type LossName, lossOf, truthOf } from "./losses.ts";
 import { Network } from "./network.ts";
+import { Predictor, type PredictorHost } from "./predictor.ts";
+import { programOf, type SavedLayer } from "./program.ts";
 
 export interface SequentialOptions<D extends FloatDType = FloatDType> {
   /** The shape of one example: [784], or [28, 28]. */
@@ -293,6 +295,37 @@ export class Sequential<D extends FloatDType = "float32"> {
     let step = evaluation.next();
     while (!step.done) step = evaluation.next();
     return step.value;
+  }
+
+  /**
+   * The model as it is now, for serving: batch normalisation folded into the weights, bias and ReLU in the product, weights
+   * packed, dropout gone. Its scores are those of predict to within 1e-5 of the largest.
+   *
+   * @param options.maxBatch the most examples that go through at once, from 1 up; default 1
+   * @throws RangeError for another maxBatch; DisposedError, MemoryError
+   */
+  compile(options: { maxBatch?: number | undefined } = {}): Predictor<D> {
+    const operation = "Sequential.compile";
+    const network = networkOf(operation, this);
+    checkObject(operation, "options", options);
+    const { maxBatch = 1 } = options;
+    checkCount(operation, "maxBatch", maxBatch);
+    const { runtime, dtype, inShape, outShape, layers, slots } = network;
+    const values = new Map(slots.map(({ name, value }) => [name, value]));
+    const operations = programOf(
+      layers.map(({ saved }) => saved as SavedLayer),
+      inShape,
+      (name) => (values.get(name) as TensorHandle<FloatDType>).data,
+    );
+    const host: PredictorHost = {
+      kernels: network.kernels,
+      buffer: () => (runtime.disposed ? undefined : (runtime.linear.wasm.buffer as ArrayBuffer)),
+      allocate(bytes) {
+        const block = runtime.lasting("float64", [bytes / 8]);
+        return { address: block.address, release: () => block.dispose() };
+      },
+    };
+    return new Predictor(host, dtype as D, operations, inShape, outShape, maxBatch);
   }
 
   /** The layers as a table: what each puts out, and how many parameters it has. */

@@ -1,0 +1,216 @@
+import type { Kernels } from "../runtime/core.ts";
+import { DisposedError, ShapeError, show } from "../runtime/errors.ts";
+import { type FloatDType, itemSize, type TypedArrayOf, typedArrays } from "../tensor/dtype.ts";
+import { disposeSymbol } from "../tensor/scope.ts";
+import { formatShape, sizeOf } from "../tensor/shape.ts";
+import type { Operation } from "./program.ts";
+
+/** What a predictor computes with, and where: one block of memory that is its own. */
+export interface PredictorHost {
+  readonly kernels: Pick<Kernels, "predict" | "predict_pack" | "predict_work_bytes">;
+  /** The memory as it is now; undefined where it is gone. */
+  buffer(): ArrayBuffer | undefined;
+  /** A block of so many bytes, aligned to 64, and what gives it back. */
+  allocate(bytes: number): { address: number; release(): void };
+}
+
+/** The numbers at an address, in the memory as it was when they were last asked for. */
+interface View<D extends FloatDType> {
+  readonly address: number;
+  readonly size: number;
+  view: TypedArrayOf<D> | null;
+}
+
+/** Bytes of one operation in memory; assembly/predict.ts tells its fields. */
+const OPERATION = 48;
+
+/**
+ * A network compiled for serving: one call of the core for each prediction, and nothing allocated in its memory after it
+ * was made. It keeps copies of the weights: the model may be trained on or disposed.
+ */
+export class Predictor<D extends FloatDType = "float32"> {
+  /** The most examples of one run. */
+  readonly maxBatch: number;
+  /** The shape of one example, and of its scores. */
+  readonly inputShape: readonly number[];
+  readonly outputShape: readonly number[];
+  readonly dtype: D;
+  readonly #host: PredictorHost;
+  readonly #inSize: number;
+  readonly #outSize: number;
+  readonly #operations: { readonly address: number; readonly count: number };
+  #block: { release(): void } | null;
+  readonly #views: readonly [View<D>, View<D>];
+
+  /** Use Sequential.compile, or loadPredictor. */
+  constructor(
+    host: PredictorHost,
+    dtype: D,
+    operations: readonly Operation[],
+    inputShape: readonly number[],
+    outputShape: readonly number[],
+    maxBatch: number,
+  ) {
+    this.#host = host;
+    this.dtype = dtype;
+    this.maxBatch = maxBatch;
+    this.inputShape = inputShape;
+    this.outputShape = outputShape;
+    this.#inSize = sizeOf(inputShape);
+    this.#outSize = sizeOf(outputShape);
+
+    // The layout of the block: first how much, then what.
+    let bytes = 0;
+    const place = (length: number) => {
+      const offset = bytes;
+      bytes += Math.ceil(length / 64) * 64;
+      return offset;
+    };
+    const item = itemSize[dtype];
+    let widest = 0;
+    let weights = 0;
+    let work = 0;
+    for (const { kind, inSize, outSize, operands } of operations) {
+      widest = Math.max(widest, outSize);
+      if (kind !== 0) continue;
+      weights = Math.max(weights, (operands[0] as Float64Array).length);
+      work = Math.max(work, host.kernels.predict_work_bytes(maxBatch, inSize, outSize));
+    }
+    const program = place(operations.length * OPERATION);
+    const input = place(maxBatch * this.#inSize * item);
+    const output = place(maxBatch * this.#outSize * item);
+    // Two buffers take turns; weights wait in one place to be packed, which the work takes over.
+    const turns = [place(maxBatch * widest * item), place(maxBatch * widest * item)] as const;
+    const scratch = place(Math.max(work, weights * item));
+    const places = operations.map(({ operands }) => operands.map((o) => place(o.length * item)));
+
+    const block = host.allocate(bytes);
+    this.#block = block;
+    const base = block.address;
+    const buffer = host.buffer() as ArrayBuffer;
+    const Elements = typedArrays[dtype] as Float32ArrayConstructor;
+    const fields = new Uint32Array(buffer, base + program, operations.length * (OPERATION / 4));
+    const values = new Float64Array(buffer, base + program, operations.length * (OPERATION / 8));
+    let x = input;
+    let turn: 0 | 1 = 0;
+    for (const [i, operation] of operations.entries()) {
+      const { kind, inSize, outSize, columns, operands, inPlace, value } = operation;
+      let out: number = x;
+      if (i === operations.length - 1) out = output;
+      else if (!inPlace || x === input) {
+        out = turns[turn];
+        turn = turn === 0 ? 1 : 0;
+      }
+      const at = (places[i] as number[]).map((offset) => base + offset);
+      for (const [k, operand] of operands.entries()) {
+        const packs = kind === 0 && k === 0;
+        const address = packs ? base + scratch : (at[k] as number);
+        new Elements(buffer, address, operand.length).set(operand);
+        if (packs) host.kernels.predict_pack(at[k] as number, address, inSize, outSize);
+      }
+      fields.set(
+        [
+          kind,
+          base + out,
+          base + x,
+          at[0] ?? 0,
+          at[1] ?? 0,
+          at[2] ?? 0,
+          base + scratch,
+          inSize,
+          columns,
+        ],
+        i * (OPERATION / 4),
+      );
+      values[i * (OPERATION / 8) + 5] = value;
+      x = out;
+    }
+    this.#operations = { address: base + program, count: operations.length };
+    const view = (offset: number, size: number): View<D> => ({
+      address: base + offset,
+      size,
+      view: null,
+    });
+    this.#views = [view(input, maxBatch * this.#inSize), view(output, maxBatch * this.#outSize)];
+  }
+
+  /**
+   * The examples of a run, (maxBatch, …inputShape): a live view that the caller fills. The getter makes it anew when the
+   * memory has grown, so read it again rather than keep it across other calls.
+   * @throws DisposedError
+   */
+  get input(): TypedArrayOf<D> {
+    return this.#view("input", 0);
+  }
+
+  /**
+   * The scores of the last run, (maxBatch, …outputShape), a live view as input is.
+   * @throws DisposedError
+   */
+  get output(): TypedArrayOf<D> {
+    return this.#view("output", 1);
+  }
+
+  /**
+   * Computes the scores in `output` for the first `batch` examples in `input`; default maxBatch.
+   * @throws RangeError for more examples than maxBatch, or less than none; DisposedError
+   */
+  run(batch: number = this.maxBatch): void {
+    if (!(Number.isInteger(batch) && batch >= 0 && batch <= this.maxBatch)) {
+      throw new RangeError(
+        `Predictor.run: batch must be a whole number from 0 to maxBatch (${this.maxBatch}), got ${show(batch)}`,
+      );
+    }
+    this.#check("run");
+    this.#host.kernels.predict(this.#operations.address, this.#operations.count, batch);
+  }
+
+  /**
+   * The scores of up to maxBatch examples, one after the other in x, as a new array.
+   * @throws ShapeError where x is not that many numbers; DisposedError
+   */
+  predict(x: ArrayLike<number>): TypedArrayOf<D> {
+    const length = x?.length;
+    const batch = length / this.#inSize;
+    if (!(Number.isInteger(batch) && batch <= this.maxBatch)) {
+      throw new ShapeError(
+        `Predictor.predict: x must hold up to ${this.maxBatch} examples of shape ${formatShape(this.inputShape)}, so a multiple of ${this.#inSize} numbers, got ${length === undefined ? typeof x : `${length} numbers`}`,
+      );
+    }
+    this.#check("predict");
+    this.input.set(x);
+    this.run(batch);
+    return this.output.slice(0, batch * this.#outSize) as TypedArrayOf<D>;
+  }
+
+  /** Gives its memory back. A second call does nothing. */
+  dispose(): void {
+    this.#block?.release();
+    this.#block = null;
+  }
+
+  [disposeSymbol](): void {
+    this.dispose();
+  }
+
+  #check(operation: string): void {
+    if (!this.#block || !this.#host.buffer()) {
+      throw new DisposedError(`Predictor.${operation}: the predictor has been disposed`);
+    }
+  }
+
+  #view(operation: string, which: 0 | 1): TypedArrayOf<D> {
+    this.#check(operation);
+    const entry = this.#views[which];
+    const buffer = this.#host.buffer();
+    if (entry.view?.buffer !== buffer) {
+      const Elements = typedArrays[this.dtype] as Float32ArrayConstructor;
+      entry.view = new Elements(
+        buffer as ArrayBuffer,
+        entry.address,
+        entry.size,
+      ) as TypedArrayOf<D>;
+    }
+    return entry.view as TypedArrayOf<D>;
+  }
+}

@@ -1,0 +1,259 @@
+import { describe, expect, test } from "vitest";
+import {
+  affine,
+  batchnorm,
+  createRuntime,
+  createRuntimeSync,
+  DisposedError,
+  dropout,
+  flatten,
+  gelu,
+  type LayerSpec,
+  leakyRelu,
+  MemoryError,
+  normalize,
+  type Runtime,
+  relu,
+  Sequential,
+  ShapeError,
+  sigmoid,
+  softmax,
+  tanh,
+} from "../../src/index.ts";
+import { seeded } from "../support/core.ts";
+
+const runtime = await createRuntime();
+
+function examples(count: number, size: number, seed = 1): Float64Array {
+  const random = seeded(seed);
+  return Float64Array.from({ length: count * size }, () => 4 * random() - 2);
+}
+
+/** Running statistics that are no longer 0 and 1, gammas and betas that are no longer 1 and 0. */
+function settle(model: Sequential<"float32" | "float64">, count = 8): void {
+  const size = model.input.reduce((a, b) => a * b, 1);
+  for (let i = 0; i < count; i++) {
+    model.forward(Float32Array.from(examples(16, size, i)), { mode: "train" }).dispose();
+  }
+  const random = seeded(9);
+  for (const [name, value] of Object.entries(model.stateDict())) {
+    if (value.shape.length === 1 && !name.includes("running") && !name.includes("std")) {
+      const data = value.data;
+      for (let i = 0; i < data.length; i++) (data[i] as number) += random() - 0.5;
+    }
+  }
+}
+
+const networks: Record<string, { input: number[]; layers: LayerSpec[] }> = {
+  "affine alone": { input: [7], layers: [affine(5)] },
+  "affine without a bias": {
+    input: [7],
+    layers: [affine(40, { useBias: false }), relu(), affine(3)],
+  },
+  "batch normalisation after affine, then ReLU": {
+    input: [20],
+    layers: [affine(33), batchnorm(), relu(), dropout(0.4), affine(10), batchnorm()],
+  },
+  "batch normalisation after ReLU": {
+    input: [20],
+    layers: [affine(33), relu(), batchnorm(), affine(10)],
+  },
+  "batch normalisation of the input": { input: [20], layers: [batchnorm(), batchnorm(), relu()] },
+  "two batch normalisations in a row": {
+    input: [6],
+    layers: [affine(9), batchnorm(), batchnorm()],
+  },
+  "images, and every layer there is": {
+    input: [4, 5],
+    layers: [
+      ...[
+        normalize({ mean: 0.5, std: 2 }),
+        flatten(),
+        affine(40),
+        batchnorm(),
+        relu(),
+        dropout(0.3),
+      ],
+      ...[affine(37), gelu(), affine(35), tanh(), batchnorm(), leakyRelu(0.1)],
+      ...[affine(12, { useBias: false }), batchnorm(), sigmoid(), affine(6), softmax()],
+    ],
+  },
+  "softmax over the last axis of the input": { input: [3, 4], layers: [softmax()] },
+  "nothing that computes": { input: [2, 3], layers: [dropout(0.5), flatten()] },
+};
+
+describe.each(Object.entries(networks))("%s", (_name, { input, layers }) => {
+  const size = input.reduce((a, b) => a * b, 1);
+
+  test.each(["float32", "float64"] as const)("gives the model's scores in %s", (dtype) => {
+    const model = new Sequential(runtime, { input, layers, dtype, seed: 3 });
+    settle(model as never);
+    const predictor = model.compile({ maxBatch: 35 });
+    for (const N of [0, 1, 2, 3, 4, 5, 35]) {
+      const x = examples(N, size, 40 + N);
+      const scores = model.predict(runtime.tensor(x, [N, ...input], dtype) as never);
+      const predicted = predictor.predict(x);
+      expect(predicted.length).toBe(scores.size);
+      const largest = Math.max(1, ...scores.toTypedArray().map(Math.abs));
+      // What folding changes: the rounding of each weight once more.
+      const bound = (dtype === "float32" ? 1e-5 : 1e-13) * largest;
+      scores.toTypedArray().forEach((score, i) => {
+        expect(Math.abs((predicted[i] as number) - score)).toBeLessThanOrEqual(bound);
+      });
+      scores.dispose();
+    }
+    predictor.dispose();
+    model.dispose();
+  });
+});
+
+const plain = { input: [30], layers: [affine(50), relu(), affine(34), relu(), affine(10)] };
+
+test("without anything to fold, the bits are the model's, in batches of any size", () => {
+  const model = new Sequential(runtime, { ...plain, seed: 5 });
+  const predictor = model.compile({ maxBatch: 9 });
+  for (let N = 1; N <= 9; N++) {
+    const x = Float32Array.from(examples(N, 30, N));
+    expect(predictor.predict(x)).toEqual(model.predict(x).toTypedArray());
+  }
+});
+
+test("the caller writes into input and reads output, and only the first examples run", () => {
+  const model = new Sequential(runtime, { ...plain, seed: 6 });
+  const predictor = model.compile({ maxBatch: 4 });
+  const x = Float32Array.from(examples(4, 30));
+  expect(predictor.input.length).toBe(120);
+  expect(predictor.output.length).toBe(40);
+  predictor.input.set(x);
+  predictor.output.fill(7);
+  predictor.run(3);
+  expect(predictor.input).toEqual(x);
+  expect(predictor.output.subarray(0, 30)).toEqual(model.predict(x.subarray(0, 90)).toTypedArray());
+  expect(predictor.output.subarray(30)).toEqual(new Float32Array(10).fill(7));
+  predictor.run();
+  expect(predictor.output).toEqual(model.predict(x).toTypedArray());
+});
+
+test("what a first layer that works in place gets is not overwritten", () => {
+  const model = new Sequential(runtime, { input: [5], layers: [relu(), tanh(), sigmoid()] });
+  const predictor = model.compile();
+  const x = Float32Array.of(-1, 2, -3, 4, -5);
+  predictor.input.set(x);
+  predictor.run();
+  expect(predictor.input).toEqual(x);
+});
+
+test("views and results outlive growth of the memory", async () => {
+  const own = await createRuntime();
+  const model = new Sequential(own, { ...plain, seed: 7 });
+  const predictor = model.compile({ maxBatch: 2 });
+  const x = Float32Array.from(examples(2, 30));
+  const before = predictor.predict(x);
+  predictor.input.set(x);
+  own.zeros([4 << 20]); // grows the memory, which ends every view of it
+  expect(predictor.input).toEqual(x);
+  predictor.run();
+  expect(predictor.output).toEqual(before);
+  own.dispose();
+});
+
+test("it has weights of its own: training and disposing the model change nothing", () => {
+  const model = new Sequential(runtime, { ...plain, seed: 8 });
+  const predictor = model.compile();
+  const x = Float32Array.from(examples(1, 30));
+  const before = predictor.predict(x);
+  for (const { value } of model.parameters()) value.data.fill(0);
+  model.dispose();
+  expect(predictor.predict(x)).toEqual(before);
+});
+
+test("predictions allocate nothing, and dispose gives everything back", async () => {
+  const own = await createRuntime();
+  const model = new Sequential(own, { ...plain, seed: 8 });
+  const before = own.memory;
+  const predictor = model.compile({ maxBatch: 3 });
+  const compiled = own.memory;
+  expect(compiled.bytesLive).toBeGreaterThan(before.bytesLive);
+  for (let i = 0; i < 100; i++) predictor.predict(Float32Array.from(examples(3, 30)));
+  expect(own.memory).toEqual(compiled);
+  predictor.dispose();
+  predictor.dispose();
+  expect(own.memory.bytesLive).toBe(before.bytesLive);
+  expect(own.memory.tensors).toBe(before.tensors);
+  own.dispose();
+});
+
+test("a predictor made in a scope outlives it", () => {
+  const model = new Sequential(runtime, { ...plain, seed: 8 });
+  let predictor = model.compile();
+  runtime.scope(() => {
+    predictor = model.compile();
+  });
+  expect(predictor.predict(Float32Array.from(examples(1, 30)))).toEqual(
+    model.predict(Float32Array.from(examples(1, 30))).toTypedArray(),
+  );
+});
+
+describe("what is refused", () => {
+  const model = new Sequential(runtime, { ...plain, seed: 1 });
+  const predictor = model.compile({ maxBatch: 2 });
+
+  test.each([0, -1, 1.5, NaN, "2", null])("maxBatch: %s", (maxBatch) => {
+    const { memory } = runtime;
+    expect(() => model.compile({ maxBatch: maxBatch as number })).toThrow(
+      /Sequential\.compile: maxBatch must be a whole number from 1 up, got/,
+    );
+    expect(runtime.memory).toEqual(memory);
+  });
+
+  test.each([3, -1, 0.5, NaN])("a batch of %s", (batch) => {
+    expect(() => predictor.run(batch)).toThrow(
+      /Predictor\.run: batch must be a whole number from 0 to maxBatch \(2\), got/,
+    );
+    expect(() => predictor.run(batch)).toThrow(RangeError);
+  });
+
+  test.each([29, 31, 90])("%d numbers", (length) => {
+    expect(() => predictor.predict(new Float32Array(length))).toThrow(ShapeError);
+    expect(() => predictor.predict(new Float32Array(length))).toThrow(
+      `Predictor.predict: x must hold up to 2 examples of shape (30,), so a multiple of 30 numbers, got ${length} numbers`,
+    );
+  });
+
+  test("what is no list of numbers", () => {
+    expect(() => predictor.predict(undefined as never)).toThrow(ShapeError);
+    expect(() => predictor.predict(5 as never)).toThrow(/got number/);
+  });
+
+  test("a disposed model, predictor or runtime", () => {
+    const gone = new Sequential(runtime, plain);
+    gone.dispose();
+    expect(() => gone.compile()).toThrow(DisposedError);
+    const closed = model.compile();
+    closed.dispose();
+    for (const use of [
+      () => closed.run(),
+      () => closed.predict(new Float32Array(30)),
+      () => closed.input,
+      () => closed.output,
+    ]) {
+      expect(use).toThrow(DisposedError);
+    }
+    const own = createRuntimeSync();
+    const orphan = new Sequential(own, plain).compile();
+    own.dispose();
+    expect(() => orphan.run()).toThrow(DisposedError);
+    expect(() => orphan.input).toThrow(DisposedError);
+    orphan.dispose();
+  });
+
+  test("more than the memory holds, and everything stays as it was", () => {
+    const own: Runtime = createRuntimeSync({ maxMemory: 2 << 20 });
+    const small = new Sequential(own, { ...plain, seed: 2 });
+    const { bytesLive } = own.memory;
+    expect(() => small.compile({ maxBatch: 100_000 })).toThrow(MemoryError);
+    expect(own.memory.bytesLive).toBe(bytesLive);
+    small.compile().dispose();
+    own.dispose();
+  });
+});
