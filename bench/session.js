@@ -30,10 +30,12 @@ const machine = {
   processor: os.cpus()[0].model,
   ...{ cores: os.cpus().length, vectors: vectors() },
   memoryGiB: Math.round(os.totalmem() / 2 ** 30),
-  system: `${os.platform()} ${os.arch()}, ${os.type()} ${os.release()}`,
+  system: `${os.platform()} ${os.arch()}, kernel ${os.release().split("-")[0]}`,
+  // Near 0 on a machine that does nothing else.
+  loadBefore: os.loadavg()[0],
 };
 console.log(
-  `\n━━ Node ${process.version}, V8 ${process.versions.v8}; ${machine.processor}, ${machine.cores} cores, ${machine.vectors.join(" ")}`,
+  `\n━━ Node ${process.version}, V8 ${process.versions.v8}; ${machine.processor}, ${machine.cores} cores, ${machine.vectors.join(" ")}; load before ${machine.loadBefore.toFixed(1)}`,
 );
 for (const { name, version } of participants) console.log(`   ${name} ${version}`);
 for (const { name, reason } of missing) console.log(`   MISSING: ${name}: ${reason}`);

@@ -65,7 +65,8 @@ export async function openParticipants() {
       participants.push(...[await open()].flat());
     } catch (error) {
       if (name === "Lamella") throw error;
-      const reason = error instanceof Error ? error.message.split("\n")[0] : String(error);
+      const message = error instanceof Error ? error.message : String(error);
+      const [reason] = message.split(/\n| imported from /); // no paths of this machine in the report
       missing.push({ name, reason });
     }
   }
