@@ -3,7 +3,7 @@
 
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -86,6 +86,7 @@ function runSession(binary, args) {
 
 async function main() {
   const { quick, write, questions, nodes } = options();
+  const [loadBefore] = loadavg(); // of others; from here on it is also this
   install();
   const folder = mkdtempSync(join(tmpdir(), "lamella-bench-"));
   const reports = [];
@@ -101,7 +102,7 @@ async function main() {
         continue;
       }
       const output = join(folder, `node${major}.json`);
-      const args = [output, questions.join(","), quick ? "quick" : "full"];
+      const args = [output, questions.join(","), quick ? "quick" : "full", loadBefore.toFixed(2)];
       const code = await runSession(binary, args);
       if (existsSync(output)) {
         const report = JSON.parse(readFileSync(output, "utf8"));

@@ -1,7 +1,8 @@
 // @ts-check
 // The contenders for one piece of work, each with a result that has been checked.
 
-import { checkClose } from "./numbers.js";
+import { warmUp } from "./measure.js";
+import { checkClose, uniform } from "./numbers.js";
 
 /**
  * What every question gets.
@@ -56,4 +57,20 @@ export async function field(
 /** @param {Contender[]} contenders */
 export async function disposeAll(contenders) {
   for (const contender of contenders) await contender.dispose();
+}
+
+/**
+ * The big modules of some peers take V8 seconds to optimise, and nobody is to be measured before that: each product
+ * runs for a while before the first question.
+ *
+ * @param {Context} context
+ */
+export async function wakeAll(context) {
+  const n = 128;
+  const [x, w, dout] = [1, 2, 3].map((seed) => uniform(n * n, seed));
+  const work = { M: n, N: n, K: n, direction: /** @type {const} */ ("forward"), x, w, dout };
+  const contenders = await field(context, "the first product", (p) => p.product?.(work), 1e-5);
+  const { warm, sample } = context.profile;
+  for (const contender of contenders) await warmUp(contender, { warm: 15 * warm, sample });
+  await disposeAll(contenders);
 }

@@ -52,24 +52,25 @@ export function localAsync(call) {
 }
 
 /**
- * V8 replaces a wasm function by its optimised self between calls, some time after many of them. So: short batches
- * until three in a row bring no more speed, and at least `warm` seconds.
+ * V8 replaces a wasm function by its optimised self between calls, some time after many of them: it compiles meanwhile,
+ * on another thread. So: short batches for at least `warm` seconds, the last third of which brought no more speed.
  *
  * @param {Timed} contender
- * @param {Profile} profile
+ * @param {Pick<Profile, "warm" | "sample">} profile
  * @returns {Promise<number>} Seconds a call
  */
-async function warmUp({ time }, { warm, sample }) {
+export async function warmUp({ time }, { warm, sample }) {
   let best = await time(1);
   let spent = best;
   let calls = 1;
-  let idle = 0;
-  while (calls < 5 || ((spent < warm || idle < 3) && spent < 5 * Math.max(warm, 2 * best))) {
+  let improved = spent;
+  const isWarm = () => spent >= warm && spent - improved >= warm / 3;
+  while (calls < 5 || (!isWarm() && spent < 5 * Math.max(warm, 2 * best))) {
     const repeats = Math.max(1, Math.floor(sample / 2 / best));
     const seconds = await time(repeats);
     spent += seconds;
     calls += repeats;
-    idle = seconds / repeats < 0.97 * best ? 0 : idle + 1;
+    if (seconds / repeats < 0.97 * best) improved = spent;
     best = Math.min(best, seconds / repeats);
   }
   return best;
