@@ -1,0 +1,173 @@
+// @ts-check
+import {
+  affineBackward,
+  affineForward,
+  createRuntimeSync,
+  softmaxLoss,
+  version,
+} from "../support/lamella.js";
+import { local } from "../support/measure.js";
+
+const name = "Lamella";
+
+/** All share one, as in any program. */
+export const runtime = createRuntimeSync();
+
+/** @returns {import("./index.js").Participant} */
+export function open() {
+  return { name, version: `${version}, ${runtime.variant}`, product, network, training };
+}
+
+/** What a contender holds until it is disposed. */
+function holder() {
+  /** @type {{ dispose(): void }[]} */
+  const held = [];
+  return {
+    /**
+     * @template {{ dispose(): void }} R
+     * @param {R} resource
+     */
+    hold(resource) {
+      held.push(resource);
+      return resource;
+    },
+    dispose() {
+      for (const resource of held) resource.dispose();
+    },
+  };
+}
+
+/** @param {import("./index.js").Product} work */
+function product({ M, N, K, direction, x, w, dout }) {
+  const { hold, dispose } = holder();
+  const xs = hold(runtime.tensor(x, [M, K]));
+  const ws = hold(runtime.tensor(w, [K, N]));
+  const b = hold(runtime.zeros([N]));
+  const upstream = hold(runtime.tensor(dout, [M, N]));
+  const out = hold(runtime.zeros([M, N]));
+  const dx = hold(runtime.zeros([M, K]));
+  const dw = hold(runtime.zeros([K, N]));
+  const cache = hold(affineForward(xs, ws, b, { out }).cache);
+  const calls = {
+    forward: () => affineForward(xs, ws, b, { out }),
+    dx: () => affineBackward(upstream, cache, { dx, dw: false, db: false }),
+    dw: () => affineBackward(upstream, cache, { dx: false, dw, db: false }),
+  };
+  const call = calls[direction];
+  const inScope = () =>
+    runtime.scope(() => {
+      call();
+    });
+  return {
+    name,
+    time: local(inScope),
+    result() {
+      inScope();
+      return { forward: out, dx, dw }[direction].toTypedArray();
+    },
+    dispose,
+  };
+}
+
+/**
+ * @param {import("./index.js").Network} work
+ * @param {Float32Array} input
+ */
+function network({ sizes, batch, weights, biases }, input) {
+  const { hold, dispose } = holder();
+  const x = hold(runtime.zeros([batch, sizes[0]]));
+  const layers = weights.map((w, i) => ({
+    w: hold(runtime.tensor(w, [sizes[i], sizes[i + 1]])),
+    b: hold(runtime.tensor(biases[i])),
+    options: {
+      out: hold(runtime.zeros([batch, sizes[i + 1]])),
+      activation: i < weights.length - 1 ? /** @type {const} */ ("relu") : undefined,
+    },
+  }));
+  const scores = layers[layers.length - 1].options.out;
+  const call = () => {
+    x.data.set(input);
+    runtime.scope(() => {
+      let h = x;
+      for (const { w, b, options } of layers) h = affineForward(h, w, b, options).out;
+    });
+    return scores.data;
+  };
+  return {
+    name,
+    time: local(call),
+    result: () => call().slice(),
+    dispose,
+  };
+}
+
+/** @param {import("./index.js").Training} work */
+export function training({ sizes, batch, weights, biases, inputs, labels, rate, momentum }) {
+  const { hold, dispose } = holder();
+  /** @param {import("../../build/index.js").Tensor<"float32">} value */
+  const parameter = (value) => ({
+    value: hold(value),
+    gradient: hold(runtime.zeros(value.shape)),
+    velocity: hold(runtime.zeros(value.shape)),
+  });
+  const layers = weights.map((w, i) => ({
+    w: parameter(runtime.tensor(w, [sizes[i], sizes[i + 1]])),
+    b: parameter(runtime.tensor(biases[i])),
+    out: hold(runtime.zeros([batch, sizes[i + 1]])),
+    dout: hold(runtime.zeros([batch, sizes[i + 1]])),
+  }));
+  const last = layers.length - 1;
+  const batches = inputs.map((x, i) => ({
+    x: hold(runtime.tensor(x, [batch, sizes[0]])),
+    y: hold(runtime.tensor(labels[i])),
+  }));
+  const update = sgdMomentum(rate, momentum);
+
+  let step = 0;
+  const call = () =>
+    runtime.scope(() => {
+      const { x, y } = batches[step++ % batches.length];
+      let h = x;
+      const caches = layers.map(({ w, b, out }, i) => {
+        const activation = i < last ? /** @type {const} */ ("relu") : undefined;
+        const { cache } = affineForward(h, w.value, b.value, { out, activation });
+        h = out;
+        return cache;
+      });
+      softmaxLoss(h, y, { dx: layers[last].dout });
+      for (let i = last; i >= 0; i--) {
+        const { w, b, dout } = layers[i];
+        const dx = i > 0 ? layers[i - 1].dout : false; // nobody asks for the gradient of the input
+        affineBackward(dout, caches[i], { dx, dw: w.gradient, db: b.gradient });
+      }
+      for (const { w, b } of layers) {
+        update(w);
+        update(b);
+      }
+    });
+  return {
+    name,
+    time: local(call),
+    result() {
+      const parts = layers.flatMap(({ w, b }) => [...w.value.data, ...b.value.data]);
+      return Float32Array.from(parts);
+    },
+    dispose,
+  };
+}
+
+/**
+ * The update of one parameter by the core's own kernel, behind the facade's back.
+ * The place for the facade's optimizer, once there is one; nothing else here knows the inside of a runtime.
+ *
+ * @param {number} rate
+ * @param {number} momentum
+ */
+export function sgdMomentum(rate, momentum) {
+  const { core } = /** @type {any} */ (runtime);
+  const kernel = core.float32.sgd_momentum;
+  return (/** @type {Record<"value" | "velocity" | "gradient", any>} */ parameter) => {
+    const { value, velocity, gradient } = parameter;
+    kernel(value.address, velocity.address, gradient.address, value.size, rate, momentum);
+  };
+}
