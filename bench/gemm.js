@@ -11,6 +11,8 @@ const PEAK = "128-bit peak";
 
 const EDGES = [1, 3, 10, 100];
 const TILE = { M: 4, N: 8 };
+/** The sides that are not at an edge. */
+const INSIDE = 256;
 
 /** @typedef {"forward" | "dx" | "dw"} Direction */
 /** @typedef {{ group: string, M: number, N: number, K: number, directions: Direction[] }} Case */
@@ -116,48 +118,50 @@ const rate = (flop, { median, best }) => ({
 });
 
 /**
- * What a size at the edge of a tile costs beside the size rounded up to whole tiles.
+ * What a FLOP costs where one side of a product is at the edge of a tile, beside what it costs where that side is
+ * rounded up to whole tiles.
  *
  * @param {import("./support/field.js").Context} context
  */
 async function edges({ participants, profile }) {
-  const round = (/** @type {number} */ n, /** @type {number} */ to) => Math.ceil(n / to) * to;
   const [{ product }] = participants;
-  /** @type {{ M: number, N: number, K: number, cost: import("./support/measure.js").Spread }[]} */
+  /** @type {{ direction: Direction, side: "M" | "N", size: number, cost: import("./support/measure.js").Spread }[]} */
   const rows = [];
-  for (const K of EDGES) {
-    const pairs = EDGES.flatMap((M) =>
-      EDGES.map((N) => ({ M, N, whole: [round(M, TILE.M), round(N, TILE.N)] })),
-    );
-    const sizes = new Map(
-      pairs.flatMap(({ M, N, whole }) => [[M, N], whole].map((s) => [`${s}`, s])),
-    );
-    const contenders = [];
-    for (const [name, [M, N]] of sizes) {
-      const contender = await product?.(productOf(M, N, K, "forward"));
-      if (contender) contenders.push({ ...contender, name });
-    }
-    const figures = await race(contenders, {
-      ...profile,
-      warm: profile.warm / 3,
-      sample: profile.sample / 4,
-    });
-    await disposeAll(contenders);
-    for (const { M, N, whole } of pairs) {
-      rows.push({ M, N, K, cost: ratio(figures[`${[M, N]}`], figures[`${whole}`]) });
+  for (const direction of /** @type {Direction[]} */ (["forward", "dx", "dw"])) {
+    for (const [side, tile] of /** @type {["M" | "N", number][]} */ (Object.entries(TILE))) {
+      for (const size of EDGES) {
+        const contenders = [];
+        const rounded = Math.ceil(size / tile) * tile;
+        for (const [name, length] of /** @type {[string, number][]} */ ([
+          ["edge", size],
+          ["whole", rounded],
+        ])) {
+          const { M, N, K } = { ...{ M: INSIDE, N: INSIDE, K: INSIDE }, [side]: length };
+          const contender = await product?.(productOf(M, N, K, direction));
+          if (contender) contenders.push({ ...contender, name });
+        }
+        const { edge, whole } = await race(contenders, {
+          ...profile,
+          warm: profile.warm / 3,
+          sample: profile.sample / 2,
+        });
+        await disposeAll(contenders);
+        const perFlop = figure(edge.times.map((t) => (t * rounded) / size));
+        rows.push({ direction, side, size, cost: ratio(perFlop, whole) });
+      }
     }
   }
   printTable(
-    `Time of M × N × K over that of M and N rounded up to ${TILE.M} and ${TILE.N}, forward, Lamella`,
-    ["M × N", ...EDGES.map((K) => `K ${K}`)],
-    EDGES.flatMap((M) =>
-      EDGES.map((N) => [
-        `${M} × ${N}`,
-        ...EDGES.map((K) =>
-          digits(rows.find((row) => row.M === M && row.N === N && row.K === K)?.cost.median),
-        ),
+    `A FLOP at the edge of a tile over one at the size rounded up (M to ${TILE.M}, N to ${TILE.N}), the other sides ${INSIDE}, Lamella`,
+    ["", ...EDGES.map(String)],
+    rows
+      .filter(({ size }) => size === EDGES[0])
+      .map(({ direction, side }) => [
+        `${direction}, ${side}`,
+        ...rows
+          .filter((row) => row.direction === direction && row.side === side)
+          .map(({ cost }) => digits(cost.median)),
       ]),
-    ),
   );
   return rows;
 }

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 // Training for the memory comes first, while nobody else's garbage can be collected meanwhile.
-const QUESTIONS = "limits memory gemm mlp train elementwise facade load".split(" ");
+const QUESTIONS = "limits memory tiles gemm mlp train elementwise facade load".split(" ");
 const NODES = ["20", "26"];
 const HELP = `npm run bench -- [options]
 
