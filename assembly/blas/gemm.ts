@@ -214,47 +214,50 @@ function gemmBlocked<T>(
             panelB = packed;
             bStep = width * size;
           }
-          for (let ir: usize = 0; ir < mc; ir += MR()) {
+          // The first block of K starts from the row, if there is one; the others from what is there.
+          const top = c + (ic * N + column) * size;
+          let addend = top;
+          let ldAddend = N;
+          if (pc == 0) {
+            addend = row == 0 ? 0 : row + column * size;
+            ldAddend = 0;
+          }
+          let ir: usize = 0;
+          if (columns == NR<T>() && (packsA || rsa == 1)) {
+            // Whole tiles whose rows lie side by side go in one call.
+            const tiles = mc / MR();
+            const panelA = packsA ? packedA : blockA;
+            const aStep = (packsA ? MR() : csa) * size;
+            const aNext = MR() * (packsA ? kc : 1) * size;
+            gemm_4x2v_simd128<T>(
+              top,
+              N,
+              panelA,
+              aStep,
+              aNext,
+              tiles,
+              panelB,
+              bStep,
+              kc,
+              addend,
+              ldAddend,
+              least,
+            );
+            ir = tiles * MR();
+          }
+          for (; ir < mc; ir += MR()) {
             const rows = min(mc - ir, MR());
-            const tile = c + ((ic + ir) * N + jc + jr) * size;
-            // The first block of K starts from the row, if there is one; the others from what is there.
-            let addend = tile;
-            let ldAddend = N;
-            if (pc == 0) {
-              addend = row == 0 ? 0 : row + (jc + jr) * size;
-              ldAddend = 0;
-            }
-            // An edge tile's sums are computed whole beside c.
-            const whole = rows == MR() && columns == NR<T>();
-            const target = whole ? tile : edge;
-            const ldTarget = whole ? N : width;
-            const tileAddend = whole ? addend : 0;
-            const tileFloor = whole ? least : <T>-Infinity;
+            const tile = top + ir * N * size;
+            const tileAddend = addend == 0 ? <usize>0 : addend + ir * ldAddend * size;
             // A's four rows: packed side by side, or where they lie.
             const inPlace = !packsA && (rsa != 1 || rows == MR());
             const panelA = inPlace ? blockA + ir * rsa * size : packedA + ir * kc * size;
             const aRow = (inPlace ? rsa : 1) * size;
             const aStep = (inPlace ? csa : MR()) * size;
-            if (width == LANES<T>()) {
-              const given = inPlace ? rows : MR();
-              gemm_4x1v_simd128<T>(edge, panelA, aRow, aStep, given, panelB, bStep, kc);
-            } else if (aRow == size) {
-              gemm_4x2v_simd128<T>(
-                target,
-                ldTarget,
-                panelA,
-                aStep,
-                panelB,
-                bStep,
-                kc,
-                tileAddend,
-                ldAddend,
-                tileFloor,
-              );
-            } else {
+            if (rows == MR() && columns == NR<T>()) {
               gemm_4x2v_rows_simd128<T>(
-                target,
-                ldTarget,
+                tile,
+                N,
                 panelA,
                 aRow,
                 rows,
@@ -263,12 +266,22 @@ function gemmBlocked<T>(
                 kc,
                 tileAddend,
                 ldAddend,
-                tileFloor,
+                least,
               );
+              continue;
             }
-            if (!whole) {
-              finishTile<T>(tile, N, edge, width, addend, ldAddend, least, rows, columns);
+            // An edge tile's sums are computed whole beside c.
+            if (width == LANES<T>()) {
+              const given = inPlace ? rows : MR();
+              gemm_4x1v_simd128<T>(edge, panelA, aRow, aStep, given, panelB, bStep, kc);
+            } else if (aRow == size) {
+              const none = <T>-Infinity;
+              gemm_4x2v_simd128<T>(edge, width, panelA, aStep, 0, 1, panelB, bStep, kc, 0, 0, none);
+            } else {
+              const none = <T>-Infinity;
+              gemm_4x2v_rows_simd128<T>(edge, width, panelA, aRow, rows, panelB, bStep, kc, 0, 0, none);
             }
+            finishTile<T>(tile, N, edge, width, tileAddend, ldAddend, least, rows, columns);
           }
         }
       }
