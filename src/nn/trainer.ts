@@ -374,7 +374,7 @@ export class Trainer {
       return seconds > 0 ? seen / seconds : 0;
     };
     proceed();
-    this.run ??= { ...fresh, epoch: 0, best: null, stale: 0, count: null };
+    this.run ??= { epoch: 0, ...fresh, best: null, stale: 0, count: null };
     const { run } = this;
     while (run.epoch < epochs) {
       const epoch = run.epoch + 1;
@@ -607,7 +607,7 @@ export class Trainer {
       }
     }
     for (const [name, tensor] of state) entries.get(name)?.copyTo(tensor.data);
-    const generator = new Int32Array(this.shuffle.length);
+    const generator = new Float64Array(this.shuffle.length);
     entries.get(GENERATOR)?.copyTo(generator);
     this.shuffle.set(generator);
     this.random.restore(operation, this.shuffle);

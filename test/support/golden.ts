@@ -35,6 +35,20 @@ interface Files {
       losses: number[];
     }[];
   } & Arrays<"x" | "y" | "w1" | "w2" | "w3">;
+  networks: {
+    sizes: number[];
+    examples: number;
+    batch: number;
+    steps: number;
+    runs: {
+      batchnorm: boolean;
+      loss: "softmax" | "svm";
+      optimizer: "sgd" | "momentum" | "rmsprop" | "adam";
+      losses: number[];
+      lastBias: number[];
+    }[];
+    stateDicts: ({ dtype: "float32" | "float64"; base64: string } & Arrays<"x" | "out">)[];
+  };
 }
 
 type BatchnormCase = { eps: number } & Arrays<
