@@ -3,7 +3,7 @@ import { type FloatDType, itemSize } from "../tensor/dtype.ts";
 import { checkObject, liveTensor, operandLike } from "../tensor/operands.ts";
 import type { Random } from "../tensor/random.ts";
 import { checkSeed, LamellaRuntime, type Runtime } from "../tensor/runtime.ts";
-import { disposeSymbol } from "../tensor/scope.ts";
+import { Owner } from "../tensor/scope.ts";
 import { checkShape, formatShape, sameShape } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { checkPairs, copyRows, type Examples, rowsOf } from "./data.ts";
@@ -55,15 +55,26 @@ export interface EvaluateOptions {
 /** Examples that go through at once where nobody says how many. */
 const BATCH = 256;
 
-/** The engine of a model; refuses what is none, and one that has been disposed. */
-export let networkOf: (operation: string, model: unknown) => Network;
+/** The engines of models: a map rather than a private field, so that a bundle without models goes without them. */
+const networks = new WeakMap<object, Network>();
 
-/** A model whose values come from somewhere else than its initializers, which are checked before anything is allocated. */
-export let sequentialFrom: <D extends FloatDType>(
+/** The engine of a model; refuses what is none, and one that has been disposed. */
+export function networkOf(operation: string, model: unknown): Network {
+  const network = networks.get(model as object);
+  if (!network) throw new TypeError(`${operation}: model must be a Sequential`);
+  network.check(operation);
+  return network;
+}
+
+/** A model whose values come from somewhere else than its initializers, checked before anything is allocated. */
+export function sequentialFrom<D extends FloatDType>(
   runtime: Runtime,
   options: SequentialOptions<D>,
   state: StateSource,
-) => Sequential<D>;
+): Sequential<D> {
+  const Class = Sequential as unknown as new (...given: unknown[]) => Sequential<D>;
+  return new Class(runtime, options, state);
+}
 
 /**
  * Layers in a row. It owns its tensors: they belong to no scope, and are freed by dispose(), or by the garbage
@@ -72,24 +83,9 @@ export let sequentialFrom: <D extends FloatDType>(
  * The buffers of a batch are planned with the first batch, and again only for a larger one, so that steps allocate
  * nothing. A ReLU after an affine layer is computed with it.
  */
-export class Sequential<D extends FloatDType = "float32"> {
-  readonly #network: Network;
+export class Sequential<D extends FloatDType = "float32"> extends Owner {
   /** The descriptions it was made from. */
   readonly layers: readonly LayerSpec[];
-
-  static {
-    networkOf = (operation, model) => {
-      if (model === null || typeof model !== "object" || !(#network in model)) {
-        throw new TypeError(`${operation}: model must be a Sequential`);
-      }
-      (model as Sequential).#network.check(operation);
-      return (model as Sequential).#network;
-    };
-    sequentialFrom = (runtime, options, state) => {
-      const Class = Sequential as unknown as new (...given: unknown[]) => Sequential<never>;
-      return new Class(runtime, options, state);
-    };
-  }
 
   /**
    * @throws TypeError for a layer of no known kind; RangeError for a setting out of range; ShapeError where a layer
@@ -97,6 +93,7 @@ export class Sequential<D extends FloatDType = "float32"> {
    */
   constructor(runtime: Runtime, options: SequentialOptions<D>);
   constructor(runtime: Runtime, options: SequentialOptions<D>, state?: StateSource) {
+    super();
     const operation = "Sequential";
     if (!(runtime instanceof LamellaRuntime)) {
       throw new TypeError(`${operation}: runtime must be a runtime of this package`);
@@ -118,7 +115,7 @@ export class Sequential<D extends FloatDType = "float32"> {
     const isRandom = typeof seed === "object" && seed !== null;
     const key = isRandom ? 0 : checkSeed(operation, seed);
     const network = new Network(operation, runtime, layers, input, dtype, key);
-    this.#network = network;
+    networks.set(this, network);
     this.layers = Object.freeze(layers.slice());
     if (state) {
       const assign = state(network);
@@ -131,21 +128,21 @@ export class Sequential<D extends FloatDType = "float32"> {
   }
 
   get runtime(): Runtime {
-    return this.#network.runtime;
+    return engineOf(this).runtime;
   }
 
   get dtype(): D {
-    return this.#network.dtype as D;
+    return engineOf(this).dtype as D;
   }
 
   /** The shape of one example. */
   get input(): readonly number[] {
-    return this.#network.inShape;
+    return engineOf(this).inShape;
   }
 
   /** The shape of one example's scores. */
   get output(): readonly number[] {
-    return this.#network.outShape;
+    return engineOf(this).outShape;
   }
 
   /**
@@ -333,14 +330,13 @@ export class Sequential<D extends FloatDType = "float32"> {
   }
 
   /** Gives all its memory back, that of its parameters included. A second call does nothing. */
-  dispose(): void {
-    this.#network.dispose();
-  }
-
-  [disposeSymbol](): void {
-    this.dispose();
+  override dispose(): void {
+    engineOf(this).dispose();
   }
 }
+
+/** Of a model that may have been disposed. */
+const engineOf = (model: object) => networks.get(model) as Network;
 
 /** The scores of all rows in test mode, batch by batch, in the plan. */
 function* passes(network: Network, rows: ReturnType<typeof rowsOf>, batchSize: number) {

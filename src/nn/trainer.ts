@@ -5,7 +5,7 @@ import type { FloatDType } from "../tensor/dtype.ts";
 import { checkObject } from "../tensor/operands.ts";
 import { LegacyRandom } from "../tensor/random.ts";
 import { checkSeed, type Runtime } from "../tensor/runtime.ts";
-import { disposeSymbol } from "../tensor/scope.ts";
+import { Owner } from "../tensor/scope.ts";
 import { formatShape, sameShape } from "../tensor/shape.ts";
 import type { TensorHandle } from "../tensor/tensor.ts";
 import { checkPairs, copyRows, type Examples, type Rows, rowsOf } from "./data.ts";
@@ -133,7 +133,7 @@ interface Feed {
  * One step: scores in training mode, the loss and its gradient, l2, clipping, and the update of every parameter by the
  * rate of the steps taken so far. A step allocates nothing once a batch of its size has been through.
  */
-export class Trainer {
+export class Trainer extends Owner {
   readonly model: Sequential<FloatDType>;
   private readonly network: Network;
   private readonly options: Readonly<TrainerOptions>;
@@ -159,6 +159,7 @@ export class Trainer {
    *   of range; DisposedError; MemoryError
    */
   constructor(model: Sequential<FloatDType>, options: TrainerOptions) {
+    super();
     const operation = "Trainer";
     const network = networkOf(operation, model);
     checkObject(operation, "options", options);
@@ -342,13 +343,9 @@ export class Trainer {
   }
 
   /** Gives back the optimizer's memory; the model lives on. A second call does nothing. */
-  dispose(): void {
+  override dispose(): void {
     this.disposed = true;
     for (const tensor of this.state.flat()) tensor.dispose();
-  }
-
-  [disposeSymbol](): void {
-    this.dispose();
   }
 
   private async *epochsOf(
