@@ -325,7 +325,7 @@ export class Sequential<D extends FloatDType = "float32"> extends Owner {
     );
   }
 
-  toString(): string {
+  override toString(): string {
     return this.summary();
   }
 

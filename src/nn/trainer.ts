@@ -141,6 +141,8 @@ export class Trainer extends Owner {
   private readonly lossRule: ReturnType<typeof lossOf>;
   /** For each parameter the rule's tensors. */
   private readonly state: TensorHandle<FloatDType>[][];
+  /** For each parameter what its update takes; addresses stay. */
+  private readonly updates: readonly Update[];
   private readonly regularised: readonly Slot[];
   private readonly random: LegacyRandom;
   /** Of the generator at the beginning of the epoch under way, from which its order is drawn. */
@@ -206,6 +208,12 @@ export class Trainer extends Owner {
       this.dispose();
       throw error;
     }
+    this.updates = network.learned.map(({ value, gradient }, i) => ({
+      kernels: network.kernels,
+      ...{ w: value.address, dw: gradient.address, n: value.size },
+      state: (this.state[i] as TensorHandle[]).map(({ address }) => address),
+      ...{ rate: 0, correction1: 1, correction2: 1 },
+    }));
   }
 
   /** Steps taken, over all calls of step and fit. */
@@ -530,15 +538,12 @@ export class Trainer extends Owner {
       this.power1 *= optimizer.beta1;
       this.power2 *= optimizer.beta2;
     }
-    learned.forEach(({ value, gradient }, i) => {
-      const update: Update = {
-        kernels,
-        ...{ w: value.address, dw: gradient.address, n: value.size },
-        ...{ state: (this.state[i] as TensorHandle[]).map(({ address }) => address), rate },
-        ...{ correction1: 1 - this.power1, correction2: 1 - this.power2 },
-      };
+    for (const update of this.updates) {
+      update.rate = rate;
+      update.correction1 = 1 - this.power1;
+      update.correction2 = 1 - this.power2;
       this.rule.update(optimizer as never, update);
-    });
+    }
     return loss;
   }
 
