@@ -83,6 +83,7 @@ export {
   type EpochEvent,
   type FitOptions,
   type StepEvent,
+  type StopSignal,
   Trainer,
   type TrainerOptions,
   type TrainingData,

@@ -52,13 +52,18 @@ export interface TrainingData extends Batch {
 /** Minibatches as they come. Asked for anew in every epoch: a generator, which runs once, serves one. */
 export type Batches = AsyncIterable<Batch> | Iterable<Batch>;
 
+/** What fit asks of an AbortSignal, whose type a program without the DOM's may not have. */
+export interface StopSignal {
+  throwIfAborted(): void;
+}
+
 export interface FitOptions {
   epochs: number;
   /** Examples of a step; the last one of an epoch has what is left. Default 32; of no meaning for an iterable. */
   batchSize?: number | undefined;
   validation?: Batch | undefined;
   /** Ends the run after the step under way: fit throws the signal's reason, and can be called again to go on. */
-  signal?: AbortSignal | undefined;
+  signal?: StopSignal | undefined;
   /**
    * Ends the run once so many epochs in a row have not brought the validation loss (without validation the
    * training loss) more than minDelta (default 0) below the lowest so far.
