@@ -18,7 +18,7 @@ export function geluForward<T>(out: usize, x: usize, n: usize): void {
   for (let i: usize = 0; i < n; i += 2) {
     const lanes = min(n - i, 2);
     const v = loadF64x2<T>(x, lanes);
-    const a = cutTail<T>(v);
+    const a = cutTail(v);
     const phi = fromTail(f64x2.mul(bell<T>(a), tailRatio<T>(a)), v);
     storeF64x2<T>(out, f64x2.mul(v, phi), lanes);
     x += 2 * sizeof<T>();
@@ -31,7 +31,7 @@ export function geluBackward<T>(dx: usize, dout: usize, x: usize, n: usize): voi
   for (let i: usize = 0; i < n; i += 2) {
     const lanes = min(n - i, 2);
     const v = loadF64x2<T>(x, lanes);
-    const a = cutTail<T>(v);
+    const a = cutTail(v);
     // Below 0 Φ + x · φ is exp(−x²/2) · (R(|x|) − |x| / √(2π)); above it, what that lacks to 1.
     const scaled = f64x2.mul(f64x2.abs(v), f64x2.splat(0.3989422804014327));
     const slope = fromTail(f64x2.mul(bell<T>(a), f64x2.sub(tailRatio<T>(a), scaled)), v);

@@ -106,21 +106,16 @@ export function exp<T>(x: v128): v128 {
 }
 
 /**
- * exp(x + low) of two float64 for x ≤ 0, with the accuracy that a Result can show. low is what a rounded x has lost, 0
- * where Result is float32.
+ * exp(x + low) of two float64 for −761 ≤ x ≤ 0, with the accuracy that a Result can show. low is what a rounded x has
+ * lost, 0 where Result is float32.
  */
 // @ts-ignore: decorator
 @inline
 export function expOfSum<Result>(x: v128, low: v128): v128 {
-  const cut = f64x2.pmax(x, f64x2.splat(-761));
-  const n = multipleOfLn2<f64>(cut);
-  const remainder = remainderOfLn2<f64>(cut, n);
-  if (sizeof<Result>() == 4) {
-    // Below float32's numbers long before it is below the normal range of float64.
-    const series = expm1Series<f64, Result>(remainder);
-    return f64x2.mul(f64x2.add(series, f64x2.splat(1)), powerOf2<f64>(n));
-  }
-  const series = expm1Series<f64, Result>(f64x2.add(remainder, low));
+  const n = multipleOfLn2<f64>(x);
+  let r = remainderOfLn2<f64>(x, n);
+  if (sizeof<Result>() == 8) r = f64x2.add(r, low);
+  const series = expm1Series<f64, Result>(r);
   return scaleByPowerOf2<f64>(f64x2.add(series, f64x2.splat(1)), n);
 }
 
