@@ -1,6 +1,6 @@
-// Gaussian error linear unit in its exact form: x · Φ(x), Φ the normal distribution's, and its gradient Φ(x) + x · φ(x).
-// Two float64 at a time for either dtype, as float32 would be 4 ULP off. Hendrycks and Gimpel, "Gaussian Error Linear
-// Units", 2016, arXiv:1606.08415.
+// Gaussian error linear unit in its exact form: x · Φ(x), Φ the normal distribution's, and its gradient Φ(x) + x ·
+// φ(x). Two float64 at a time for either dtype, as float32 would be 4 ULP off. Hendrycks and Gimpel, "Gaussian Error
+// Linear Units", 2016, arXiv:1606.08415.
 
 import { bell, cutTail, tailRatio } from "../math/normal";
 import { loadF64x2, storeF64x2 } from "../simd";

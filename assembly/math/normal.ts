@@ -2,11 +2,12 @@
 // Φ(−a) = exp(−a²/2) · R(a), a ≥ 0, with the accuracy that a Result, float32 or float64, can show.
 //
 // R, which is Mills' ratio over √(2π), falls slowly and smoothly. (a + 4) · R(a) is a polynomial in
-// t = (a − 4) / (a + 4), which takes [0, ∞) to [−1, 1): interpolated at Chebyshev nodes, for a up to 14.5 for float32
-// (relative error 2.6e-9) and up to 39 for float64 (3.6e-17), beyond which the tail is 0. For float64 the rounding error of
-// the exponent, which counts a²/2 times in the result, is carried along; the square of a float32 has none.
+// t = (a − 4) / (a + 4), which takes [0, ∞) to [−1, 1): interpolated at Chebyshev nodes, up to a = 14.5 for float32
+// (relative error 2.6e-9) and up to 39 for float64 (3.6e-17), beyond which the tail is 0. For float64 the rounding error of the
+// exponent, which counts a²/2 times in the result, is carried along; the square of a float32 has none.
 //
-// So a tail has its relative accuracy, where 1 + erf(x / √2) has lost it. Errors of what is made of it: docs/numerics.md.
+// So a tail has its relative accuracy, where 1 + erf(x / √2) has lost it. Errors of what is made of it:
+// docs/numerics.md.
 
 import { expOfSum } from "./exp";
 import { horner } from "./horner";
@@ -32,7 +33,9 @@ export function bell<Result>(a: v128): v128 {
   return expOfSum<Result>(f64x2.mul(f64x2.mul(high, high), half), f64x2.mul(low, half));
 }
 
-/** R(a) = Φ(−a) · exp(a²/2), for a that is cut; for float32 what it is at 14.5 from there on, where the tail is none. */
+/**
+ * R(a) = Φ(−a) · exp(a²/2), for a that is cut; for float32 what it is at 14.5 from there on, where the tail is none.
+ */
 // @ts-ignore: decorator
 @inline
 export function tailRatio<Result>(a: v128): v128 {

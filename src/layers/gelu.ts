@@ -19,14 +19,14 @@ class GeluState<D extends FloatDType> extends SavedState implements GeluCache<D>
 
 /**
  * Gaussian error linear unit in its exact form: out = x · Φ(x) = x/2 · (1 + erf(x / √2)), element by element, for any
- * shape. It is PyTorch's default, not the approximation by tanh; far below 0 the result keeps its relative accuracy. NaN
- * stays NaN, and −∞ becomes NaN, as it is −∞ · 0.
+ * shape. It is PyTorch's default, not the approximation by tanh; far below 0 the result keeps its relative accuracy.
+ * NaN stays NaN, and −∞ becomes NaN, as it is −∞ · 0.
  *
  * Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016, arXiv:1606.08415.
  *
  * @param options.out a tensor to write into; it may not share data with x, which geluBackward needs
- * @throws ShapeError, DTypeError, AliasError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for what is no
- *   tensor
+ * @throws ShapeError, DTypeError, AliasError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for
+ *   what is no tensor
  */
 export function geluForward<D extends FloatDType>(
   x: Tensor<D>,

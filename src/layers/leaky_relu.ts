@@ -23,8 +23,8 @@ class LeakyReluState<D extends FloatDType> extends SavedState implements LeakyRe
 }
 
 /**
- * Leaky rectified linear unit: out = x where x > 0, else negativeSlope · x, element by element, for any shape. NaN stays
- * NaN.
+ * Leaky rectified linear unit: out = x where x > 0, else negativeSlope · x, element by element, for any shape. NaN
+ * stays NaN.
  *
  * In place the backward still holds, as a slope of 0 or more leaves the signs; with one below 0 it is refused.
  *

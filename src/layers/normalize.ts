@@ -29,8 +29,8 @@ class NormalizeState<D extends FloatDType> extends SavedState implements Normali
 }
 
 /**
- * Normalisation by constants: out = (x − mean) / std for each feature, where mean and std are those of a training set, for
- * example. They get no gradient. The division is one, so that the bits are NumPy's.
+ * Normalisation by constants: out = (x − mean) / std for each feature, where mean and std are those of a training
+ * set, for example. They get no gradient. The division is one, so that the bits are NumPy's.
  *
  * x (N, d₁, …, d_k), mean (d₁, …, d_k), std (d₁, …, d_k) → out (N, d₁, …, d_k).
  *

@@ -27,15 +27,15 @@ function rowsOf({ shape, size }: TensorHandle): [N: number, C: number] {
 /**
  * Softmax along the last axis: out = exp(x) / Σ exp(x).
  *
- * x (…, C) → out (…, C), whose rows sum to 1. The row's maximum is subtracted first, so that no score is too large. −∞ has
- * probability 0; a row with NaN or +∞, or of −∞ alone, is NaN throughout. To train a classifier, softmaxLoss takes the
- * scores themselves and is the more accurate.
+ * x (…, C) → out (…, C), whose rows sum to 1. The row's maximum is subtracted first, so that no score is too large.
+ * −∞ has probability 0; a row with NaN or +∞, or of −∞ alone, is NaN throughout. To train a classifier, softmaxLoss
+ * takes the scores themselves and is the more accurate.
  *
  * The backward reads out, so nothing may change out before it.
  *
  * @param options.out a tensor to write into; it may not share data with x
- * @throws ShapeError, DTypeError, AliasError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for what is no
- *   tensor
+ * @throws ShapeError, DTypeError, AliasError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for
+ *   what is no tensor
  */
 export function softmaxForward<D extends FloatDType>(
   x: Tensor<D>,
@@ -61,8 +61,8 @@ export function softmaxForward<D extends FloatDType>(
  * Gradient of softmaxForward: dx = out · (dout − Σ dout · out), the sum along the last axis and in float64.
  *
  * @param options.dx a tensor to write into; it may not share data with dout or with what the cache holds
- * @throws ShapeError, DTypeError, AliasError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for a cache of
- *   another call
+ * @throws ShapeError, DTypeError, AliasError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for a
+ *   cache of another call
  */
 export function softmaxBackward<D extends FloatDType>(
   dout: Tensor<D>,

@@ -1,4 +1,5 @@
-// What the layers of one operand have in common, whose output has its shape: everything but the kernel and what is saved.
+// What the layers of one operand have in common, whose output has its shape: everything but the kernel and what is
+// saved.
 
 import type { Kernels } from "../runtime/core.ts";
 import type { SavedState } from "../tensor/cache.ts";

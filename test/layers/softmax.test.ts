@@ -79,7 +79,17 @@ describe.each(dtypes)("the facade in $dtype", ({ dtype, array, epsilon }) => {
     runtime.tensor(array.from(data), shape, dtype);
 
   test("takes the last axis of any rank from 1 up, and keeps the shape", () => {
-    for (const shape of [[5], [3, 7], [2, 3, 4], [2, 1, 3, 33], [0, 3], [3, 0], [0], [1]]) {
+    for (const shape of [
+      [5],
+      [3, 7],
+      [2, 3, 4],
+      [2, 1, 3, 33],
+      [2, 1000],
+      [0, 3],
+      [3, 0],
+      [0],
+      [1],
+    ]) {
       const n = shape.reduce((a, b) => a * b, 1);
       const C = shape.at(-1)!;
       const [x, dout] = [tensor(normals(n, random), shape), tensor(normals(n, random), shape)];

@@ -83,7 +83,7 @@ export function testUnaryLayer(layer: UnaryLayer): void {
     return deviation(actual, expected, floor);
   };
 
-  describe.each(configurations)("the kernel in $dtype, $build core", ({ core, type, build }) => {
+  describe.each(configurations)("the kernel in $dtype, $build core", ({ core, type }) => {
     const { array, suffix, bytes, dtype } = type;
     const exports = core.exports as Exports & UnaryExports;
     const more = layer.numbers ?? [];
@@ -183,7 +183,6 @@ export function testUnaryLayer(layer: UnaryLayer): void {
           expect(numbers(results)).toEqual(Array(n).fill(results[0]));
         }
       }
-      expect(build).toBeDefined();
     });
   });
 
