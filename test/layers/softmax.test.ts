@@ -98,7 +98,9 @@ describe.each(dtypes)("the facade in $dtype", ({ dtype, array, epsilon }) => {
       expect([out.shape, out.dtype, dx.shape, dx.dtype]).toEqual([shape, dtype, shape, dtype]);
       const expected = reference.softmaxForward(x.data, [C && n / C, C]);
       const error = deviation(out.data, expected, reference.absolute(expected));
-      expect(track(`softmax ${dtype} forward, relative`, error)).toBeLessThan(bounds[dtype]);
+      // The sum of many terms, which the twin takes one by one.
+      const bound = bounds[dtype] + (C > 100 ? 1e-15 : 0);
+      expect(track(`softmax ${dtype} forward, relative`, error)).toBeLessThan(bound);
       const twin = reference.softmaxBackward(dout.data, out.data, C);
       const backwardError = track(`softmax ${dtype} backward`, deviation(dx.data, twin, 1));
       expect(backwardError).toBeLessThan(backwardBounds[dtype]);
