@@ -9,6 +9,7 @@ import {
   type BatchnormParam,
   batchnormBackward,
   batchnormForward,
+  bceWithLogitsLoss,
   type Cache,
   createRuntime,
   createRuntimeSync,
@@ -18,8 +19,13 @@ import {
   dropoutBackward,
   dropoutForward,
   type FloatDType,
+  geluBackward,
+  geluForward,
   type Labels,
+  leakyReluForward,
   type MemoryError,
+  mseLoss,
+  normalizeForward,
   numericalGradient,
   type Random,
   type ReluCache,
@@ -30,9 +36,15 @@ import {
   reluBackward,
   reluForward,
   type ShapeError,
+  type SigmoidCache,
+  sigmoidBackward,
+  sigmoidForward,
+  softmaxForward,
   softmaxLoss,
   svmLoss,
   type Tensor,
+  tanhBackward,
+  tanhForward,
 } from "../src/index.ts";
 
 /** True where A and B are one type, so that neither is `any` or wider. */
@@ -264,6 +276,19 @@ export function elementwise(): void {
   // @ts-expect-error: a gradient of another dtype
   reluBackward(f32, reluForward(f64).cache);
 
+  is<SigmoidCache<"float32">>()(sigmoidForward(f32).cache, true);
+  is<Tensor<"float64">>()(tanhBackward(f64, tanhForward(f64).cache), true);
+  is<Tensor<"float32">>()(leakyReluForward(f32, { negativeSlope: 0.1, out: f32 }).out, true);
+  is<Tensor<"float32">>()(geluBackward(f32, geluForward(f32).cache, { dx: f32 }), true);
+  is<Tensor<FloatDType>>()(softmaxForward(float).out, true);
+  is<Tensor<"float64">>()(normalizeForward(f64, f64, f64).out, true);
+  // @ts-expect-error: a mean of another dtype
+  normalizeForward(f64, f32, f64);
+  // @ts-expect-error: the layer's own cache, which holds x and not out
+  sigmoidBackward(f32, reluForward(f32).cache);
+  // @ts-expect-error: no such option
+  sigmoidForward(f32, { negativeSlope: 0.1 });
+
   const param: DropoutParam = { p: 0.5, mode: "train", seed: 1 };
   const { out, cache } = dropoutForward(f32, param);
   is<Tensor<"float32">>()(out, true);
@@ -314,6 +339,12 @@ export function batchnorm(): void {
 }
 
 export function losses(): void {
+  is<Tensor<"float32">>()(bceWithLogitsLoss(f32, f32).dx, true);
+  is<undefined>()(mseLoss(f64, f64, { dx: false }).dx, true);
+  // @ts-expect-error: targets of another dtype
+  mseLoss(f64, f32);
+  // @ts-expect-error: labels are for softmaxLoss and svmLoss
+  bceWithLogitsLoss(f32, [0, 1]);
   const labels: Labels[] = [[0, 1], new Int32Array(2), new Uint8Array(2), i32, [0, 1] as const];
   for (const loss of [softmaxLoss, svmLoss]) {
     for (const y of labels) is<number>()(loss(f32, y).loss, true);

@@ -1,5 +1,5 @@
-"""Makes the golden fixtures beside this file: random.json, math.json, layers.json, training.json,
-networks.json.
+"""Makes the golden fixtures beside this file: random.json, math.json, layers.json, optim.json,
+training.json, networks.json.
 
     python3 test/golden/make.py
 
@@ -264,12 +264,79 @@ def make_layers():
     }
 
     losses = {name: loss_case(f, 2 * r.randn(6, 5), r.randint(5, size=6)) for name, f in LOSSES.items()}
+
+    slope = 0.2
+    activations = {
+        name: layer_case(f, {"x": 2 * r.randn(4, 7)}, r.randn(4, 7))
+        for name, f in {
+            "sigmoid": torch.sigmoid,
+            "tanh": torch.tanh,
+            "leakyRelu": lambda x: F.leaky_relu(x, slope),
+            "gelu": F.gelu,
+            "softmaxLayer": lambda x: F.softmax(x, dim=-1),
+        }.items()
+    }
+    activations["leakyRelu"]["negativeSlope"] = slope
+    mean, std = r.randn(2, 3), 0.5 + r.rand(2, 3)
+    normalize = {
+        "mean": array(mean),
+        "std": array(std),
+        **layer_case(
+            lambda x: (x - torch.tensor(mean)) / torch.tensor(std), {"x": r.randn(5, 2, 3)}, r.randn(5, 2, 3)
+        ),
+    }
+    targets = {
+        "bce": loss_case(F.binary_cross_entropy_with_logits, 3 * r.randn(4, 5), r.rand(4, 5).round(1)),
+        "mse": loss_case(F.mse_loss, r.randn(4, 5), r.randn(4, 5)),
+    }
     write("layers.json", {
         "affine": affine,
         "relu": relu,
         "batchnormTrain": batchnorm_train,
         "batchnormTest": batchnorm_test,
         **losses,
+        **activations,
+        "normalize": normalize,
+        **targets,
+    })
+
+
+# --- optim.json: PyTorch's optimizers in float64 -------------------------------------------------------
+
+
+OPTIMIZERS = {
+    "sgd": (torch.optim.SGD, {"lr": 0.05}),
+    "sgdMomentum": (torch.optim.SGD, {"lr": 0.02, "momentum": 0.9}),
+    "sgdNesterov": (torch.optim.SGD, {"lr": 0.02, "momentum": 0.9, "nesterov": True}),
+    "rmsprop": (torch.optim.RMSprop, {"lr": 0.01, "alpha": 0.9, "eps": 1e-8}),
+    "adam": (torch.optim.Adam, {"lr": 0.01, "betas": (0.9, 0.999), "eps": 1e-8}),
+    "adamw": (torch.optim.AdamW, {"lr": 0.01, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1}),
+}
+
+
+def make_optim():
+    steps = 200
+    r = np.random.RandomState(231)
+    start, target, stiffness = r.randn(7), r.randn(7), 10 ** r.uniform(-2, 0.5, 7)
+    runs = {}
+    for name, (optimizer, options) in OPTIMIZERS.items():
+        w = leaf(start)
+        # One parameter at a time, by the formulas as written.
+        o = optimizer([w], foreach=False, **options) if name != "rmsprop" else optimizer([w], **options)
+        after = {}
+        for step in range(1, steps + 1):
+            w.grad = torch.tensor(stiffness) * (w.detach() - torch.tensor(target))
+            o.step()
+            if step in (1, 2, 10, steps):
+                after[str(step)] = w.tolist()
+        runs[name] = {"options": {**options}, "after": after}
+    write("optim.json", {
+        "about": "dw = stiffness · (w − target), from start; w after that many steps",
+        "steps": steps,
+        "start": start.tolist(),
+        "target": target.tolist(),
+        "stiffness": stiffness.tolist(),
+        "runs": runs,
     })
 
 
@@ -469,5 +536,6 @@ if __name__ == "__main__":
     make_random()
     make_math()
     make_layers()
+    make_optim()
     make_training()
     make_networks()

@@ -19,6 +19,22 @@ interface Files {
     batchnormTest: BatchnormCase;
     softmax: LossCase;
     svm: LossCase;
+    sigmoid: UnaryCase;
+    tanh: UnaryCase;
+    leakyRelu: UnaryCase & { negativeSlope: number };
+    gelu: UnaryCase;
+    softmaxLayer: UnaryCase;
+    normalize: UnaryCase & Arrays<"mean" | "std">;
+    bce: LossCase;
+    mse: LossCase;
+  };
+  optim: {
+    steps: number;
+    start: number[];
+    target: number[];
+    stiffness: number[];
+    /** w after so many steps, and the options in PyTorch's words. */
+    runs: Record<string, { options: Record<string, number>; after: Record<string, number[]> }>;
   };
   random: {
     dropout: { seed: number; p: number; shape: number[]; scale: number; keep: string }[];
@@ -55,6 +71,8 @@ type BatchnormCase = { eps: number } & Arrays<
   | ("x" | "gamma" | "beta" | "dout" | "runningMean" | "runningVar")
   | ("out" | "dx" | "dgamma" | "dbeta")
 >;
+
+type UnaryCase = Arrays<"x" | "dout" | "out" | "dx">;
 
 type LossCase = { loss: number } & Arrays<"x" | "y" | "dx">;
 
