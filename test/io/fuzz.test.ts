@@ -170,6 +170,28 @@ const mutations: Mutation[] = [
     if (a === b) tokens[a] = String(Number(tokens[a]) + pick(9) - 4);
     else [tokens[a], tokens[b]] = [tokens[b]!, tokens[a]!];
   },
+  // Two tensors' offsets change places, or become the same.
+  ({ tokens }, pick) => {
+    const keys = [...tokens.keys()].filter((i) => /ata_offsets"$/.test(tokens[i]!));
+    if (keys.length < 2) return;
+    const [a, b] = [keys[pick(keys.length)]!, keys[pick(keys.length)]!];
+    const lengthOf = (key: number) => tokens.indexOf("]", key) + 1 - key;
+    const [ofA, ofB] = [a, b].map((key) => tokens.slice(key, key + lengthOf(key)));
+    const isSwap = pick(2) === 0;
+    // The later one first, so that the earlier keeps its place.
+    for (const [key, by] of a > b
+      ? [
+          [a, ofB],
+          [b, ofA],
+        ]
+      : [
+          [b, ofA],
+          [a, ofB],
+        ]) {
+      if (isSwap || key === a)
+        tokens.splice(key as number, lengthOf(key as number), ...(by as string[]));
+    }
+  },
   // The same name twice, or another dtype.
   ({ tokens }, pick) => {
     const strings = [...tokens.keys()].filter((i) => tokens[i]!.startsWith('"'));

@@ -1,4 +1,5 @@
 import { fileURLToPath } from "node:url";
+import { brotliCompressSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Project, run } from "./installed.ts";
 import { train } from "./train.ts";
@@ -23,8 +24,10 @@ describe("the tarball", () => {
     expect(foreign).toEqual([]);
   });
 
-  test("weighs tens of kilobytes", () => {
-    expect(project.packedSize).toBeLessThan(100_000);
+  test("weighs tens of kilobytes when a page loads it, and little over a hundred to install", () => {
+    expect(brotliCompressSync(project.read("build/index.js")).length).toBeLessThan(40_000);
+    // Both module kinds with the core in each, the core by itself, and the types twice.
+    expect(project.packedSize).toBeLessThan(120_000);
   });
 
   test("names no folder of the machine that built it", () => {
