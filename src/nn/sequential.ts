@@ -10,6 +10,7 @@ import { checkPairs, copyRows, type Examples, rowsOf } from "./data.ts";
 import type { LayerSpec } from "./layers/layers.ts";
 import { classesOf, countRight, type LossName, lossOf, truthOf } from "./losses.ts";
 import { Network } from "./network.ts";
+import { matchState, type StateEntry, type StateSource, targetsOf } from "./state.ts";
 
 export interface SequentialOptions<D extends FloatDType = FloatDType> {
   /** The shape of one example: [784], or [28, 28]. */
@@ -245,7 +246,7 @@ export class Sequential<D extends FloatDType = "float32"> extends Owner {
       const { shape, dtype } = tensor;
       return { name, shape, dtype, copyTo: (target) => target.set(tensor.data) };
     });
-    matchState(operation, network, entries)();
+    matchState(operation, targetsOf(network), entries)();
   }
 
   /**
@@ -384,58 +385,4 @@ export function checkCount(operation: string, name: string, value: unknown): num
     );
   }
   return value as number;
-}
-
-/** A tensor by its name, wherever it comes from. */
-export interface StateEntry {
-  readonly name: string;
-  readonly shape: readonly number[];
-  /** Ours, or a file's. */
-  readonly dtype: string;
-  copyTo(target: Float32Array | Float64Array): void;
-}
-
-/** The dtypes of files that are read into a model of either dtype. */
-const fileDTypes = ["F64", "F32", "F16", "BF16"];
-
-/** Checks what a model is to be filled with before its tensors are made, and gives what fills them. */
-export type StateSource = (network: Network) => () => void;
-
-/**
- * Compares tensors with those of a network, and gives what copies them; else lists all that does not fit. Of a file any
- * float dtype will do.
- */
-export function matchState(
-  operation: string,
-  network: Network,
-  entries: readonly StateEntry[],
-): () => void {
-  const given = new Map(entries.map((entry) => [entry.name, entry]));
-  const problems: string[] = [];
-  for (const { name, shape } of network.slots) {
-    const entry = given.get(name);
-    if (!entry) {
-      problems.push(`missing: ${name} ${formatShape(shape)}`);
-    } else if (!sameShape(entry.shape, shape)) {
-      problems.push(
-        `shape: ${name} must be ${formatShape(shape)}, got ${formatShape(entry.shape)}`,
-      );
-    } else if (entry.dtype !== network.dtype && !fileDTypes.includes(entry.dtype)) {
-      problems.push(`dtype: ${name} must be ${network.dtype}, got ${entry.dtype}`);
-    }
-  }
-  const names = new Set(network.slots.map(({ name }) => name));
-  for (const { name, shape } of entries) {
-    if (!names.has(name)) problems.push(`extra: ${name} ${formatShape(shape)}`);
-  }
-  if (problems.length > 0) {
-    throw new ShapeError(
-      `${operation}: the tensors are not those of the model\n  ${problems.join("\n  ")}`,
-    );
-  }
-  return () => {
-    for (const slot of network.slots) {
-      (given.get(slot.name) as StateEntry).copyTo(slot.value.data);
-    }
-  };
 }

@@ -6,7 +6,6 @@ import { checkObject } from "../tensor/operands.ts";
 import { LegacyRandom } from "../tensor/random.ts";
 import { checkSeed, type Runtime } from "../tensor/runtime.ts";
 import { Owner } from "../tensor/scope.ts";
-import { formatShape, sameShape } from "../tensor/shape.ts";
 import type { TensorHandle } from "../tensor/tensor.ts";
 import { checkPairs, copyRows, type Examples, type Rows, rowsOf } from "./data.ts";
 import { AffineLayer } from "./layers/affine.ts";
@@ -21,8 +20,8 @@ import {
   evaluating,
   networkOf,
   type Sequential,
-  type StateEntry,
 } from "./sequential.ts";
+import { matchState, type StateEntry } from "./state.ts";
 import { now, Turns } from "./turn.ts";
 
 export interface TrainerOptions {
@@ -309,10 +308,10 @@ export class Trainer extends Owner {
    */
   checkpoint(): Uint8Array<ArrayBuffer> {
     this.check("Trainer.checkpoint");
-    const { network, options, rule, run, taken, power1, power2 } = this;
+    const { network, options, run, taken, power1, power2 } = this;
     const tensors = new Map<string, SafetensorsData>();
     for (const { name, value } of network.slots) tensors.set(MODEL + name, value);
-    for (const [name, tensor] of this.stateByName(rule.state)) tensors.set(name, tensor);
+    for (const [name, tensor] of this.stateByName()) tensors.set(name, tensor);
     tensors.set(GENERATOR, { dtype: "U8", shape: [this.shuffle.length], data: this.shuffle });
     const { key, counter } = network.stream;
     const training = { ...options, taken, power1, power2, dropout: { key, counter }, run };
@@ -336,17 +335,19 @@ export class Trainer extends Owner {
     const file = readOurs(operation, bytes, "checkpoint");
     const training = jsonOf(operation, file, "training") as unknown as Saved;
     const entries = entriesOf(file);
-    const ofModel = entries.filter(({ name }) => name.startsWith(MODEL));
-    const model = modelFrom(
-      operation,
-      runtime,
-      file,
-      ofModel.map((entry) => ({ ...entry, name: entry.name.slice(MODEL.length) })),
-    );
+    const isModel = ({ name }: StateEntry) => name.startsWith(MODEL);
+    const ofModel = entries
+      .filter(isModel)
+      .map((entry) => ({ ...entry, name: entry.name.slice(MODEL.length) }));
+    const model = modelFrom(operation, runtime, file, ofModel);
     let trainer: Trainer | undefined;
     try {
       trainer = new Trainer(model, training);
-      trainer.restore(operation, training, new Map(entries.map((entry) => [entry.name, entry])));
+      trainer.restore(
+        operation,
+        training,
+        entries.filter((entry) => !isModel(entry)),
+      );
       return trainer;
     } catch (error) {
       trainer?.dispose();
@@ -553,9 +554,9 @@ export class Trainer extends Owner {
   }
 
   /** The rule's tensors as "optimizer.velocity.0.weight". */
-  private stateByName(names: readonly string[]): [string, TensorHandle<FloatDType>][] {
+  private stateByName(): [string, TensorHandle<FloatDType>][] {
     return this.network.learned.flatMap(({ name }, i) =>
-      names.map((part, k): [string, TensorHandle<FloatDType>] => [
+      this.rule.state.map((part, k): [string, TensorHandle<FloatDType>] => [
         `optimizer.${part}.${name}`,
         (this.state[i] as TensorHandle<FloatDType>[])[k] as TensorHandle<FloatDType>,
       ]),
@@ -563,59 +564,37 @@ export class Trainer extends Owner {
   }
 
   /** What a checkpoint holds beside the model and the options. */
-  private restore(operation: string, saved: Saved, entries: Map<string, StateEntry>): void {
-    const { dropout, run } = saved;
-    const number = (name: string, value: unknown, isRight = (n: number) => n >= 0) => {
-      const given = typeof value === "string" ? Number(value) : value;
-      if (typeof given === "number" && isRight(given)) return given;
+  private restore(operation: string, saved: Saved, entries: readonly StateEntry[]): void {
+    const whole = (name: string, value: unknown): number => {
+      if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number;
       throw new FormatError(`${operation}: ${name} is ${show(value)} in the metadata's training`);
     };
-    const whole = (n: number) => Number.isSafeInteger(n) && n >= 0;
-    this.taken = number("taken", saved.taken, whole);
-    this.power1 = number("power1", saved.power1);
-    this.power2 = number("power2", saved.power2);
+    const { dropout, run, power1, power2 } = saved;
+    this.taken = whole("taken", saved.taken);
+    this.power1 = Number(power1);
+    this.power2 = Number(power2);
     const { stream } = this.network;
     stream.key = checkSeed(operation, dropout?.key);
-    stream.counter = number("dropout.counter", dropout?.counter, whole);
+    stream.counter = whole("dropout.counter", dropout?.counter);
     if (run) {
-      const any = () => true;
       this.run = {
-        epoch: number("run.epoch", run.epoch, whole),
-        step: number("run.step", run.step, whole),
-        examples: number("run.examples", run.examples, whole),
-        lossSum: number("run.lossSum", run.lossSum, any),
-        right: number("run.right", run.right, any),
-        best: run.best === null ? null : number("run.best", run.best, any),
-        stale: number("run.stale", run.stale, whole),
-        count: run.count === null ? null : number("run.count", run.count, whole),
+        epoch: whole("run.epoch", run.epoch),
+        step: whole("run.step", run.step),
+        examples: whole("run.examples", run.examples),
+        lossSum: Number(run.lossSum),
+        right: Number(run.right),
+        best: run.best === null ? null : Number(run.best),
+        stale: whole("run.stale", run.stale),
+        count: run.count === null ? null : whole("run.count", run.count),
       };
     }
-    const wanted = new Map<
-      string,
-      { shape: readonly number[]; dtype: string; data: SafetensorsData["data"] }
-    >();
-    const state = this.stateByName(this.rule.state);
-    for (const [name, { shape, dtype, data }] of state) {
-      wanted.set(name, { shape, dtype: dtype === "float32" ? "F32" : "F64", data });
-    }
-    wanted.set(GENERATOR, { shape: [this.shuffle.length], dtype: "U8", data: this.shuffle });
-    for (const [name, { shape, dtype }] of wanted) {
-      const entry = entries.get(name);
-      if (!entry || entry.dtype !== dtype || !sameShape(entry.shape, shape)) {
-        const given = entry ? `${formatShape(entry.shape)} ${entry.dtype}` : "nothing";
-        throw new ShapeError(
-          `${operation}: expected ${name} ${formatShape(shape)} ${dtype}, got ${given}`,
-        );
-      }
-    }
-    for (const name of entries.keys()) {
-      if (!name.startsWith(MODEL) && !wanted.has(name)) {
-        throw new ShapeError(`${operation}: ${name} is a tensor too many`);
-      }
-    }
-    for (const [name, tensor] of state) entries.get(name)?.copyTo(tensor.data);
     const generator = new Float64Array(this.shuffle.length);
-    entries.get(GENERATOR)?.copyTo(generator);
+    const targets = this.stateByName().map(([name, tensor]) => ({
+      ...{ name, shape: tensor.shape, dtype: tensor.dtype === "float32" ? "F32" : "F64" },
+      data: () => tensor.data,
+    }));
+    const last = { name: GENERATOR, shape: [generator.length], dtype: "U8", data: () => generator };
+    matchState(operation, [...targets, last], entries)();
     this.shuffle.set(generator);
     this.random.restore(operation, this.shuffle);
   }

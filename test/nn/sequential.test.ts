@@ -440,7 +440,7 @@ describe("state", () => {
     const load = () => net.loadStateDict(dict as never);
     expect(load).toThrow(ShapeError);
     expect(load).toThrow(
-      "Sequential.loadStateDict: the tensors are not those of the model\n" +
+      "Sequential.loadStateDict: the tensors are not those that are due\n" +
         "  shape: 0.weight must be (4, 3), got (3, 4)\n" +
         "  missing: 0.bias (3,)\n" +
         "  dtype: 1.bias must be float64, got float32\n" +
