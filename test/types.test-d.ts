@@ -3,8 +3,10 @@
 
 import {
   type AffineCache,
+  adam,
   affineBackward,
   affineForward,
+  affine as affineLayer,
   type BatchnormCache,
   type BatchnormParam,
   batchnormBackward,
@@ -35,6 +37,8 @@ import {
   relativeError,
   reluBackward,
   reluForward,
+  relu as reluLayer,
+  Sequential,
   type ShapeError,
   type SigmoidCache,
   sigmoidBackward,
@@ -43,6 +47,7 @@ import {
   softmaxLoss,
   svmLoss,
   type Tensor,
+  Trainer,
   tanhBackward,
   tanhForward,
 } from "../src/index.ts";
@@ -363,6 +368,32 @@ export function losses(): void {
     loss(f32, [0], { dx: f64 });
     // @ts-expect-error: what was left out has no data
     loss(f32, [0], { dx: false }).dx.data;
+  }
+}
+
+export async function networks(runtime: Runtime): Promise<void> {
+  const options = { input: [2], layers: [affineLayer(3), reluLayer()] };
+  const model = new Sequential(runtime, options);
+  const wide = new Sequential(runtime, { ...options, dtype: "float64" });
+  is<Tensor<"float32">>()(model.predict([1, 2]), true);
+  is<Tensor<"float64">>()(wide.forward(f32, { mode: "train" }), true);
+  is<undefined>()(wide.backward(f64, {}).dx, true);
+  is<Tensor<"float64">>()(wide.backward(f64, { dx: true }).dx, true);
+  // @ts-expect-error: a gradient of another dtype
+  wide.backward(f32);
+  // @ts-expect-error: models have floating dtypes
+  new Sequential(runtime, { ...options, dtype: "int32" });
+  // @ts-expect-error: a layer must be called
+  new Sequential(runtime, { input: [2], layers: [reluLayer] });
+  // @ts-expect-error: no such loss
+  new Trainer(model, { loss: "hinge", optimizer: adam() });
+  // @ts-expect-error: an unknown setting
+  adam({ rate: 1 });
+  const trainer = new Trainer(wide, { loss: "svm", optimizer: adam() });
+  const { signal } = new AbortController();
+  for await (const event of trainer.fit({ x: f64, y: [0] }, { epochs: 1, signal })) {
+    if (event.type === "step") is<number>()(event.step, true);
+    else is<boolean>()(event.stopped, true);
   }
 }
 

@@ -1,4 +1,9 @@
+import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import {
   adam,
@@ -337,6 +342,68 @@ describe("a checkpoint that is none", () => {
     });
     expect(tensors.get("generator")?.dtype).toBe("U8");
   });
+});
+
+test("a process that is killed, again and again, and started anew ends with the bits of one that is not", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "lamella-resume-"));
+  const program = (name: string) => `
+    import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+    import { adam, affine, batchnorm, createRuntime, dropout, relu, saveModel, Sequential, Trainer } from "lamella";
+    const file = ${JSON.stringify(join(folder, name))};
+    const runtime = await createRuntime();
+    const random = runtime.random(5);
+    const x = random.randn(400, 8).toTypedArray();
+    const y = random.randint(3, null, 400).toTypedArray();
+    const layers = [affine(64), batchnorm(), relu(), dropout(0.2), affine(3)];
+    const trainer = existsSync(file)
+      ? Trainer.resume(runtime, readFileSync(file))
+      : new Trainer(new Sequential(runtime, { input: [8], layers }), { loss: "softmax", optimizer: adam() });
+    for await (const event of trainer.fit({ x, y }, { epochs: 6, batchSize: 10 })) {
+      writeFileSync(file + ".new", trainer.checkpoint()); // whole, or not there: a kill may come at any time
+      renameSync(file + ".new", file);
+      if (event.step === 1) console.log("begun");
+    }
+    console.log(Buffer.from(saveModel(trainer.model)).toString("base64"));`;
+  const start = (name: string) =>
+    spawn(process.execPath, ["--input-type=module", "--eval", program(name)], {
+      cwd: fileURLToPath(new URL("../../", import.meta.url)),
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+  /** What a process printed, and whether it came to its end; it is killed so long after its first line. */
+  const outcome = (child: ReturnType<typeof start>, milliseconds?: number) =>
+    new Promise<{ stdout: string; code: number | null }>((resolve) => {
+      let stdout = "";
+      child.stdout!.on("data", (text) => {
+        if (stdout === "" && milliseconds !== undefined)
+          setTimeout(() => child.kill("SIGKILL"), milliseconds);
+        stdout += text;
+      });
+      child.on("close", (code) => resolve({ stdout, code }));
+    });
+  try {
+    const whole = await outcome(start("whole"));
+    const random = seeded(4);
+    let kills = 0;
+    let result = await outcome(start("killed"), 20 * random());
+    while (result.code !== 0 && kills < 50) {
+      kills++;
+      result = await outcome(start("killed"), kills < 6 ? 20 * random() : undefined);
+    }
+    expect(kills).toBeGreaterThan(1);
+    expect(result.stdout.split("\n").at(-2)).toBe(whole.stdout.split("\n").at(-2));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("a training gives these bits, on every engine and machine", async () => {
+  const trainer = start(createRuntimeSync(), "float32", cases[3]![2]);
+  for await (const _ of trainer.fit(data, { epochs: 2, batchSize: 12 }));
+  const hash = createHash("sha256");
+  for (const { data } of Object.values(trainer.model.stateDict())) hash.update(data);
+  expect(hash.digest("hex")).toBe(
+    "a616c6f5ca12dba3c7f5dbefbdcd658afaf2a71651eb18c1b037c405233a8715",
+  );
 });
 
 test("every event is counted", async () => {
