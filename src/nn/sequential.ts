@@ -7,6 +7,7 @@ import { Owner } from "../tensor/scope.ts";
 import { checkShape, formatShape, sameShape } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { checkPairs, copyRows, type Examples, rowsOf } from "./data.ts";
+import { heNormal, type Initializer } from "./initializers.ts";
 import type { LayerSpec } from "./layers/layers.ts";
 import { classesOf, countRight, type LossName, lossOf, truthOf } from "./losses.ts";
 import { Network } from "./network.ts";
@@ -23,6 +24,8 @@ export interface SequentialOptions<D extends FloatDType = FloatDType> {
    * on (dropout has 0 then). Default 0.
    */
   seed?: number | Random | undefined;
+  /** Of the affine weights whose layer names none; default heNormal(). */
+  initializer?: Initializer | undefined;
 }
 
 /** Something that a model learns. Both tensors are the model's own, live and not copies. */
@@ -101,7 +104,7 @@ export class Sequential<D extends FloatDType = "float32"> extends Owner {
     }
     runtime.check(operation);
     checkObject(operation, "options", options);
-    const { layers, dtype = "float32", seed = 0 } = options;
+    const { layers, dtype = "float32", seed = 0, initializer = heNormal() } = options;
     if (dtype !== "float32" && dtype !== "float64") {
       throw new DTypeError(
         `${operation}: dtype must be "float32" or "float64", got ${show(dtype)}`,
@@ -115,7 +118,7 @@ export class Sequential<D extends FloatDType = "float32"> extends Owner {
     }
     const isRandom = typeof seed === "object" && seed !== null;
     const key = isRandom ? 0 : checkSeed(operation, seed);
-    const network = new Network(operation, runtime, layers, input, dtype, key);
+    const network = new Network(operation, runtime, layers, input, dtype, key, initializer);
     networks.set(this, network);
     this.layers = Object.freeze(layers.slice());
     if (state) {

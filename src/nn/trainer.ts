@@ -60,6 +60,7 @@ export interface FitOptions {
   epochs: number;
   /** Examples of a step; the last one of an epoch has what is left. Default 32; of no meaning for an iterable. */
   batchSize?: number | undefined;
+  /** For an iterable; else it may as well be in the data. */
   validation?: Batch | undefined;
   /** Ends the run after the step under way: fit throws the signal's reason, and can be called again to go on. */
   signal?: StopSignal | undefined;
@@ -192,7 +193,10 @@ export class Trainer extends Owner {
     const { runtime, dtype } = network;
     this.model = model;
     this.network = network;
-    this.options = Object.freeze({ loss, optimizer, l2, clipNorm, seed });
+    this.options = Object.freeze({
+      ...{ loss, l2, clipNorm, seed },
+      optimizer: structuredClone(optimizer), // as it was checked
+    });
     this.regularised = network.layers.flatMap((layer) =>
       layer instanceof AffineLayer ? [layer.weight] : [],
     );

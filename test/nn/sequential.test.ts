@@ -4,6 +4,7 @@ import {
   affineBackward,
   affineForward,
   batchnorm,
+  constant,
   createRuntimeSync,
   DisposedError,
   DTypeError,
@@ -186,6 +187,13 @@ describe("initialisation", () => {
     const wide = model([6], [affine(5)], 3).parameters()[0]!.value.data;
     const net = new Sequential(runtime, { input: [6], layers: [affine(5)], seed: 3 });
     expect(net.parameters()[0]!.value.data).toEqual(Float32Array.from(wide));
+  });
+
+  test("the model's initializer is that of all weights whose layer names none", () => {
+    const layers = [affine(5), relu(), affine(4, { weight: normal(0.1) })];
+    const net = new Sequential(runtime, { input: [6], layers, initializer: constant(2) });
+    expect([...net.parameters()[0]!.value.data]).toEqual(new Array(30).fill(2));
+    expect([...net.parameters()[2]!.value.data]).not.toContain(2);
   });
 
   test("an initializer of one's own is asked for as many numbers as there are", () => {
