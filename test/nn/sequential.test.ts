@@ -323,6 +323,9 @@ describe("backward", () => {
     );
     net.evaluate({ x: [1, 2, 3], y: [0] });
     expect(() => net.backward(dout)).toThrow(TypeError);
+    net.forward([1, 2, 3, 4, 5, 6], { mode: "train" });
+    new Trainer(net, { loss: "softmax", optimizer: sgd() }).step([1, 2, 3, 4, 5, 6], [0, 1]);
+    expect(() => net.backward(dout)).toThrow(TypeError); // the weights have moved
   });
 
   test("overwrites the gradients rather than adding to them", () => {
