@@ -26,8 +26,16 @@ export {
   dropoutBackward,
   dropoutForward,
 } from "./layers/dropout.ts";
+export { type GeluCache, geluBackward, geluForward } from "./layers/gelu.ts";
+export { type LeakyReluCache, leakyReluBackward, leakyReluForward } from "./layers/leaky_relu.ts";
+export { type NormalizeCache, normalizeBackward, normalizeForward } from "./layers/normalize.ts";
 export { type ReluCache, reluBackward, reluForward } from "./layers/relu.ts";
+export { type SigmoidCache, sigmoidBackward, sigmoidForward } from "./layers/sigmoid.ts";
+export { type SoftmaxCache, softmaxBackward, softmaxForward } from "./layers/softmax.ts";
+export { type TanhCache, tanhBackward, tanhForward } from "./layers/tanh.ts";
+export { bceWithLogitsLoss } from "./losses/bce.ts";
 export type { LossResult } from "./losses/loss.ts";
+export { mseLoss } from "./losses/mse.ts";
 export { softmaxLoss } from "./losses/softmax.ts";
 export { svmLoss } from "./losses/svm.ts";
 export type { Examples } from "./nn/data.ts";
@@ -84,6 +92,7 @@ export {
   type EpochEvent,
   type FitOptions,
   type StepEvent,
+  type StopSignal,
   Trainer,
   type TrainerOptions,
   type TrainingData,

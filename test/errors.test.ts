@@ -109,6 +109,31 @@ function bnParamOf({ bnParam = { mode: "train" }, ...given }: Arguments): Any {
 function callsAt(N: number, D: number, M: number): Record<string, Call> {
   const running = { "bnParam.runningMean": [D], "bnParam.runningVar": [D] };
   const labels = Array.from({ length: N }, (_, n) => n % D);
+  const unaryCalls = (name: string, apart: Partial<Record<"out" | "dx", string[]>> = {}) => {
+    const forward: Call = {
+      operands: { x: [N, D] },
+      optional: { out: [N, D] },
+      first: "x",
+      apart: apart.out ? { out: apart.out } : {},
+      run: ({ x, out }) => (lamella as Any)[`${name}Forward`](x, { out }),
+    };
+    const backward: Call = {
+      operands: { dout: [N, D] },
+      optional: { dx: [N, D] },
+      first: "the cache",
+      forward: `${name}Forward`,
+      apart: apart.dx ? { dx: apart.dx } : {},
+      run: ({ dout, cache, dx }) => (lamella as Any)[`${name}Backward`](dout, cache, { dx }),
+    };
+    return { [`${name}Forward`]: forward, [`${name}Backward`]: backward };
+  };
+  const targetLossCall = (loss: typeof lamella.mseLoss): Call => ({
+    operands: { x: [N, D], y: [N, D] },
+    optional: { dx: [N, D] },
+    first: "x",
+    apart: { dx: ["x", "y"] },
+    run: ({ x, y, dx }) => loss(x, y, { dx }),
+  });
   const lossCall = (loss: typeof lamella.softmaxLoss): Call => ({
     operands: { x: [N, D] },
     optional: { dx: [N, D] },
@@ -136,18 +161,26 @@ function callsAt(N: number, D: number, M: number): Record<string, Call> {
       },
       run: ({ dout, cache, dx, dw, db }) => lamella.affineBackward(dout, cache, { dx, dw, db }),
     },
-    reluForward: {
-      operands: { x: [N, D] },
+    ...unaryCalls("relu"),
+    ...unaryCalls("sigmoid"),
+    ...unaryCalls("tanh"),
+    ...unaryCalls("leakyRelu"),
+    ...unaryCalls("gelu", { out: ["x"] }),
+    ...unaryCalls("softmax", { out: ["x"], dx: ["dout", "the cache's out"] }),
+    normalizeForward: {
+      operands: { x: [N, D], mean: [D], std: [D] },
       optional: { out: [N, D] },
       first: "x",
-      run: ({ x, out }) => lamella.reluForward(x, { out }),
+      apart: { out: ["mean", "std"] },
+      run: ({ x, mean, std, out }) => lamella.normalizeForward(x, mean, std, { out }),
     },
-    reluBackward: {
+    normalizeBackward: {
       operands: { dout: [N, D] },
       optional: { dx: [N, D] },
       first: "the cache",
-      forward: "reluForward",
-      run: ({ dout, cache, dx }) => lamella.reluBackward(dout, cache, { dx }),
+      forward: "normalizeForward",
+      apart: { dx: ["the cache's std"] },
+      run: ({ dout, cache, dx }) => lamella.normalizeBackward(dout, cache, { dx }),
     },
     batchnormForward: {
       operands: { x: [N, D], gamma: [D], beta: [D] },
@@ -199,6 +232,8 @@ function callsAt(N: number, D: number, M: number): Record<string, Call> {
     },
     softmaxLoss: lossCall(lamella.softmaxLoss),
     svmLoss: lossCall(lamella.svmLoss),
+    bceWithLogitsLoss: targetLossCall(lamella.bceWithLogitsLoss),
+    mseLoss: targetLossCall(lamella.mseLoss),
     numericalGradient: {
       operands: { x: [N, D] },
       optional: { dout: [N] },
@@ -219,7 +254,7 @@ function goodFor(calls: Record<string, Call>): Record<string, Arguments> {
     for (const [operand, shape] of Object.entries(operands)) given[operand] = made(shape);
     if (forward) {
       given.cache = cacheOf(forward, lamella, runtime, calls).cache;
-      for (const key of ["x", "w", "b", "gamma", "mask"]) {
+      for (const key of ["x", "w", "b", "gamma", "mask", "out", "std"]) {
         if (given.cache[key]) watched.push(given.cache[key]);
       }
     }
@@ -378,6 +413,18 @@ describe("shapes that do not fit each other are a ShapeError", () => {
     ["reluBackward", { dout: [3, 4] }, "dout must have shape (4, 3), got (3, 4)"],
     ["reluBackward", { dout: [12] }, "dout must have shape (4, 3), got (12,)"],
     ["reluBackward", { dout: [0] }, "dout must have shape (4, 3), got (0,)"],
+    ["softmaxForward", { x: [] }, "x must have shape (…, C), got ()"],
+    ["softmaxBackward", { dout: [3, 4] }, "dout must have shape (4, 3), got (3, 4)"],
+    ["sigmoidBackward", { dout: [12] }, "dout must have shape (4, 3), got (12,)"],
+    ["geluBackward", { dout: [4, 3, 1] }, "dout must have shape (4, 3), got (4, 3, 1)"],
+    ["normalizeForward", { x: [3] }, "x must have shape (N, d_1, …, d_k), got (3,)"],
+    ["normalizeForward", { x: [4, 5] }, "mean must have shape (5,), got (3,)"],
+    ["normalizeForward", { mean: [1, 3] }, "mean must have shape (3,), got (1, 3)"],
+    ["normalizeForward", { std: [4] }, "std must have shape (3,), got (4,)"],
+    ["normalizeBackward", { dout: [3] }, "dout must have shape (4, 3), got (3,)"],
+    ["bceWithLogitsLoss", { y: [3, 4] }, "y must have shape (4, 3), got (3, 4)"],
+    ["bceWithLogitsLoss", { x: [12] }, "y must have shape (12,), got (4, 3)"],
+    ["mseLoss", { y: [4] }, "y must have shape (4, 3), got (4,)"],
     ["batchnormForward", { x: [12] }, "x must have shape (N, D), got (12,)"],
     ["batchnormForward", { x: [2, 2, 3] }, "x must have shape (N, D), got (2, 2, 3)"],
     ["batchnormForward", { x: [3, 4] }, "gamma must have shape (4,), got (3,)"],
@@ -459,7 +506,7 @@ describe.each(names.filter((name) => calls[name]?.forward))("%s: the cache", (na
   test("whose operands were disposed through it is a DisposedError, not a read of freed memory", () => {
     const { cache, operands } = cacheOf(forward);
     for (const tensor of operands) tensor.dispose();
-    for (const key of ["x", "w", "gamma", "mask"]) cache[key]?.dispose();
+    for (const key of ["x", "w", "gamma", "mask", "out", "std"]) cache[key]?.dispose();
     refuses(name, { cache }, DisposedError, /disposed/);
   });
 });
@@ -482,7 +529,9 @@ describe("a destination that shares data is an AliasError with both", () => {
     if (!saved) exchanged[other] = partner;
     const both = [target, other].join(".*");
     const swapped = [other, target].join(".*");
-    const message = new RegExp(`^AliasError: ${name}: (${both}|${swapped}).* not elementwise$`);
+    const message = new RegExp(
+      `^AliasError: ${name}: (${both}|${swapped}).* (not elementwise|\\w+Backward needs x)$`,
+    );
     refuses(name, exchanged, AliasError, message);
   });
 });
@@ -624,6 +673,18 @@ describe("parameters", () => {
     }
   });
 
+  test("a negativeSlope that is no finite number is a RangeError", () => {
+    const { x } = good.leakyReluForward as Arguments;
+    for (const negativeSlope of [NaN, Infinity, -Infinity, "0.1", {}] as Any[]) {
+      const before = snapshot();
+      const call = () => lamella.leakyReluForward(x, { negativeSlope });
+      expect(call).toThrow(RangeError);
+      const shown = negativeSlope === "0.1" ? '"0.1"' : String(negativeSlope);
+      expect(call).toThrow(`leakyReluForward: negativeSlope must be a finite number, got ${shown}`);
+      expect(snapshot()).toBe(before);
+    }
+  });
+
   test("a number in a string is told apart from the number that it looks like", () => {
     expect.soft(() => bn({ eps: "0.001" }, /eps.*("0\.001"|string)/)).not.toThrow();
     expect.soft(() => bn({ momentum: "0.5" }, /momentum.*("0\.5"|string)/)).not.toThrow();
@@ -674,8 +735,9 @@ describe("parameters", () => {
       if (name === "recalibrate" || name === "numericalGradient") continue;
       const { cache, ...given } = good[name] as Arguments;
       const param = { mode: "train", p: 0.5 };
-      const more = cache ?? (/Loss/.test(name) ? [0, 1, 2, 0] : param);
-      const takesMore = !/^(affine|relu)Forward$/.test(name);
+      const isLabelLoss = /^(softmax|svm)Loss$/.test(name);
+      const more = cache ?? (isLabelLoss ? [0, 1, 2, 0] : param);
+      const takesMore = cache || isLabelLoss || /^(batchnorm|dropout)Forward$/.test(name);
       const args = [...Object.values(given), ...(takesMore ? [more] : []), null];
       const before = snapshot();
       expect(() => (lamella as Any)[name](...args), name).toThrow(TypeError);
@@ -693,6 +755,10 @@ describe("an empty batch", () => {
       for (const y of [[], new Int32Array(0), runtime.zeros([0], "int32")]) {
         refuses(name, { x, y }, RangeError, `${empty} the loss is a mean over them`);
       }
+    }
+    for (const name of ["bceWithLogitsLoss", "mseLoss"]) {
+      const message = "x has no elements, and the loss is a mean over them";
+      refuses(name, { x, y: made([0, 3]) }, RangeError, message);
     }
     const message = "batches hold no row to take a mean over";
     refuses("recalibrate", { "batches[0]": x, "batches[1]": x }, RangeError, message);
@@ -725,8 +791,12 @@ describe("an empty batch", () => {
         expect(affine.out.shape).toEqual([0, 2]);
         const { dx, dw, db } = lamella.affineBackward(affine.out, affine.cache);
         expect([dx.shape, ...dw.data, ...db.data]).toEqual([[0, 3], 0, 0, 0, 0, 0, 0, 0, 0]);
-        const relu = lamella.reluForward(x);
-        expect(lamella.reluBackward(relu.out, relu.cache).shape).toEqual([0, 3]);
+        for (const name of ["relu", "sigmoid", "tanh", "leakyRelu", "gelu", "softmax"]) {
+          const { out, cache } = (lamella as Any)[`${name}Forward`](x);
+          expect((lamella as Any)[`${name}Backward`](out, cache).shape, name).toEqual([0, 3]);
+        }
+        const scaled = lamella.normalizeForward(x, column, column);
+        expect(lamella.normalizeBackward(scaled.out, scaled.cache).shape).toEqual([0, 3]);
         for (const mode of ["train", "test"] as const) {
           const dropout = lamella.dropoutForward(x, { p: 0.5, mode });
           expect(lamella.dropoutBackward(dropout.out, dropout.cache).shape).toEqual([0, 3]);

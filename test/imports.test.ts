@@ -39,7 +39,7 @@ const exceptions: Record<string, { names: readonly string[]; reason: string }> =
 };
 
 // IEEE 754 and ECMAScript give these one result for each argument.
-const exact = "sqrt fround abs floor ceil trunc min max imul clz32".split(" ");
+const exact = "PI sqrt fround abs floor ceil trunc min max imul clz32".split(" ");
 
 /** The row of a file in a plan, and its room there; undefined for a file that the plan does not know. */
 function placeOf(file: string, plan: string[][]): { row: number; room: string } | undefined {

@@ -5,14 +5,20 @@ import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const readme = readFileSync(`${root}README.md`, "utf8");
-const blocks = [...readme.matchAll(/^(#+ .*)$|^```js\n([\s\S]*?)^```$/gm)].reduce(
-  ({ heading, found }, [, title, code]) => {
-    if (code) found.push({ heading, code });
-    return { heading: title ?? heading, found };
-  },
-  { heading: "", found: [] as { heading: string; code: string }[] },
-).found;
+/** The blocks of JavaScript in a page, and the heading that each is under. */
+const blocksOf = (page: string) =>
+  [
+    ...readFileSync(`${root}${page}`, "utf8").matchAll(/^(#+ .*)$|^```js\n([\s\S]*?)^```$/gm),
+  ].reduce(
+    ({ heading, found }, [, title, code]) => {
+      if (code) found.push({ heading, code });
+      return { heading: title ?? heading, found };
+    },
+    { heading: "", found: [] as { heading: string; code: string }[] },
+  ).found;
+
+const pages = ["README.md", "docs/training.md"].map((page) => ({ page, blocks: blocksOf(page) }));
+const { blocks } = pages[0]!;
 
 /** Runs a block in a process of its own; "lamella" is this package, by its own exports. */
 const run = async (code: string) =>
@@ -38,20 +44,28 @@ describe("README", () => {
     }
   });
 
-  for (const { heading, code } of blocks) {
-    it(`the block under "${heading}" runs and prints what its comments say`, async () => {
+  it.each([
+    ["A network in five lines", 5],
+    ["The same by hand, in thirty lines", 6],
+  ])("the network under %s learns", async (heading, count) => {
+    const { stdout } = await run(
+      blocks.find((block) => block.heading === `## ${heading}`)?.code ?? "",
+    );
+    const losses = [...stdout.matchAll(/loss ([\d.]+)/g)].map((match) => Number(match[1]));
+    expect(losses).toHaveLength(count);
+    expect(losses.at(-1)).toBeLessThan(0.1);
+  });
+});
+
+describe.each(pages)("$page", ({ blocks }) => {
+  it.each(blocks)(
+    "the block under $heading runs and prints what its comments say",
+    async ({ code }) => {
       const { stdout } = await run(code);
       const printed = stdout.replace(/\w+Array\(\d+\) /g, "");
       for (const numbers of promised(code)) {
         expect(printed).toMatch(new RegExp(`\\[\\s*${numbers?.join(",\\s*")}\\s*\\]`));
       }
-    });
-  }
-
-  it("the network under the second heading learns", async () => {
-    const { stdout } = await run(blocks[0]?.code ?? "");
-    const losses = [...stdout.matchAll(/loss ([\d.]+)/g)].map((match) => Number(match[1]));
-    expect(losses).toHaveLength(6);
-    expect(losses.at(-1)).toBeLessThan(0.1);
-  });
+    },
+  );
 });

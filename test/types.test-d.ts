@@ -3,12 +3,15 @@
 
 import {
   type AffineCache,
+  adam,
   affineBackward,
   affineForward,
+  affine as affineLayer,
   type BatchnormCache,
   type BatchnormParam,
   batchnormBackward,
   batchnormForward,
+  bceWithLogitsLoss,
   type Cache,
   createRuntime,
   createRuntimeSync,
@@ -18,8 +21,13 @@ import {
   dropoutBackward,
   dropoutForward,
   type FloatDType,
+  geluBackward,
+  geluForward,
   type Labels,
+  leakyReluForward,
   type MemoryError,
+  mseLoss,
+  normalizeForward,
   numericalGradient,
   type Random,
   type ReluCache,
@@ -29,10 +37,19 @@ import {
   relativeError,
   reluBackward,
   reluForward,
+  relu as reluLayer,
+  Sequential,
   type ShapeError,
+  type SigmoidCache,
+  sigmoidBackward,
+  sigmoidForward,
+  softmaxForward,
   softmaxLoss,
   svmLoss,
   type Tensor,
+  Trainer,
+  tanhBackward,
+  tanhForward,
 } from "../src/index.ts";
 
 /** True where A and B are one type, so that neither is `any` or wider. */
@@ -264,6 +281,19 @@ export function elementwise(): void {
   // @ts-expect-error: a gradient of another dtype
   reluBackward(f32, reluForward(f64).cache);
 
+  is<SigmoidCache<"float32">>()(sigmoidForward(f32).cache, true);
+  is<Tensor<"float64">>()(tanhBackward(f64, tanhForward(f64).cache), true);
+  is<Tensor<"float32">>()(leakyReluForward(f32, { negativeSlope: 0.1, out: f32 }).out, true);
+  is<Tensor<"float32">>()(geluBackward(f32, geluForward(f32).cache, { dx: f32 }), true);
+  is<Tensor<FloatDType>>()(softmaxForward(float).out, true);
+  is<Tensor<"float64">>()(normalizeForward(f64, f64, f64).out, true);
+  // @ts-expect-error: a mean of another dtype
+  normalizeForward(f64, f32, f64);
+  // @ts-expect-error: the layer's own cache, which holds x and not out
+  sigmoidBackward(f32, reluForward(f32).cache);
+  // @ts-expect-error: no such option
+  sigmoidForward(f32, { negativeSlope: 0.1 });
+
   const param: DropoutParam = { p: 0.5, mode: "train", seed: 1 };
   const { out, cache } = dropoutForward(f32, param);
   is<Tensor<"float32">>()(out, true);
@@ -314,6 +344,12 @@ export function batchnorm(): void {
 }
 
 export function losses(): void {
+  is<Tensor<"float32">>()(bceWithLogitsLoss(f32, f32).dx, true);
+  is<undefined>()(mseLoss(f64, f64, { dx: false }).dx, true);
+  // @ts-expect-error: targets of another dtype
+  mseLoss(f64, f32);
+  // @ts-expect-error: labels are for softmaxLoss and svmLoss
+  bceWithLogitsLoss(f32, [0, 1]);
   const labels: Labels[] = [[0, 1], new Int32Array(2), new Uint8Array(2), i32, [0, 1] as const];
   for (const loss of [softmaxLoss, svmLoss]) {
     for (const y of labels) is<number>()(loss(f32, y).loss, true);
@@ -332,6 +368,32 @@ export function losses(): void {
     loss(f32, [0], { dx: f64 });
     // @ts-expect-error: what was left out has no data
     loss(f32, [0], { dx: false }).dx.data;
+  }
+}
+
+export async function networks(runtime: Runtime): Promise<void> {
+  const options = { input: [2], layers: [affineLayer(3), reluLayer()] };
+  const model = new Sequential(runtime, options);
+  const wide = new Sequential(runtime, { ...options, dtype: "float64" });
+  is<Tensor<"float32">>()(model.predict([1, 2]), true);
+  is<Tensor<"float64">>()(wide.forward(f32, { mode: "train" }), true);
+  is<undefined>()(wide.backward(f64, {}).dx, true);
+  is<Tensor<"float64">>()(wide.backward(f64, { dx: true }).dx, true);
+  // @ts-expect-error: a gradient of another dtype
+  wide.backward(f32);
+  // @ts-expect-error: models have floating dtypes
+  new Sequential(runtime, { ...options, dtype: "int32" });
+  // @ts-expect-error: a layer must be called
+  new Sequential(runtime, { input: [2], layers: [reluLayer] });
+  // @ts-expect-error: no such loss
+  new Trainer(model, { loss: "hinge", optimizer: adam() });
+  // @ts-expect-error: an unknown setting
+  adam({ rate: 1 });
+  const trainer = new Trainer(wide, { loss: "svm", optimizer: adam() });
+  const { signal } = new AbortController();
+  for await (const event of trainer.fit({ x: f64, y: [0] }, { epochs: 1, signal })) {
+    if (event.type === "step") is<number>()(event.step, true);
+    else is<boolean>()(event.stopped, true);
   }
 }
 

@@ -48,8 +48,8 @@ function addHigh(sum: v128, a: v128, b: v128): v128 {
 }
 
 /**
- * Σ x · y in float64 for either dtype: eight sums, term i going to the sum i mod 8, whose own sum is taken in pairs. x may be
- * y, which makes it the sum of squares.
+ * Σ x · y in float64 for either dtype: eight sums, each of every eighth term, whose own sum is taken in pairs; then what
+ * is left of the last eight. x may be y, which makes it the sum of squares.
  */
 export function dot<T>(n: usize, x: usize, y: usize): f64 {
   let s01 = f64x2.splat(0);

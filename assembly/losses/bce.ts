@@ -1,5 +1,6 @@
-// Binary cross-entropy from scores: the mean over all elements of −y · log p − (1 − y) · log(1 − p), p = sigmoid(x), computed
-// as max(x, 0) − x · y + log(1 + exp(−|x|)), which no score makes overflow. float64 throughout for either dtype.
+// Binary cross-entropy from scores: the mean over all elements of −y · log p − (1 − y) · log(1 − p), p = sigmoid(x),
+// computed as max(x, 0) − x · y + log(1 + exp(−|x|)), which no score makes overflow. float64 throughout for either
+// dtype.
 
 import { exp } from "../math/exp";
 import { log1p } from "../math/log1p";

@@ -1,8 +1,8 @@
 // cos(x) for |x| ≤ 2²⁰, and NaN beyond: x is brought to [−π/4, π/4] by a whole number of quarter turns, and there the
 // Taylor series of cosine or sine serve, cut where the first term left out is below 0.1 units in the last place.
 //
-// π/2 is split in three (Cody and Waite, Software Manual for the Elementary Functions, 1980), of which the first two have 33
-// digits, so that their products with the number of turns are exact; what rounding takes off the remainder is
+// π/2 is split in three (Cody and Waite, Software Manual for the Elementary Functions, 1980), of which the first two
+// have 33 digits, so that their products with the number of turns are exact; what rounding takes off the remainder is
 // carried along. Error: at most 0.9 ULP (measured in test/math/cos.test.ts).
 
 // @ts-ignore: decorator

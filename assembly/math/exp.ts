@@ -33,12 +33,12 @@ function remainderOfLn2<T>(x: v128, n: v128): v128 {
   return v128.sub<T>(r, v128.mul<T>(n, ln2Low));
 }
 
-/** exp(r) − 1 for |r| ≤ ln 2 / 2, with its relative accuracy. */
+/** exp(r) − 1 of lanes T, |r| ≤ ln 2 / 2, with the relative accuracy that a Result can show. */
 // @ts-ignore: decorator
 @inline
-function expm1Series<T>(r: v128): v128 {
+function expm1Series<T, Result>(r: v128): v128 {
   let p: v128;
-  if (sizeof<T>() == 8) {
+  if (sizeof<Result>() == 8) {
     p = v128.splat<T>(<T>(1.0 / 6227020800.0));
     p = horner<T>(p, r, 1.0 / 479001600.0);
     p = horner<T>(p, r, 1.0 / 39916800.0);
@@ -101,18 +101,22 @@ function clamp<T>(x: v128): v128 {
 export function exp<T>(x: v128): v128 {
   const clamped = clamp<T>(x);
   const n = multipleOfLn2<T>(clamped);
-  const series = expm1Series<T>(remainderOfLn2<T>(clamped, n));
+  const series = expm1Series<T, T>(remainderOfLn2<T>(clamped, n));
   return scaleByPowerOf2<T>(v128.add<T>(series, v128.splat<T>(1)), n);
 }
 
-/** exp(x + low) of each lane, |low| ≤ ⅛: what a rounded exponent has lost. */
+/**
+ * exp(x + low) of two float64 for −761 ≤ x ≤ 0, with the accuracy that a Result can show. low is what a rounded x has
+ * lost, 0 where Result is float32.
+ */
 // @ts-ignore: decorator
 @inline
-export function expOfSum<T>(x: v128, low: v128): v128 {
-  const clamped = clamp<T>(x);
-  const n = multipleOfLn2<T>(v128.add<T>(clamped, low));
-  const series = expm1Series<T>(v128.add<T>(remainderOfLn2<T>(clamped, n), low));
-  return scaleByPowerOf2<T>(v128.add<T>(series, v128.splat<T>(1)), n);
+export function expOfSum<Result>(x: v128, low: v128): v128 {
+  const n = multipleOfLn2<f64>(x);
+  let r = remainderOfLn2<f64>(x, n);
+  if (sizeof<Result>() == 8) r = f64x2.add(r, low);
+  const series = expm1Series<f64, Result>(r);
+  return scaleByPowerOf2<f64>(f64x2.add(series, f64x2.splat(1)), n);
 }
 
 /** exp(x) − 1 of each lane with its relative accuracy, for 0 ≤ x ≤ 40. */
@@ -121,6 +125,6 @@ export function expOfSum<T>(x: v128, low: v128): v128 {
 export function expm1<T>(x: v128): v128 {
   const n = multipleOfLn2<T>(x);
   const power = powerOf2<T>(n);
-  const series = expm1Series<T>(remainderOfLn2<T>(x, n));
+  const series = expm1Series<T, T>(remainderOfLn2<T>(x, n));
   return multiplyAdd<T>(series, power, v128.sub<T>(power, v128.splat<T>(1)));
 }

@@ -1,7 +1,8 @@
-// sigmoid(x) = 1 / (1 + exp(−x)), computed with e = exp(−|x|), which cannot overflow: 1 / (1 + e) from 0 up and
-// e / (1 + e) below, where small results keep their relative accuracy.
+// sigmoid(x) = 1 / (1 + exp(−x)), computed with e = exp(−|x|), which cannot overflow: 1 / (1 + e) from 0 up, and below
+// q = e / (1 + e), where small results keep their relative accuracy; it is corrected by q = e − e · q, in which the
+// quotient's error weighs less.
 //
-// Error: at most 2.5 ULP for either dtype (measured in test/layers/sigmoid.test.ts).
+// Error: at most 2 ULP for either dtype (measured in test/layers/sigmoid.test.ts).
 // sigmoid(∞) = 1, sigmoid(−∞) = 0, sigmoid(NaN) = NaN.
 
 import { exp } from "./exp";
@@ -12,6 +13,9 @@ import { exp } from "./exp";
 export function sigmoid<T>(x: v128): v128 {
   const one = v128.splat<T>(1);
   const e = exp<T>(v128.neg<T>(v128.abs<T>(x)));
-  const numerator = v128.bitselect(e, one, v128.lt<T>(x, v128.splat<T>(0)));
-  return v128.div<T>(numerator, v128.add<T>(one, e));
+  const isNegative = v128.lt<T>(x, v128.splat<T>(0));
+  const numerator = v128.bitselect(e, one, isNegative);
+  const quotient = v128.div<T>(numerator, v128.add<T>(one, e));
+  const corrected = v128.sub<T>(e, v128.mul<T>(e, quotient));
+  return v128.bitselect(corrected, quotient, isNegative);
 }

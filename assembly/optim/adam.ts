@@ -51,9 +51,9 @@ export function adam<T>(
 
 /**
  * m = beta1 · m + (1 − beta1) · dw and v = beta2 · v + (1 − beta2) · dw², then
- * w −= learningRate · (weightDecay · w + (m / correction1) / (√(v / correction2) + eps)). w, m and v (n,) are updated in
- * place. The corrections, at step t = 1, 2, …, are 1 − beta1ᵗ and 1 − beta2ᵗ. What can be computed once is, in
- * float64, and rounded to T once.
+ * w −= learningRate · (weightDecay · w + (m / correction1) / (√(v / correction2) + eps)).
+ * w, m and v (n,) are updated in place. The corrections, at step t = 1, 2, …, are 1 − beta1ᵗ and 1 − beta2ᵗ. What can
+ * be computed once is, in float64, and rounded to T once.
  */
 export function adamw<T>(
   w: usize,

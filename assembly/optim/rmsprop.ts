@@ -1,4 +1,5 @@
-// RMSprop (Tieleman and Hinton, Coursera lecture 6.5, 2012): each step is divided by the root of a moving mean of squares.
+// RMSprop (Tieleman and Hinton, Coursera lecture 6.5, 2012): each step is divided by the root of a moving mean of
+// squares.
 
 import { LANES, loadLanes, storeLanes } from "../simd";
 
@@ -24,8 +25,8 @@ function step<T>(
 }
 
 /**
- * cache = decayRate · cache + (1 − decayRate) · dw², then w −= learningRate · dw / (√cache + eps). w (n,) and cache (n,) are
- * updated in place. 1 − decayRate is taken in float64; all numbers are rounded to T once.
+ * cache = decayRate · cache + (1 − decayRate) · dw², then w −= learningRate · dw / (√cache + eps). w (n,) and cache
+ * (n,) are updated in place. 1 − decayRate is taken in float64; all numbers are rounded to T once.
  */
 export function rmsprop<T>(
   w: usize,

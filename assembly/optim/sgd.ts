@@ -1,5 +1,6 @@
-// Stochastic gradient descent: plain, with momentum (Polyak, 1964) and with Nesterov's, in the form of the CS231n course, where
-// a velocity points downhill: v = momentum · v − learningRate · dw. PyTorch's momentum buffer is −v / learningRate.
+// Stochastic gradient descent: plain, with momentum (Polyak, 1964) and with Nesterov's, in the form of the CS231n
+// course, where a velocity points downhill: v = momentum · v − learningRate · dw. PyTorch's momentum buffer is −v /
+// learningRate.
 
 import { LANES, loadLanes, storeLanes } from "../simd";
 

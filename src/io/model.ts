@@ -8,13 +8,12 @@
 
 import type { Network } from "../nn/network.ts";
 import {
-  matchState,
   networkOf,
   type Sequential,
   type SequentialOptions,
-  type StateEntry,
   sequentialFrom,
 } from "../nn/sequential.ts";
+import { fileFloats, matchState, type StateEntry, targetsOf } from "../nn/state.ts";
 import { FormatError, show } from "../runtime/errors.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
 import type { Runtime } from "../tensor/runtime.ts";
@@ -100,7 +99,7 @@ export function modelFrom(
   const architecture = jsonOf(operation, file, "architecture");
   const { input, layers, dtype } = architecture as unknown as SequentialOptions;
   return sequentialFrom(runtime, { input, layers, dtype }, (network) =>
-    matchState(operation, network, entries),
+    matchState(operation, targetsOf(network), entries, fileFloats),
   );
 }
 

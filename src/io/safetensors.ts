@@ -4,7 +4,7 @@
 // is little-endian wherever WebAssembly runs today.
 
 import { DTypeError, FormatError, ShapeError, show } from "../runtime/errors.ts";
-import { checkInt32 } from "../tensor/convert.ts";
+import { checkDType, checkInt32 } from "../tensor/convert.ts";
 import { type DType, dtypeOf, type TypedArrayOf, typedArrays } from "../tensor/dtype.ts";
 import { checkShape, formatShape } from "../tensor/shape.ts";
 import { float32BitsOfBfloat16, float32BitsOfFloat16 } from "./float16.ts";
@@ -80,7 +80,7 @@ export interface SafetensorsEntry {
   readonly data: Uint8Array;
   /**
    * Its numbers in a new array: F64 gives float64, other floats float32, and integers int32, unless a dtype is named.
-   * @throws DTypeError as copyTo
+   * @throws DTypeError and RangeError as copyTo
    */
   toTypedArray(): Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
   toTypedArray<D extends DType>(dtype: D): TypedArrayOf<D>;
@@ -134,13 +134,8 @@ class Entry implements SafetensorsEntry {
   toTypedArray(dtype?: DType) {
     const operation = "toTypedArray";
     const own = this.dtype === "F64" ? "float64" : /F/.test(this.dtype) ? "float32" : "int32";
-    const chosen = dtype === undefined ? own : dtype;
-    if (!Object.hasOwn(typedArrays, chosen)) {
-      throw new DTypeError(
-        `${operation}: dtype must be "float32", "float64" or "int32", got ${show(chosen)}`,
-      );
-    }
-    this.checkDType(operation, chosen); // before anything is allocated
+    const chosen = dtype === undefined ? own : checkDType(operation, dtype);
+    this.checkNumbers(operation, chosen); // before anything is allocated
     const out = new typedArrays[chosen](this.size);
     this.convert(operation, out, chosen);
     return out;
@@ -154,7 +149,7 @@ class Entry implements SafetensorsEntry {
         `${operation}: target must be a Float32Array, Float64Array or Int32Array, got ${show(target)}`,
       );
     }
-    this.checkDType(operation, dtype);
+    this.checkNumbers(operation, dtype);
     if (target.length !== this.size) {
       throw new ShapeError(
         `${operation}: target has ${target.length} elements but shape ${quoteShape(this.shape)} holds ${this.size}`,
@@ -163,7 +158,7 @@ class Entry implements SafetensorsEntry {
     this.convert(operation, target, dtype);
   }
 
-  private checkDType(operation: string, target: DType): void {
+  private checkNumbers(operation: string, target: DType): void {
     const { dtype } = this;
     if (!Object.hasOwn(containers, dtype)) {
       const known = Object.keys(containers).join(", ");
@@ -182,7 +177,7 @@ class Entry implements SafetensorsEntry {
       return;
     }
     // What may be refused is looked through first, so that the target stays as it was.
-    if (/64/.test(this.dtype) || dtype === "int32") this.eachChunk(operation, dtype, () => {});
+    if (/^U32|^[IU]64/.test(this.dtype)) this.eachChunk(operation, dtype, () => {});
     this.eachChunk(operation, dtype, (numbers, start) => target.set(numbers, start));
   }
 

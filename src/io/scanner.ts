@@ -45,10 +45,6 @@ export class Scanner {
     return found;
   }
 
-  private expect(char: string): void {
-    if (!this.take(char)) throw this.unexpected(quote(char));
-  }
-
   string(what: string): string {
     if (this.peek() !== '"') throw this.unexpected(`${what}, a string,`);
     const start = this.at++;
@@ -87,7 +83,7 @@ export class Scanner {
     if (this.take("]")) return;
     do visit();
     while (this.take(","));
-    this.expect("]");
+    if (!this.take("]")) throw this.unexpected('"," or "]"');
   }
 
   /** Calls visit with each key, where its value begins. */
@@ -99,10 +95,10 @@ export class Scanner {
       const key = this.string("a key");
       if (keys.has(key)) throw this.fail(`${what} has the key ${quote(key)} twice`);
       keys.add(key);
-      this.expect(":");
+      if (!this.take(":")) throw this.unexpected('":"');
       visit(key);
     } while (this.take(","));
-    this.expect("}");
+    if (!this.take("}")) throw this.unexpected('"," or "}"');
   }
 
   end(): void {

@@ -1,6 +1,7 @@
 import { AffineLayer } from "../nn/layers/affine.ts";
 import type { LayerSpec } from "../nn/layers/layers.ts";
-import { matchState, type Sequential, type StateEntry, sequentialFrom } from "../nn/sequential.ts";
+import { type Sequential, sequentialFrom } from "../nn/sequential.ts";
+import { fileFloats, matchState, type StateEntry, targetsOf } from "../nn/state.ts";
 import { FormatError } from "../runtime/errors.ts";
 import { type FloatDType, typedArrays } from "../tensor/dtype.ts";
 import { checkObject } from "../tensor/operands.ts";
@@ -79,7 +80,7 @@ export function loadTorch<D extends FloatDType = "float32">(
       .filter(({ name }) => !normalised.has(name));
     return matchState(
       `${operation} (weights of Linear transposed)`,
-      network,
+      targetsOf(network),
       entries.map((entry): StateEntry => {
         const shape = weights.get(entry.name);
         if (!shape || entry.shape.length !== 2) return entry;
@@ -93,6 +94,7 @@ export function loadTorch<D extends FloatDType = "float32">(
           },
         };
       }),
+      fileFloats,
     );
   });
 }

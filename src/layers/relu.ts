@@ -1,13 +1,8 @@
 import { type Cache, SavedState } from "../tensor/cache.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
-import {
-  checkCache,
-  checkObject,
-  destination,
-  floatOperand,
-  upstream,
-} from "../tensor/operands.ts";
+import { checkCache } from "../tensor/operands.ts";
 import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
+import { unaryBackward, unaryForward } from "./unary.ts";
 
 /** What reluForward leaves for reluBackward: its operand, by reference. */
 export interface ReluCache<D extends FloatDType = FloatDType> extends Cache {
@@ -37,13 +32,10 @@ export function reluForward<D extends FloatDType>(
   options: { out?: Tensor<NoInfer<D>> | undefined } = {},
 ): { out: Tensor<D>; cache: ReluCache<D> } {
   const operation = "reluForward";
-  checkObject(operation, "options", options);
-  const xs = floatOperand(operation, "x", x);
-  const given = destination(operation, "out", options.out, xs.shape, "x", xs);
-  const { runtime, dtype } = xs;
-  const out = given ?? runtime.create(dtype, xs.shape);
-  runtime.kernels(dtype).relu_forward(out.address, xs.address, xs.size);
-  return { out, cache: runtime.own(new ReluState(xs.alias())) };
+  const { out, x: xs } = unaryForward(operation, x, options, (kernels, out, x) =>
+    kernels.relu_forward(out.address, x.address, x.size),
+  );
+  return { out, cache: xs.runtime.own(new ReluState(xs.alias())) };
 }
 
 /**
@@ -59,11 +51,8 @@ export function reluBackward<D extends FloatDType>(
   options: { dx?: Tensor<NoInfer<D>> | undefined } = {},
 ): Tensor<D> {
   const operation = "reluBackward";
-  checkObject(operation, "options", options);
-  const { x, runtime } = checkCache(operation, cache, ReluState<D>, "reluForward");
-  const up = upstream(operation, dout, cache as ReluState<D>);
-  const given = destination(operation, "dx", options.dx, x.shape, "the cache", x);
-  const dx = given ?? runtime.create(up.dtype, x.shape);
-  runtime.kernels(up.dtype).relu_backward(dx.address, up.address, x.address, x.size);
-  return dx;
+  const state = checkCache(operation, cache, ReluState<D>, "reluForward");
+  return unaryBackward(operation, dout, state, options, (kernels, dx, dout) =>
+    kernels.relu_backward(dx.address, dout.address, state.x.address, dout.size),
+  );
 }

@@ -1,4 +1,4 @@
-// What the two losses have in common: everything but the kernel.
+// What the losses have in common, those of labels and those of targets: everything but the kernel.
 
 import type { Kernels } from "../runtime/core.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
@@ -6,13 +6,15 @@ import {
   checkAliases,
   checkObject,
   checkRank,
+  checkTensorShape,
   destination,
   floatOperand,
   type Labels,
+  operandLike,
   withLabels,
 } from "../tensor/operands.ts";
 import type { LamellaRuntime } from "../tensor/runtime.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
 
 /** A loss, and its gradient with respect to the scores unless `dx: false` left it out. */
 export interface LossResult<D extends FloatDType, X = Tensor<D>> {
@@ -20,7 +22,7 @@ export interface LossResult<D extends FloatDType, X = Tensor<D>> {
   dx: X extends false ? undefined : Tensor<D>;
 }
 
-type LossKernel = (
+type LabelKernel = (
   kernels: Kernels,
   dx: number,
   x: number,
@@ -30,12 +32,13 @@ type LossKernel = (
   runtime: LamellaRuntime,
 ) => number;
 
-export function lossAndGradient<D extends FloatDType, X extends Tensor<D> | false>(
+/** A loss of scores x (N, C) by their labels y (N,), the mean over the rows. */
+export function labelLoss<D extends FloatDType, X extends Tensor<D> | false>(
   operation: string,
   x: Tensor<D>,
   y: Labels,
   options: { dx?: X | undefined },
-  kernel: LossKernel,
+  kernel: LabelKernel,
 ): LossResult<D, X> {
   checkObject(operation, "options", options);
   const xs = floatOperand(operation, "x", x);
@@ -47,13 +50,54 @@ export function lossAndGradient<D extends FloatDType, X extends Tensor<D> | fals
   if (N === 0) {
     throw new RangeError(`${operation}: x has no rows (N = 0), and the loss is a mean over them`);
   }
-  const { runtime, dtype } = xs;
   return withLabels(operation, y, xs, (labels) =>
-    runtime.atomically(() => {
-      const dx = given ?? (options.dx === false ? undefined : runtime.create(dtype, xs.shape));
-      const address = dx?.address ?? 0;
-      const loss = kernel(runtime.kernels(dtype), address, xs.address, labels, N, C, runtime);
-      return { loss, dx } as LossResult<D, X>;
-    }),
+    withGradient(xs, given, options.dx, (kernels, dx, runtime) =>
+      kernel(kernels, dx, xs.address, labels, N, C, runtime),
+    ),
   );
+}
+
+type TargetKernel = (kernels: Kernels, dx: number, x: number, y: number, n: number) => number;
+
+/** A loss of x, of any shape, by targets y of its shape and dtype, the mean over all elements. */
+export function targetLoss<D extends FloatDType, X extends Tensor<D> | false>(
+  operation: string,
+  x: Tensor<D>,
+  y: Tensor<D>,
+  options: { dx?: X | undefined },
+  kernel: TargetKernel,
+): LossResult<D, X> {
+  checkObject(operation, "options", options);
+  const xs = floatOperand(operation, "x", x);
+  const ys = operandLike(operation, "y", y, "x", xs);
+  checkTensorShape(operation, "y", ys, xs.shape);
+  const given = destination(operation, "dx", options.dx, xs.shape, "x", xs);
+  checkAliases(
+    operation,
+    [["dx", given]],
+    [
+      ["x", xs],
+      ["y", ys],
+    ],
+  );
+  if (xs.size === 0) {
+    throw new RangeError(`${operation}: x has no elements, and the loss is a mean over them`);
+  }
+  return withGradient(xs, given, options.dx, (kernels, dx) =>
+    kernel(kernels, dx, xs.address, ys.address, xs.size),
+  );
+}
+
+/** Runs fn with the address of dx: of the one that was given, of a new one, or 0 where none is wanted. */
+function withGradient<D extends FloatDType, X>(
+  { runtime, dtype, shape }: TensorHandle<D>,
+  given: TensorHandle<D> | undefined,
+  wanted: X | undefined,
+  fn: (kernels: Kernels, dx: number, runtime: LamellaRuntime) => number,
+): LossResult<D, X> {
+  return runtime.atomically(() => {
+    const dx = given ?? (wanted === false ? undefined : runtime.create(dtype, shape));
+    const loss = fn(runtime.kernels(dtype), dx?.address ?? 0, runtime);
+    return { loss, dx } as LossResult<D, X>;
+  });
 }

@@ -1,7 +1,7 @@
 import type { FloatDType } from "../tensor/dtype.ts";
 import type { Labels } from "../tensor/operands.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { type LossResult, lossAndGradient } from "./loss.ts";
+import { type LossResult, labelLoss } from "./loss.ts";
 
 /**
  * Softmax (cross-entropy) loss: loss = −1/N Σₙ log softmax(x[n])[yₙ], dx = (softmax(x) − onehot(y)) / N.
@@ -18,7 +18,7 @@ export function softmaxLoss<D extends FloatDType, X extends Tensor<D> | false = 
   y: Labels,
   options: { dx?: X | undefined } = {},
 ): LossResult<D, X> {
-  return lossAndGradient("softmaxLoss", x, y, options, (kernels, dx, x, y, N, C, runtime) =>
+  return labelLoss("softmaxLoss", x, y, options, (kernels, dx, x, y, N, C, runtime) =>
     runtime.withWorkspace(dx === 0 ? kernels.softmax_loss_work_bytes(C) : 0, (work) =>
       kernels.softmax_loss(dx, x, y, work, N, C),
     ),

@@ -1,7 +1,7 @@
 import type { FloatDType } from "../tensor/dtype.ts";
 import type { Labels } from "../tensor/operands.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { type LossResult, lossAndGradient } from "./loss.ts";
+import { type LossResult, labelLoss } from "./loss.ts";
 
 /**
  * Multiclass support vector machine (hinge) loss with margin 1:
@@ -21,7 +21,7 @@ export function svmLoss<D extends FloatDType, X extends Tensor<D> | false = Tens
   y: Labels,
   options: { dx?: X | undefined } = {},
 ): LossResult<D, X> {
-  return lossAndGradient("svmLoss", x, y, options, (kernels, dx, x, y, N, C) =>
+  return labelLoss("svmLoss", x, y, options, (kernels, dx, x, y, N, C) =>
     kernels.svm_loss(dx, x, y, N, C),
   );
 }

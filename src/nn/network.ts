@@ -8,6 +8,7 @@ import type { Random } from "../tensor/random.ts";
 import type { LamellaRuntime } from "../tensor/runtime.ts";
 import { sizeOf } from "../tensor/shape.ts";
 import type { TensorHandle } from "../tensor/tensor.ts";
+import type { Initializer } from "./initializers.ts";
 import { DropoutStream, type Layer, type Slot } from "./layers/layer.ts";
 import { buildLayers } from "./layers/layers.ts";
 
@@ -51,12 +52,14 @@ export class Network {
     readonly inShape: readonly number[],
     readonly dtype: FloatDType,
     dropoutKey: number,
+    initializer: Initializer,
   ) {
     this.stream = new DropoutStream(dropoutKey);
     this.layers = buildLayers(operation, specs, inShape, {
       runtime,
       dtype,
       stream: this.stream,
+      initializer,
     });
     this.slots = this.layers.flatMap(({ slots }) => slots);
     this.learned = this.slots.filter(({ learned }) => learned);

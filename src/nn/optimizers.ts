@@ -17,7 +17,8 @@ interface Moments extends Rated {
 
 export type Optimizer =
   | ({ readonly kind: "sgd" } & Rated)
-  | ({ readonly kind: "momentum" | "nesterov"; readonly momentum: number } & Rated)
+  | ({ readonly kind: "momentum"; readonly momentum: number } & Rated)
+  | ({ readonly kind: "nesterov"; readonly momentum: number } & Rated)
   | ({ readonly kind: "rmsprop"; readonly decayRate: number; readonly eps: number } & Rated)
   | ({ readonly kind: "adam" } & Moments)
   | ({ readonly kind: "adamw"; readonly weightDecay: number } & Moments);

@@ -1,7 +1,7 @@
 import type { Kernels } from "../runtime/core.ts";
 import { DisposedError, ShapeError, show } from "../runtime/errors.ts";
 import { type FloatDType, itemSize, type TypedArrayOf, typedArrays } from "../tensor/dtype.ts";
-import { disposeSymbol } from "../tensor/scope.ts";
+import { Owner } from "../tensor/scope.ts";
 import { formatShape, sizeOf } from "../tensor/shape.ts";
 import type { Operation } from "./program.ts";
 
@@ -28,7 +28,7 @@ const OPERATION = 48;
  * A network compiled for serving: one call of the core for each prediction, and nothing allocated in its memory after it
  * was made. It keeps copies of the weights: the model may be trained on or disposed.
  */
-export class Predictor<D extends FloatDType = "float32"> {
+export class Predictor<D extends FloatDType = "float32"> extends Owner {
   /** The most examples of one run. */
   readonly maxBatch: number;
   /** The shape of one example, and of its scores. */
@@ -51,6 +51,7 @@ export class Predictor<D extends FloatDType = "float32"> {
     outputShape: readonly number[],
     maxBatch: number,
   ) {
+    super();
     this.#host = host;
     this.dtype = dtype;
     this.maxBatch = maxBatch;
@@ -184,13 +185,9 @@ export class Predictor<D extends FloatDType = "float32"> {
   }
 
   /** Gives its memory back. A second call does nothing. */
-  dispose(): void {
+  override dispose(): void {
     this.#block?.release();
     this.#block = null;
-  }
-
-  [disposeSymbol](): void {
-    this.dispose();
   }
 
   #check(operation: string): void {

@@ -16,7 +16,7 @@ export type Schedule =
       readonly to: number;
       readonly steps: number;
     }
-  | { readonly kind: "warmup"; readonly steps: number; readonly then: LearningRate };
+  | { readonly kind: "warmup"; readonly steps: number; readonly after: LearningRate };
 
 /** One rate throughout, or a schedule. Steps count from 0, over all epochs. */
 export type LearningRate = number | Schedule;
@@ -55,8 +55,8 @@ export function cosine({
   return { kind: "cosine", from, to, steps };
 }
 
-/** (t + 1) / steps of the rate with which `then` begins, for so many steps; after them `then`, from its beginning. */
-export function warmup(options: { steps: number; then: LearningRate }): Schedule {
+/** (t + 1) / steps of the rate with which `after` begins, for so many steps; then `after`, from its beginning. */
+export function warmup(options: { steps: number; after: LearningRate }): Schedule {
   return { ...options, kind: "warmup" };
 }
 
@@ -64,8 +64,8 @@ export function warmup(options: { steps: number; then: LearningRate }): Schedule
 export function rateAt(rate: LearningRate, t: number, cos: (x: number) => number): number {
   if (typeof rate === "number") return rate;
   if (rate.kind === "warmup") {
-    const { steps, then } = rate;
-    return t < steps ? (rateAt(then, 0, cos) * (t + 1)) / steps : rateAt(then, t - steps, cos);
+    const { steps, after } = rate;
+    return t < steps ? (rateAt(after, 0, cos) * (t + 1)) / steps : rateAt(after, t - steps, cos);
   }
   if (rate.kind === "step") {
     let value = rate.from;
@@ -88,7 +88,7 @@ export function checkRate(operation: string, name: string, rate: unknown): void 
     number(name, rate, (rate as number) >= 0, "a number from 0 up, or a schedule");
     return;
   }
-  const { kind, from, to, steps, every, factor, then } = rate as Record<string, unknown>;
+  const { kind, from, to, steps, every, factor, after } = rate as Record<string, unknown>;
   const count = (key: string, value: unknown) =>
     number(
       `${name}.${key}`,
@@ -98,7 +98,7 @@ export function checkRate(operation: string, name: string, rate: unknown): void 
     );
   if (kind === "warmup") {
     count("steps", steps);
-    checkRate(operation, `${name}.then`, then);
+    checkRate(operation, `${name}.after`, after);
     return;
   }
   if (kind !== "step" && kind !== "linear" && kind !== "cosine") {

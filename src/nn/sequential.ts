@@ -3,15 +3,17 @@ import { type FloatDType, itemSize } from "../tensor/dtype.ts";
 import { checkObject, liveTensor, operandLike } from "../tensor/operands.ts";
 import type { Random } from "../tensor/random.ts";
 import { checkSeed, LamellaRuntime, type Runtime } from "../tensor/runtime.ts";
-import { disposeSymbol } from "../tensor/scope.ts";
+import { Owner } from "../tensor/scope.ts";
 import { checkShape, formatShape, sameShape } from "../tensor/shape.ts";
 import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
 import { checkPairs, copyRows, type Examples, rowsOf } from "./data.ts";
+import { heNormal, type Initializer } from "./initializers.ts";
 import type { LayerSpec } from "./layers/layers.ts";
 import { classesOf, countRight, type LossName, lossOf, truthOf } from "./losses.ts";
 import { Network } from "./network.ts";
 import { Predictor, type PredictorHost } from "./predictor.ts";
 import { programOf, type SavedLayer } from "./program.ts";
+import { matchState, type StateEntry, type StateSource, targetsOf } from "./state.ts";
 
 export interface SequentialOptions<D extends FloatDType = FloatDType> {
   /** The shape of one example: [784], or [28, 28]. */
@@ -24,6 +26,8 @@ export interface SequentialOptions<D extends FloatDType = FloatDType> {
    * on (dropout has 0 then). Default 0.
    */
   seed?: number | Random | undefined;
+  /** Of the affine weights whose layer names none; default heNormal(). */
+  initializer?: Initializer | undefined;
 }
 
 /** Something that a model learns. Both tensors are the model's own, live and not copies. */
@@ -57,15 +61,26 @@ export interface EvaluateOptions {
 /** Examples that go through at once where nobody says how many. */
 const BATCH = 256;
 
-/** The engine of a model; refuses what is none, and one that has been disposed. */
-export let networkOf: (operation: string, model: unknown) => Network;
+/** The engines of models: a map rather than a private field, so that a bundle without models goes without them. */
+const networks = new WeakMap<object, Network>();
 
-/** A model whose values come from somewhere else than its initializers, which are checked before anything is allocated. */
-export let sequentialFrom: <D extends FloatDType>(
+/** The engine of a model; refuses what is none, and one that has been disposed. */
+export function networkOf(operation: string, model: unknown): Network {
+  const network = networks.get(model as object);
+  if (!network) throw new TypeError(`${operation}: model must be a Sequential`);
+  network.check(operation);
+  return network;
+}
+
+/** A model whose values come from somewhere else than its initializers, checked before anything is allocated. */
+export function sequentialFrom<D extends FloatDType>(
   runtime: Runtime,
   options: SequentialOptions<D>,
   state: StateSource,
-) => Sequential<D>;
+): Sequential<D> {
+  const Class = Sequential as unknown as new (...given: unknown[]) => Sequential<D>;
+  return new Class(runtime, options, state);
+}
 
 /**
  * Layers in a row. It owns its tensors: they belong to no scope, and are freed by dispose(), or by the garbage
@@ -74,24 +89,9 @@ export let sequentialFrom: <D extends FloatDType>(
  * The buffers of a batch are planned with the first batch, and again only for a larger one, so that steps allocate
  * nothing. A ReLU after an affine layer is computed with it.
  */
-export class Sequential<D extends FloatDType = "float32"> {
-  readonly #network: Network;
+export class Sequential<D extends FloatDType = "float32"> extends Owner {
   /** The descriptions it was made from. */
   readonly layers: readonly LayerSpec[];
-
-  static {
-    networkOf = (operation, model) => {
-      if (model === null || typeof model !== "object" || !(#network in model)) {
-        throw new TypeError(`${operation}: model must be a Sequential`);
-      }
-      (model as Sequential).#network.check(operation);
-      return (model as Sequential).#network;
-    };
-    sequentialFrom = (runtime, options, state) => {
-      const Class = Sequential as unknown as new (...given: unknown[]) => Sequential<never>;
-      return new Class(runtime, options, state);
-    };
-  }
 
   /**
    * @throws TypeError for a layer of no known kind; RangeError for a setting out of range; ShapeError where a layer
@@ -99,13 +99,14 @@ export class Sequential<D extends FloatDType = "float32"> {
    */
   constructor(runtime: Runtime, options: SequentialOptions<D>);
   constructor(runtime: Runtime, options: SequentialOptions<D>, state?: StateSource) {
+    super();
     const operation = "Sequential";
     if (!(runtime instanceof LamellaRuntime)) {
       throw new TypeError(`${operation}: runtime must be a runtime of this package`);
     }
     runtime.check(operation);
     checkObject(operation, "options", options);
-    const { layers, dtype = "float32", seed = 0 } = options;
+    const { layers, dtype = "float32", seed = 0, initializer = heNormal() } = options;
     if (dtype !== "float32" && dtype !== "float64") {
       throw new DTypeError(
         `${operation}: dtype must be "float32" or "float64", got ${show(dtype)}`,
@@ -119,8 +120,8 @@ export class Sequential<D extends FloatDType = "float32"> {
     }
     const isRandom = typeof seed === "object" && seed !== null;
     const key = isRandom ? 0 : checkSeed(operation, seed);
-    const network = new Network(operation, runtime, layers, input, dtype, key);
-    this.#network = network;
+    const network = new Network(operation, runtime, layers, input, dtype, key, initializer);
+    networks.set(this, network);
     this.layers = Object.freeze(layers.slice());
     if (state) {
       const assign = state(network);
@@ -133,21 +134,21 @@ export class Sequential<D extends FloatDType = "float32"> {
   }
 
   get runtime(): Runtime {
-    return this.#network.runtime;
+    return engineOf(this).runtime;
   }
 
   get dtype(): D {
-    return this.#network.dtype as D;
+    return engineOf(this).dtype as D;
   }
 
   /** The shape of one example. */
   get input(): readonly number[] {
-    return this.#network.inShape;
+    return engineOf(this).inShape;
   }
 
   /** The shape of one example's scores. */
   get output(): readonly number[] {
-    return this.#network.outShape;
+    return engineOf(this).outShape;
   }
 
   /**
@@ -250,7 +251,7 @@ export class Sequential<D extends FloatDType = "float32"> {
       const { shape, dtype } = tensor;
       return { name, shape, dtype, copyTo: (target) => target.set(tensor.data) };
     });
-    matchState(operation, network, entries)();
+    matchState(operation, targetsOf(network), entries)();
   }
 
   /**
@@ -361,19 +362,18 @@ export class Sequential<D extends FloatDType = "float32"> {
     );
   }
 
-  toString(): string {
+  override toString(): string {
     return this.summary();
   }
 
   /** Gives all its memory back, that of its parameters included. A second call does nothing. */
-  dispose(): void {
-    this.#network.dispose();
-  }
-
-  [disposeSymbol](): void {
-    this.dispose();
+  override dispose(): void {
+    engineOf(this).dispose();
   }
 }
+
+/** Of a model that may have been disposed. */
+const engineOf = (model: object) => networks.get(model) as Network;
 
 /** The scores of all rows in test mode, batch by batch, in the plan. */
 function* passes(network: Network, rows: ReturnType<typeof rowsOf>, batchSize: number) {
@@ -421,58 +421,4 @@ export function checkCount(operation: string, name: string, value: unknown): num
     );
   }
   return value as number;
-}
-
-/** A tensor by its name, wherever it comes from. */
-export interface StateEntry {
-  readonly name: string;
-  readonly shape: readonly number[];
-  /** Ours, or a file's. */
-  readonly dtype: string;
-  copyTo(target: Float32Array | Float64Array): void;
-}
-
-/** The dtypes of files that are read into a model of either dtype. */
-const fileDTypes = ["F64", "F32", "F16", "BF16"];
-
-/** Checks what a model is to be filled with before its tensors are made, and gives what fills them. */
-export type StateSource = (network: Network) => () => void;
-
-/**
- * Compares tensors with those of a network, and gives what copies them; else lists all that does not fit. Of a file any
- * float dtype will do.
- */
-export function matchState(
-  operation: string,
-  network: Network,
-  entries: readonly StateEntry[],
-): () => void {
-  const given = new Map(entries.map((entry) => [entry.name, entry]));
-  const problems: string[] = [];
-  for (const { name, shape } of network.slots) {
-    const entry = given.get(name);
-    if (!entry) {
-      problems.push(`missing: ${name} ${formatShape(shape)}`);
-    } else if (!sameShape(entry.shape, shape)) {
-      problems.push(
-        `shape: ${name} must be ${formatShape(shape)}, got ${formatShape(entry.shape)}`,
-      );
-    } else if (entry.dtype !== network.dtype && !fileDTypes.includes(entry.dtype)) {
-      problems.push(`dtype: ${name} must be ${network.dtype}, got ${entry.dtype}`);
-    }
-  }
-  const names = new Set(network.slots.map(({ name }) => name));
-  for (const { name, shape } of entries) {
-    if (!names.has(name)) problems.push(`extra: ${name} ${formatShape(shape)}`);
-  }
-  if (problems.length > 0) {
-    throw new ShapeError(
-      `${operation}: the tensors are not those of the model\n  ${problems.join("\n  ")}`,
-    );
-  }
-  return () => {
-    for (const slot of network.slots) {
-      (given.get(slot.name) as StateEntry).copyTo(slot.value.data);
-    }
-  };
 }

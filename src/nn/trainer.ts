@@ -5,8 +5,7 @@ import type { FloatDType } from "../tensor/dtype.ts";
 import { checkObject } from "../tensor/operands.ts";
 import { LegacyRandom } from "../tensor/random.ts";
 import { checkSeed, type Runtime } from "../tensor/runtime.ts";
-import { disposeSymbol } from "../tensor/scope.ts";
-import { formatShape, sameShape } from "../tensor/shape.ts";
+import { Owner } from "../tensor/scope.ts";
 import type { TensorHandle } from "../tensor/tensor.ts";
 import { checkPairs, copyRows, type Examples, type Rows, rowsOf } from "./data.ts";
 import { AffineLayer } from "./layers/affine.ts";
@@ -21,8 +20,8 @@ import {
   evaluating,
   networkOf,
   type Sequential,
-  type StateEntry,
 } from "./sequential.ts";
+import { matchState, type StateEntry } from "./state.ts";
 import { now, Turns } from "./turn.ts";
 
 export interface TrainerOptions {
@@ -52,13 +51,19 @@ export interface TrainingData extends Batch {
 /** Minibatches as they come. Asked for anew in every epoch: a generator, which runs once, serves one. */
 export type Batches = AsyncIterable<Batch> | Iterable<Batch>;
 
+/** What fit asks of an AbortSignal, whose type a program without the DOM's may not have. */
+export interface StopSignal {
+  throwIfAborted(): void;
+}
+
 export interface FitOptions {
   epochs: number;
   /** Examples of a step; the last one of an epoch has what is left. Default 32; of no meaning for an iterable. */
   batchSize?: number | undefined;
+  /** For an iterable; else it may as well be in the data. */
   validation?: Batch | undefined;
   /** Ends the run after the step under way: fit throws the signal's reason, and can be called again to go on. */
-  signal?: AbortSignal | undefined;
+  signal?: StopSignal | undefined;
   /**
    * Ends the run once so many epochs in a row have not brought the validation loss (without validation the
    * training loss) more than minDelta (default 0) below the lowest so far.
@@ -133,7 +138,7 @@ interface Feed {
  * One step: scores in training mode, the loss and its gradient, l2, clipping, and the update of every parameter by the
  * rate of the steps taken so far. A step allocates nothing once a batch of its size has been through.
  */
-export class Trainer {
+export class Trainer extends Owner {
   readonly model: Sequential<FloatDType>;
   private readonly network: Network;
   private readonly options: Readonly<TrainerOptions>;
@@ -141,6 +146,8 @@ export class Trainer {
   private readonly lossRule: ReturnType<typeof lossOf>;
   /** For each parameter the rule's tensors. */
   private readonly state: TensorHandle<FloatDType>[][];
+  /** For each parameter what its update takes; addresses stay. */
+  private readonly updates: readonly Update[];
   private readonly regularised: readonly Slot[];
   private readonly random: LegacyRandom;
   /** Of the generator at the beginning of the epoch under way, from which its order is drawn. */
@@ -159,6 +166,7 @@ export class Trainer {
    *   of range; DisposedError; MemoryError
    */
   constructor(model: Sequential<FloatDType>, options: TrainerOptions) {
+    super();
     const operation = "Trainer";
     const network = networkOf(operation, model);
     checkObject(operation, "options", options);
@@ -185,7 +193,10 @@ export class Trainer {
     const { runtime, dtype } = network;
     this.model = model;
     this.network = network;
-    this.options = Object.freeze({ loss, optimizer, l2, clipNorm, seed });
+    this.options = Object.freeze({
+      ...{ loss, l2, clipNorm, seed },
+      optimizer: structuredClone(optimizer), // as it was checked
+    });
     this.regularised = network.layers.flatMap((layer) =>
       layer instanceof AffineLayer ? [layer.weight] : [],
     );
@@ -205,6 +216,12 @@ export class Trainer {
       this.dispose();
       throw error;
     }
+    this.updates = network.learned.map(({ value, gradient }, i) => ({
+      kernels: network.kernels,
+      ...{ w: value.address, dw: gradient.address, n: value.size },
+      state: (this.state[i] as TensorHandle[]).map(({ address }) => address),
+      ...{ rate: 0, correction1: 1, correction2: 1 },
+    }));
   }
 
   /** Steps taken, over all calls of step and fit. */
@@ -295,10 +312,10 @@ export class Trainer {
    */
   checkpoint(): Uint8Array<ArrayBuffer> {
     this.check("Trainer.checkpoint");
-    const { network, options, rule, run, taken, power1, power2 } = this;
+    const { network, options, run, taken, power1, power2 } = this;
     const tensors = new Map<string, SafetensorsData>();
     for (const { name, value } of network.slots) tensors.set(MODEL + name, value);
-    for (const [name, tensor] of this.stateByName(rule.state)) tensors.set(name, tensor);
+    for (const [name, tensor] of this.stateByName()) tensors.set(name, tensor);
     tensors.set(GENERATOR, { dtype: "U8", shape: [this.shuffle.length], data: this.shuffle });
     const { key, counter } = network.stream;
     const training = { ...options, taken, power1, power2, dropout: { key, counter }, run };
@@ -322,17 +339,19 @@ export class Trainer {
     const file = readOurs(operation, bytes, "checkpoint");
     const training = jsonOf(operation, file, "training") as unknown as Saved;
     const entries = entriesOf(file);
-    const ofModel = entries.filter(({ name }) => name.startsWith(MODEL));
-    const model = modelFrom(
-      operation,
-      runtime,
-      file,
-      ofModel.map((entry) => ({ ...entry, name: entry.name.slice(MODEL.length) })),
-    );
+    const isModel = ({ name }: StateEntry) => name.startsWith(MODEL);
+    const ofModel = entries
+      .filter(isModel)
+      .map((entry) => ({ ...entry, name: entry.name.slice(MODEL.length) }));
+    const model = modelFrom(operation, runtime, file, ofModel);
     let trainer: Trainer | undefined;
     try {
       trainer = new Trainer(model, training);
-      trainer.restore(operation, training, new Map(entries.map((entry) => [entry.name, entry])));
+      trainer.restore(
+        operation,
+        training,
+        entries.filter((entry) => !isModel(entry)),
+      );
       return trainer;
     } catch (error) {
       trainer?.dispose();
@@ -342,13 +361,9 @@ export class Trainer {
   }
 
   /** Gives back the optimizer's memory; the model lives on. A second call does nothing. */
-  dispose(): void {
+  override dispose(): void {
     this.disposed = true;
     for (const tensor of this.state.flat()) tensor.dispose();
-  }
-
-  [disposeSymbol](): void {
-    this.dispose();
   }
 
   private async *epochsOf(
@@ -374,7 +389,7 @@ export class Trainer {
       return seconds > 0 ? seen / seconds : 0;
     };
     proceed();
-    this.run ??= { ...fresh, epoch: 0, best: null, stale: 0, count: null };
+    this.run ??= { epoch: 0, ...fresh, best: null, stale: 0, count: null };
     const { run } = this;
     while (run.epoch < epochs) {
       const epoch = run.epoch + 1;
@@ -533,22 +548,19 @@ export class Trainer {
       this.power1 *= optimizer.beta1;
       this.power2 *= optimizer.beta2;
     }
-    learned.forEach(({ value, gradient }, i) => {
-      const update: Update = {
-        kernels,
-        ...{ w: value.address, dw: gradient.address, n: value.size },
-        ...{ state: (this.state[i] as TensorHandle[]).map(({ address }) => address), rate },
-        ...{ correction1: 1 - this.power1, correction2: 1 - this.power2 },
-      };
+    for (const update of this.updates) {
+      update.rate = rate;
+      update.correction1 = 1 - this.power1;
+      update.correction2 = 1 - this.power2;
       this.rule.update(optimizer as never, update);
-    });
+    }
     return loss;
   }
 
   /** The rule's tensors as "optimizer.velocity.0.weight". */
-  private stateByName(names: readonly string[]): [string, TensorHandle<FloatDType>][] {
+  private stateByName(): [string, TensorHandle<FloatDType>][] {
     return this.network.learned.flatMap(({ name }, i) =>
-      names.map((part, k): [string, TensorHandle<FloatDType>] => [
+      this.rule.state.map((part, k): [string, TensorHandle<FloatDType>] => [
         `optimizer.${part}.${name}`,
         (this.state[i] as TensorHandle<FloatDType>[])[k] as TensorHandle<FloatDType>,
       ]),
@@ -556,59 +568,37 @@ export class Trainer {
   }
 
   /** What a checkpoint holds beside the model and the options. */
-  private restore(operation: string, saved: Saved, entries: Map<string, StateEntry>): void {
-    const { dropout, run } = saved;
-    const number = (name: string, value: unknown, isRight = (n: number) => n >= 0) => {
-      const given = typeof value === "string" ? Number(value) : value;
-      if (typeof given === "number" && isRight(given)) return given;
+  private restore(operation: string, saved: Saved, entries: readonly StateEntry[]): void {
+    const whole = (name: string, value: unknown): number => {
+      if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number;
       throw new FormatError(`${operation}: ${name} is ${show(value)} in the metadata's training`);
     };
-    const whole = (n: number) => Number.isSafeInteger(n) && n >= 0;
-    this.taken = number("taken", saved.taken, whole);
-    this.power1 = number("power1", saved.power1);
-    this.power2 = number("power2", saved.power2);
+    const { dropout, run, power1, power2 } = saved;
+    this.taken = whole("taken", saved.taken);
+    this.power1 = Number(power1);
+    this.power2 = Number(power2);
     const { stream } = this.network;
     stream.key = checkSeed(operation, dropout?.key);
-    stream.counter = number("dropout.counter", dropout?.counter, whole);
+    stream.counter = whole("dropout.counter", dropout?.counter);
     if (run) {
-      const any = () => true;
       this.run = {
-        epoch: number("run.epoch", run.epoch, whole),
-        step: number("run.step", run.step, whole),
-        examples: number("run.examples", run.examples, whole),
-        lossSum: number("run.lossSum", run.lossSum, any),
-        right: number("run.right", run.right, any),
-        best: run.best === null ? null : number("run.best", run.best, any),
-        stale: number("run.stale", run.stale, whole),
-        count: run.count === null ? null : number("run.count", run.count, whole),
+        epoch: whole("run.epoch", run.epoch),
+        step: whole("run.step", run.step),
+        examples: whole("run.examples", run.examples),
+        lossSum: Number(run.lossSum),
+        right: Number(run.right),
+        best: run.best === null ? null : Number(run.best),
+        stale: whole("run.stale", run.stale),
+        count: run.count === null ? null : whole("run.count", run.count),
       };
     }
-    const wanted = new Map<
-      string,
-      { shape: readonly number[]; dtype: string; data: SafetensorsData["data"] }
-    >();
-    const state = this.stateByName(this.rule.state);
-    for (const [name, { shape, dtype, data }] of state) {
-      wanted.set(name, { shape, dtype: dtype === "float32" ? "F32" : "F64", data });
-    }
-    wanted.set(GENERATOR, { shape: [this.shuffle.length], dtype: "U8", data: this.shuffle });
-    for (const [name, { shape, dtype }] of wanted) {
-      const entry = entries.get(name);
-      if (!entry || entry.dtype !== dtype || !sameShape(entry.shape, shape)) {
-        const given = entry ? `${formatShape(entry.shape)} ${entry.dtype}` : "nothing";
-        throw new ShapeError(
-          `${operation}: expected ${name} ${formatShape(shape)} ${dtype}, got ${given}`,
-        );
-      }
-    }
-    for (const name of entries.keys()) {
-      if (!name.startsWith(MODEL) && !wanted.has(name)) {
-        throw new ShapeError(`${operation}: ${name} is a tensor too many`);
-      }
-    }
-    for (const [name, tensor] of state) entries.get(name)?.copyTo(tensor.data);
-    const generator = new Int32Array(this.shuffle.length);
-    entries.get(GENERATOR)?.copyTo(generator);
+    const generator = new Float64Array(this.shuffle.length);
+    const targets = this.stateByName().map(([name, tensor]) => ({
+      ...{ name, shape: tensor.shape, dtype: tensor.dtype === "float32" ? "F32" : "F64" },
+      data: () => tensor.data,
+    }));
+    const last = { name: GENERATOR, shape: [generator.length], dtype: "U8", data: () => generator };
+    matchState(operation, [...targets, last], entries)();
     this.shuffle.set(generator);
     this.random.restore(operation, this.shuffle);
   }

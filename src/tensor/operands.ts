@@ -136,23 +136,24 @@ export function checkAliases(
   operation: string,
   destinations: readonly Named[],
   operands: readonly Named[],
+  reason = "the operation is not elementwise",
 ): void {
   for (let i = 0; i < destinations.length; i++) {
     const target = (destinations[i] as Named)[1];
     if (!target || target.size === 0) continue;
     for (let k = 0; k < operands.length; k++) {
-      refuseSame(operation, destinations[i] as Named, operands[k] as Named);
+      refuseSame(operation, destinations[i] as Named, operands[k] as Named, reason);
     }
     for (let k = i + 1; k < destinations.length; k++) {
-      refuseSame(operation, destinations[i] as Named, destinations[k] as Named);
+      refuseSame(operation, destinations[i] as Named, destinations[k] as Named, reason);
     }
   }
 }
 
-function refuseSame(operation: string, target: Named, other: Named): void {
+function refuseSame(operation: string, target: Named, other: Named, reason: string): void {
   if (other[1]?.storage === target[1]?.storage) {
     throw new AliasError(
-      `${operation}: ${target[0]} shares its data with ${other[0]}, and the operation is not elementwise`,
+      `${operation}: ${target[0]} shares its data with ${other[0]}, and ${reason}`,
     );
   }
 }

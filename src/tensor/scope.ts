@@ -2,15 +2,24 @@
 export const disposeSymbol: typeof Symbol.dispose =
   Symbol.dispose ?? (Symbol.for("Symbol.dispose") as typeof Symbol.dispose);
 
-/** Something that holds memory until it is disposed, by hand or with the scope that owns it. */
-export abstract class Resource {
+/** Something that holds memory until it is disposed, which `using` does as well. */
+export abstract class Owner {
+  /** Gives the memory back. A second call does nothing. */
+  abstract dispose(): void;
+
+  [disposeSymbol](): void {
+    this.dispose();
+  }
+}
+
+/** What is disposed by hand or with the scope that owns it. */
+export abstract class Resource extends Owner {
   scope: Scope | null = null;
   /** What disposes this, where that is no scope: the cache that holds it. */
   owner: Resource | null = null;
   disposed = false;
 
-  /** Gives the memory back. A second call does nothing. */
-  dispose(): void {
+  override dispose(): void {
     if (this.disposed) return;
     this.disposed = true;
     this.detach();
@@ -21,10 +30,6 @@ export abstract class Resource {
   detach(): void {
     this.scope?.owned.delete(this);
     this.scope = null;
-  }
-
-  [disposeSymbol](): void {
-    this.dispose();
   }
 
   /** Lets go of what is held; called once. */

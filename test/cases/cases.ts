@@ -10,6 +10,7 @@ import {
   createRuntimeSync,
   type FloatDType,
   type Runtime,
+  softmaxForward,
   softmaxLoss,
 } from "../../src/index.ts";
 
@@ -239,12 +240,25 @@ export function matmul(runtime: Runtime, dtype: FloatDType, a: Values, b: Values
   return { shape: [...batch, ...rows, ...columns], data };
 }
 
+/** Softmax along an axis, by softmaxForward, which takes the last. */
+export function softmax(runtime: Runtime, dtype: FloatDType, x: Values, axis: number): Values {
+  return alongAxis(x, axis, ({ shape, data }) => {
+    const { out } = softmaxForward(runtime.tensor(Array.from(data), shape, dtype));
+    return out.toTypedArray();
+  });
+}
+
 /**
- * Softmax along an axis, read off softmaxLoss one row at a time: with N = 1, dx is softmax but for the label's column,
+ * The same, read off softmaxLoss one row at a time: with N = 1, dx is softmax but for the label's column,
  * where 1 is taken off it. So each column is read with the label in another one; a row of one column has no other,
  * and there dx + 1 is exact.
  */
-export function softmax(runtime: Runtime, dtype: FloatDType, x: Values, axis: number): Values {
+export function softmaxOfLoss(
+  runtime: Runtime,
+  dtype: FloatDType,
+  x: Values,
+  axis: number,
+): Values {
   return alongAxis(x, axis, ({ shape: [rows, C], data }) => {
     const out: number[] = [];
     for (let n = 0; n < rows!; n++) {

@@ -18,6 +18,7 @@ import {
   svmLoss,
   type Tensor,
 } from "../../src/index.ts";
+import { openCore } from "../support/core.ts";
 import { checkDeviation, reportDeviations, testCases, type Values } from "./cases.ts";
 
 interface Case {
@@ -30,6 +31,29 @@ interface Case {
 }
 
 reportDeviations("");
+
+/** One step of an optimizer's kernel, whose results the notebook names next_w and as the state before it. */
+function step(
+  testCase: Case,
+  kernel: "sgd_momentum_f64" | "rmsprop_f64" | "adam_f64",
+  states: string[],
+  numbers: number[],
+): void {
+  const core = openCore("release");
+  const [w, ...own] = ["w", ...states].map((name) =>
+    core.inout(Float64Array.from(testCase.inputs[name]!.data)),
+  );
+  const dw = core.input(Float64Array.from(testCase.inputs.dw!.data));
+  const n = testCase.inputs.w!.data.length;
+  const run = core.exports[kernel] as (...args: number[]) => void;
+  run(w!.address, ...own.map(({ address }) => address), dw.address, n, ...numbers);
+  core.checkGuards();
+  for (const [i, name] of ["next_w", ...states].entries()) {
+    const expected = testCase.expected[name] as Values;
+    const error = notebookError([w!, ...own][i]!.values(), expected.data);
+    checkDeviation(`${testCase.name} ${name}`, error, testCase.tolerance.max as number);
+  }
+}
 
 /** The notebooks' own measure: max |x − y| / max(1e-8, |x| + |y|). */
 function notebookError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
@@ -257,10 +281,23 @@ testCases<Case>(
 
     "dropout statistics": dropoutStatistics,
     "dropout_forward+dropout_backward": dropoutGradient,
-  },
-  {
-    sgd_momentum: "no optimizer in the API yet",
-    rmsprop: "no optimizer in the API yet",
-    adam: "no optimizer in the API yet",
+
+    sgd_momentum(testCase) {
+      const { learning_rate, momentum } = testCase.params as Record<string, number>;
+      step(testCase, "sgd_momentum_f64", ["velocity"], [learning_rate!, momentum!]);
+    },
+
+    rmsprop(testCase) {
+      const { learning_rate, decay_rate, epsilon } = testCase.params as Record<string, number>;
+      step(testCase, "rmsprop_f64", ["cache"], [learning_rate!, decay_rate!, epsilon!]);
+    },
+
+    adam(testCase) {
+      const { learning_rate, beta1, beta2, epsilon, t } = testCase.params as Record<string, number>;
+      const corrections = [beta1!, beta2!].map((beta) => 1 - beta ** (t! + 1));
+      const numbers = [learning_rate!, beta1!, beta2!, epsilon!, ...corrections];
+      step(testCase, "adam_f64", ["m", "v"], numbers);
+      expect(testCase.expected.t).toBe(t! + 1);
+    },
   },
 );

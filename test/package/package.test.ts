@@ -1,4 +1,6 @@
 import { fileURLToPath } from "node:url";
+import { brotliCompressSync } from "node:zlib";
+import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Project, run } from "./installed.ts";
 import { train } from "./train.ts";
@@ -23,8 +25,24 @@ describe("the tarball", () => {
     expect(foreign).toEqual([]);
   });
 
-  test("weighs tens of kilobytes", () => {
-    expect(project.packedSize).toBeLessThan(100_000);
+  test("weighs less than 200 kilobytes, both module kinds with the core inside included", () => {
+    expect(project.packedSize).toBeLessThan(200_000);
+  });
+
+  // What a program pays: the names it imports, minified and compressed as it is served.
+  test.each([
+    ["all of it", "export * from", 40],
+    ["Sequential and Trainer", "export { createRuntime, Sequential, Trainer } from", 36],
+    ["a layer by hand", "export { createRuntime, affineForward } from", 25],
+  ])("bundles to tens of kilobytes in brotli: %s", async (_, names, kibibytes) => {
+    const { outputFiles } = await build({
+      stdin: {
+        contents: `${names} "./build/index.js"`,
+        resolveDir: fileURLToPath(new URL("../..", import.meta.url)),
+      },
+      ...{ bundle: true, minify: true, format: "esm", write: false },
+    });
+    expect(brotliCompressSync(outputFiles[0]!.contents).length).toBeLessThan(1024 * kibibytes);
   });
 
   test("names no folder of the machine that built it", () => {

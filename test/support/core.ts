@@ -47,6 +47,8 @@ export interface Buffer<A extends Values> {
   readonly address: number;
   /** A copy of what is there now. */
   values(): A;
+  /** Writes over what is there. */
+  set(values: A): void;
 }
 
 interface FloatsConstructor extends ValuesConstructor<Floats> {
@@ -190,6 +192,7 @@ export class TestCore<E = Exports> {
       address,
       // slice: a float32 at an odd address has no view of its own.
       values: () => new type(memory.slice(address, address + length), 0, n),
+      set: (values) => new Uint8Array(memory).set(toBytes(values).subarray(0, length), address),
     };
   }
 }

@@ -19,6 +19,22 @@ interface Files {
     batchnormTest: BatchnormCase;
     softmax: LossCase;
     svm: LossCase;
+    sigmoid: UnaryCase;
+    tanh: UnaryCase;
+    leakyRelu: UnaryCase & { negativeSlope: number };
+    gelu: UnaryCase;
+    softmaxLayer: UnaryCase;
+    normalize: UnaryCase & Arrays<"mean" | "std">;
+    bce: LossCase;
+    mse: LossCase;
+  };
+  optim: {
+    steps: number;
+    start: number[];
+    target: number[];
+    stiffness: number[];
+    /** w after so many steps, and the options in PyTorch's words. */
+    runs: Record<string, { options: Record<string, number>; after: Record<string, number[]> }>;
   };
   random: {
     dropout: { seed: number; p: number; shape: number[]; scale: number; keep: string }[];
@@ -35,12 +51,28 @@ interface Files {
       losses: number[];
     }[];
   } & Arrays<"x" | "y" | "w1" | "w2" | "w3">;
+  networks: {
+    sizes: number[];
+    examples: number;
+    batch: number;
+    steps: number;
+    runs: {
+      batchnorm: boolean;
+      loss: "softmax" | "svm";
+      optimizer: "sgd" | "momentum" | "rmsprop" | "adam";
+      losses: number[];
+      lastBias: number[];
+    }[];
+    stateDicts: ({ dtype: "float32" | "float64"; base64: string } & Arrays<"x" | "out">)[];
+  };
 }
 
 type BatchnormCase = { eps: number } & Arrays<
   | ("x" | "gamma" | "beta" | "dout" | "runningMean" | "runningVar")
   | ("out" | "dx" | "dgamma" | "dbeta")
 >;
+
+type UnaryCase = Arrays<"x" | "dout" | "out" | "dx">;
 
 type LossCase = { loss: number } & Arrays<"x" | "y" | "dx">;
 

@@ -56,6 +56,103 @@ export function reluBackward(dout: Numbers, x: Numbers): number[] {
   return Array.from(x, (value, i) => (value > 0 ? dout[i]! : 0));
 }
 
+/** out = 1 / (1 + exp(−x)), by the form that keeps small results. */
+export function sigmoidForward(x: Numbers): number[] {
+  return Array.from(x, (v) => (v < 0 ? Math.exp(v) / (1 + Math.exp(v)) : 1 / (1 + Math.exp(-v))));
+}
+
+/** dx = dout · out · (1 − out) */
+export function sigmoidBackward(dout: Numbers, out: Numbers): number[] {
+  return Array.from(dout, (d, i) => d * (out[i]! * (1 - out[i]!)));
+}
+
+/** out = tanh(x) */
+export function tanhForward(x: Numbers): number[] {
+  return Array.from(x, Math.tanh);
+}
+
+/** dx = dout · (1 − out²) */
+export function tanhBackward(dout: Numbers, out: Numbers): number[] {
+  return Array.from(dout, (d, i) => d * ((1 - out[i]!) * (1 + out[i]!)));
+}
+
+/** out = x where x > 0, else slope · x */
+export function leakyReluForward(x: Numbers, slope: number): number[] {
+  return Array.from(x, (v) => (v > 0 ? v : slope * v));
+}
+
+/** dx = dout where x > 0, else slope · dout */
+export function leakyReluBackward(dout: Numbers, x: Numbers, slope: number): number[] {
+  return Array.from(dout, (d, i) => (x[i]! > 0 ? d : slope * d));
+}
+
+/** φ(x) = exp(−x²/2) / √(2π) */
+export function normalDensity(x: number): number {
+  return Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI);
+}
+
+/** Φ(x): the tail as a continued fraction (Laplace, 1805), the middle as ½ + φ(x) · (x + x³/3 + x⁵/(3·5) + …). */
+export function normalCdf(x: number): number {
+  if (Number.isNaN(x)) return x;
+  const a = Math.abs(x);
+  if (a === Infinity) return x > 0 ? 1 : 0;
+  if (a > 1) {
+    let fraction = a;
+    for (let k = 1000; k > 0; k--) fraction = a + k / fraction;
+    const tail = normalDensity(a) / fraction;
+    return x < 0 ? tail : 1 - tail;
+  }
+  let [term, sum] = [x, x];
+  for (let k = 3; k < 60; k += 2) {
+    term *= (x * x) / k;
+    sum += term;
+  }
+  return 0.5 + normalDensity(x) * sum;
+}
+
+/** out = x · Φ(x) */
+export function geluForward(x: Numbers): number[] {
+  return Array.from(x, (v) => v * normalCdf(v));
+}
+
+/** dx = dout · (Φ(x) + x · φ(x)) */
+export function geluBackward(dout: Numbers, x: Numbers): number[] {
+  return Array.from(dout, (d, i) => d * (normalCdf(x[i]!) + x[i]! * normalDensity(x[i]!)));
+}
+
+/** out (N, C) = exp(x) / Σ exp(x) by rows */
+export function softmaxForward(x: Numbers, [N, C]: readonly [number, number]): number[] {
+  const out: number[] = [];
+  for (let n = 0; n < N; n++) {
+    const row = Array.from(x).slice(n * C, n * C + C);
+    const most = row.reduce((a, b) => Math.max(a, b), -Infinity);
+    const exponentials = row.map((value) => Math.exp(value - most));
+    const sum = exponentials.reduce((a, b) => a + b, 0);
+    out.push(...exponentials.map((value) => value / sum));
+  }
+  return out;
+}
+
+/** dx = out · (dout − Σ dout · out) by rows */
+export function softmaxBackward(dout: Numbers, out: Numbers, C: number): number[] {
+  return Array.from(dout, (d, i) => {
+    const row = i - (i % C);
+    let sum = 0;
+    for (let j = row; j < row + C; j++) sum += dout[j]! * out[j]!;
+    return out[i]! * (d - sum);
+  });
+}
+
+/** out (N, D) = (x − mean) / std by columns */
+export function normalizeForward(x: Numbers, mean: Numbers, std: Numbers): number[] {
+  return Array.from(x, (v, i) => (v - mean[i % mean.length]!) / std[i % std.length]!);
+}
+
+/** dx = dout / std */
+export function normalizeBackward(dout: Numbers, std: Numbers): number[] {
+  return Array.from(dout, (d, i) => d / std[i % std.length]!);
+}
+
 /** (D,) each */
 export interface Statistics {
   mean: number[];
@@ -173,6 +270,26 @@ export function softmaxLoss(
     }
   }
   return { loss, dx };
+}
+
+/** loss = mean of max(x, 0) − x · y + log(1 + exp(−|x|)), dx = (sigmoid(x) − y) / n */
+export function bceWithLogitsLoss(x: Numbers, y: Numbers): { loss: number; dx: number[] } {
+  const n = x.length;
+  let loss = 0;
+  for (let i = 0; i < n; i++) {
+    loss += Math.max(x[i]!, 0) - x[i]! * y[i]! + Math.log1p(Math.exp(-Math.abs(x[i]!)));
+  }
+  return { loss: loss / n, dx: sigmoidForward(x).map((p, i) => (p - y[i]!) / n) };
+}
+
+/** loss = mean of (x − y)², dx = 2 · (x − y) / n */
+export function mseLoss(x: Numbers, y: Numbers): { loss: number; dx: number[] } {
+  const differences = Array.from(x, (v, i) => v - y[i]!);
+  const n = x.length;
+  return {
+    loss: differences.reduce((sum, d) => sum + d * d, 0) / n,
+    dx: differences.map((d) => (2 * d) / n),
+  };
 }
 
 /** Normal with mean 0 and deviation 1, from uniform draws: Box and Muller. */

@@ -116,7 +116,7 @@ export class SoftmaxLayer extends Activation {
 
 export class LeakyReluLayer extends Activation {
   override readonly label: string;
-  private readonly slope: number;
+  readonly slope: number;
 
   constructor(spec: LeakyReluSpec, place: string, inShape: readonly number[], setting: Setting) {
     const { negativeSlope = 0.01 } = spec;

@@ -1,5 +1,5 @@
 import { show } from "../../runtime/errors.ts";
-import { heNormal, type Initializer, zeros } from "../initializers.ts";
+import { type Initializer, zeros } from "../initializers.ts";
 import { Layer, type Setting, Slot } from "./layer.ts";
 
 export interface AffineSpec {
@@ -17,7 +17,7 @@ export interface AffineSpec {
  * Of each example any shape → (M,). `weight` (D, M), `bias` (M,).
  *
  * @param units M, a whole number from 1 up
- * @param options.weight default heNormal()
+ * @param options.weight default the model's, which is heNormal()
  * @param options.bias default zeros()
  * @param options.useBias false leaves the bias out, as before batch normalisation, which takes it away again; default true
  */
@@ -39,7 +39,7 @@ export class AffineLayer extends Layer {
 
   constructor(spec: AffineSpec, place: string, inShape: readonly number[], setting: Setting) {
     super(place, inShape, setting);
-    const { units, useBias = true, weight = heNormal(), bias = zeros() } = spec;
+    const { units, useBias = true, weight = setting.initializer, bias = zeros() } = spec;
     if (!(Number.isInteger(units) && units > 0)) {
       throw new RangeError(`${place}: units must be a whole number from 1 up, got ${show(units)}`);
     }

@@ -28,10 +28,10 @@ export class BatchnormLayer extends Layer {
   readonly outShape: readonly number[];
   readonly label = "batchnorm";
   readonly saved: { kind: string; eps: number; momentum: number };
-  private readonly weight: Slot;
-  private readonly bias: Slot;
-  private readonly mean: Slot;
-  private readonly variance: Slot;
+  readonly weight: Slot;
+  readonly bias: Slot;
+  readonly mean: Slot;
+  readonly variance: Slot;
   private statistics!: TensorHandle;
 
   constructor(spec: BatchnormSpec, place: string, inShape: readonly number[], setting: Setting) {

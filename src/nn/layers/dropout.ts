@@ -29,14 +29,16 @@ export class DropoutLayer extends Layer {
   override readonly overwritesGradient = true;
   private mask!: TensorHandle;
 
+  readonly saved: DropoutSpec;
+
   constructor(
-    readonly saved: DropoutSpec,
+    { p, seed }: DropoutSpec,
     place: string,
     inShape: readonly number[],
     setting: Setting,
   ) {
     super(place, inShape, setting);
-    const { p, seed } = saved;
+    this.saved = { kind: "dropout", p, seed };
     if (!(typeof p === "number" && p >= 0 && p < 1)) {
       throw new RangeError(`${place}: p must be in [0, 1), got ${show(p)}`);
     }

@@ -58,6 +58,8 @@ export interface Setting {
   readonly runtime: LamellaRuntime;
   readonly dtype: FloatDType;
   readonly stream: DropoutStream;
+  /** Of the weights of layers that name none. */
+  readonly initializer: Initializer;
 }
 
 export abstract class Layer {

@@ -28,8 +28,8 @@ export class NormalizeLayer extends Layer {
   readonly saved: NormalizeSpec = { kind: "normalize", mean: 0, std: 1 };
   override readonly overwrites = true;
   override readonly overwritesGradient = true;
-  private readonly mean: Slot;
-  private readonly std: Slot;
+  readonly mean: Slot;
+  readonly std: Slot;
 
   constructor(spec: NormalizeSpec, place: string, inShape: readonly number[], setting: Setting) {
     super(place, inShape, setting);

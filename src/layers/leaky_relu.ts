@@ -1,0 +1,81 @@
+import { show } from "../runtime/errors.ts";
+import { type Cache, SavedState } from "../tensor/cache.ts";
+import type { FloatDType } from "../tensor/dtype.ts";
+import { checkAliases, checkCache } from "../tensor/operands.ts";
+import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
+import { unaryBackward, unaryForward } from "./unary.ts";
+
+/** What leakyReluForward leaves for leakyReluBackward: its operand, by reference, and the slope. */
+export interface LeakyReluCache<D extends FloatDType = FloatDType> extends Cache {
+  readonly x: Tensor<D>;
+  readonly negativeSlope: number;
+}
+
+class LeakyReluState<D extends FloatDType> extends SavedState implements LeakyReluCache<D> {
+  readonly operation = "leakyReluForward";
+
+  constructor(
+    readonly x: TensorHandle<D>,
+    readonly negativeSlope: number,
+  ) {
+    super(x.runtime, x.dtype, x.shape, [x]);
+  }
+}
+
+/**
+ * Leaky rectified linear unit: out = x where x > 0, else negativeSlope · x, element by element, for any shape. NaN
+ * stays NaN.
+ *
+ * In place the backward still holds, as a slope of 0 or more leaves the signs; with one below 0 it is refused.
+ *
+ * Maas, Hannun and Ng, "Rectifier Nonlinearities Improve Neural Network Acoustic Models", 2013.
+ *
+ * @param options.negativeSlope a finite number; default 0.01
+ * @param options.out a tensor to write into; x itself serves unless negativeSlope is below 0
+ * @throws RangeError for a slope that is no finite number; ShapeError, DTypeError, AliasError, DisposedError,
+ *   RuntimeMismatchError, MemoryError, and TypeError for what is no tensor
+ */
+export function leakyReluForward<D extends FloatDType>(
+  x: Tensor<D>,
+  options: { negativeSlope?: number | undefined; out?: Tensor<NoInfer<D>> | undefined } = {},
+): { out: Tensor<D>; cache: LeakyReluCache<D> } {
+  const operation = "leakyReluForward";
+  const slope = options?.negativeSlope ?? 0.01;
+  const { out, x: xs } = unaryForward(
+    operation,
+    x,
+    options,
+    (kernels, out, x) => kernels.leaky_relu_forward(out.address, x.address, x.size, slope),
+    (x, given) => {
+      if (!Number.isFinite(slope)) {
+        throw new RangeError(
+          `${operation}: negativeSlope must be a finite number, got ${show(slope)}`,
+        );
+      }
+      if (slope < 0) {
+        const reason = "with a negativeSlope below 0 leakyReluBackward needs x";
+        checkAliases(operation, [["out", given]], [["x", x]], reason);
+      }
+    },
+  );
+  return { out, cache: xs.runtime.own(new LeakyReluState(xs.alias(), slope)) };
+}
+
+/**
+ * Gradient of leakyReluForward: dx = dout where x > 0, else negativeSlope · dout; so the slope at x = 0.
+ *
+ * @param options.dx a tensor to write into; dout itself serves
+ * @throws ShapeError, DTypeError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for a cache of
+ *   another call
+ */
+export function leakyReluBackward<D extends FloatDType>(
+  dout: Tensor<D>,
+  cache: LeakyReluCache<NoInfer<D>>,
+  options: { dx?: Tensor<NoInfer<D>> | undefined } = {},
+): Tensor<D> {
+  const operation = "leakyReluBackward";
+  const { x, negativeSlope } = checkCache(operation, cache, LeakyReluState<D>, "leakyReluForward");
+  return unaryBackward(operation, dout, cache as LeakyReluState<D>, options, (kernels, dx, dout) =>
+    kernels.leaky_relu_backward(dx.address, dout.address, x.address, dout.size, negativeSlope),
+  );
+}

@@ -1,0 +1,51 @@
+// What the layers of one operand have in common, whose output has its shape: everything but the kernel and what is
+// saved.
+
+import type { Kernels } from "../runtime/core.ts";
+import type { SavedState } from "../tensor/cache.ts";
+import type { FloatDType } from "../tensor/dtype.ts";
+import { checkObject, destination, floatOperand, upstream } from "../tensor/operands.ts";
+import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
+
+/**
+ * Runs a forward kernel into options.out or a new tensor.
+ * @param check what the layer asks for beyond a floating dtype and an out of x's shape
+ */
+export function unaryForward<D extends FloatDType>(
+  operation: string,
+  x: Tensor<D>,
+  options: { out?: Tensor<D> | undefined },
+  kernel: (kernels: Kernels, out: TensorHandle<D>, x: TensorHandle<D>) => void,
+  check?: (x: TensorHandle<D>, given: TensorHandle<D> | undefined) => void,
+): { x: TensorHandle<D>; out: TensorHandle<D> } {
+  checkObject(operation, "options", options);
+  const xs = floatOperand(operation, "x", x);
+  const given = destination(operation, "out", options.out, xs.shape, "x", xs);
+  check?.(xs, given);
+  const { runtime, dtype } = xs;
+  const out = given ?? runtime.create(dtype, xs.shape);
+  kernel(runtime.kernels(dtype), out, xs);
+  return { x: xs, out };
+}
+
+/**
+ * Runs a backward kernel into options.dx or a new tensor; the cache has been checked.
+ * @param check as in unaryForward
+ */
+export function unaryBackward<D extends FloatDType>(
+  operation: string,
+  dout: Tensor<D>,
+  state: SavedState,
+  options: { dx?: Tensor<D> | undefined },
+  kernel: (kernels: Kernels, dx: TensorHandle<D>, dout: TensorHandle<D>) => void,
+  check?: (dout: TensorHandle<D>, given: TensorHandle<D> | undefined) => void,
+): Tensor<D> {
+  checkObject(operation, "options", options);
+  const up = upstream(operation, dout, state);
+  const given = destination(operation, "dx", options.dx, up.shape, "the cache", state);
+  check?.(up, given);
+  const { runtime, dtype } = up;
+  const dx = given ?? runtime.create(dtype, up.shape);
+  kernel(runtime.kernels(dtype), dx, up);
+  return dx;
+}

@@ -1,0 +1,73 @@
+// What a model or a training is filled with: tensors by their names, from a file or another model.
+
+import { ShapeError } from "../runtime/errors.ts";
+import { formatShape, sameShape } from "../tensor/shape.ts";
+import type { Network } from "./network.ts";
+
+/** A tensor by its name, wherever it comes from. */
+export interface StateEntry {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** Ours, or a file's. */
+  readonly dtype: string;
+  copyTo(target: Float32Array | Float64Array): void;
+}
+
+/** What wants to be filled. */
+interface Target {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly dtype: string;
+  data(): Float32Array | Float64Array;
+}
+
+/** Checks what a model is to be filled with before its tensors are made, and gives what fills them. */
+export type StateSource = (network: Network) => () => void;
+
+/** The dtypes of files that are read into tensors of either float dtype. */
+export const fileFloats = ["F64", "F32", "F16", "BF16"];
+
+/** The tensors of a model; they need not be there yet. */
+export function targetsOf({ slots, dtype }: Network): Target[] {
+  return slots.map((slot) => ({
+    name: slot.name,
+    shape: slot.shape,
+    dtype,
+    data: () => slot.value.data,
+  }));
+}
+
+/** Compares entries with targets, and gives what copies them; else lists all that does not fit. */
+export function matchState(
+  operation: string,
+  targets: readonly Target[],
+  entries: readonly StateEntry[],
+  alsoTaken: readonly string[] = [],
+): () => void {
+  const given = new Map(entries.map((entry) => [entry.name, entry]));
+  const problems: string[] = [];
+  for (const { name, shape, dtype } of targets) {
+    const entry = given.get(name);
+    if (!entry) {
+      problems.push(`missing: ${name} ${formatShape(shape)}`);
+    } else if (!sameShape(entry.shape, shape)) {
+      problems.push(
+        `shape: ${name} must be ${formatShape(shape)}, got ${formatShape(entry.shape)}`,
+      );
+    } else if (entry.dtype !== dtype && !alsoTaken.includes(entry.dtype)) {
+      problems.push(`dtype: ${name} must be ${dtype}, got ${entry.dtype}`);
+    }
+  }
+  const names = new Set(targets.map(({ name }) => name));
+  for (const { name, shape } of entries) {
+    if (!names.has(name)) problems.push(`extra: ${name} ${formatShape(shape)}`);
+  }
+  if (problems.length > 0) {
+    throw new ShapeError(
+      `${operation}: the tensors are not those that are due\n  ${problems.join("\n  ")}`,
+    );
+  }
+  return () => {
+    for (const { name, data } of targets) given.get(name)?.copyTo(data());
+  };
+}

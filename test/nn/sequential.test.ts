@@ -1,0 +1,550 @@
+import { describe, expect, test } from "vitest";
+import {
+  affine,
+  affineBackward,
+  affineForward,
+  batchnorm,
+  constant,
+  createRuntimeSync,
+  DisposedError,
+  DTypeError,
+  dropout,
+  flatten,
+  gelu,
+  heNormal,
+  heUniform,
+  type LayerSpec,
+  leakyRelu,
+  normal,
+  normalize,
+  numericalGradient,
+  RuntimeMismatchError,
+  relu,
+  reluBackward,
+  reluForward,
+  Sequential,
+  ShapeError,
+  sgd,
+  sigmoid,
+  softmax,
+  softmaxLoss,
+  type Tensor,
+  Trainer,
+  tanh,
+  uniform,
+  xavierNormal,
+  xavierUniform,
+} from "../../src/index.ts";
+
+const runtime = createRuntimeSync();
+const model = (input: number[], layers: LayerSpec[], seed = 0) =>
+  new Sequential(runtime, { input, layers, dtype: "float64", seed });
+
+describe("the gradients of a whole network are the numeric ones, to 1e-6", () => {
+  const networks: Record<string, LayerSpec[]> = {
+    plain: [affine(9), relu(), affine(8), relu(), affine(4)],
+    "with batch normalisation": [
+      affine(9),
+      batchnorm(),
+      relu(),
+      affine(8),
+      batchnorm(),
+      relu(),
+      affine(4),
+    ],
+    "with dropout": [affine(9), relu(), dropout(0.4, { seed: 5 }), affine(4)],
+    "with batch normalisation and dropout": [
+      affine(9, { useBias: false }),
+      batchnorm(),
+      relu(),
+      dropout(0.3, { seed: 6 }),
+      affine(4),
+    ],
+    "with dropout after what reads its output": [
+      affine(9),
+      sigmoid(),
+      dropout(0.4, { seed: 5 }),
+      relu(),
+      affine(4),
+    ],
+    "of every activation": [
+      normalize({ mean: [0.1, 0.2, 0.3, 0.4, 0.5, 0.6], std: 1.7 }),
+      flatten(),
+      affine(7),
+      sigmoid(),
+      affine(7),
+      tanh(),
+      tanh(),
+      affine(7),
+      leakyRelu(0.2),
+      dropout(0.2, { seed: 1 }),
+      affine(7),
+      gelu(),
+      relu(),
+      affine(5),
+      softmax(),
+      flatten(),
+      affine(4),
+    ],
+    "whose first layer works in place": [relu(), dropout(0.1, { seed: 2 }), affine(4)],
+  };
+  for (const [name, layers] of Object.entries(networks)) {
+    for (const mode of ["train", "test"] as const) {
+      test(`${name}, in ${mode} mode`, () => {
+        const net = model([2, 3], layers, 4);
+        const random = runtime.random(231);
+        const x = random.randn(8, 2, 3);
+        const dout = random.randn(8, 4);
+        // Running values that a test mode does something with.
+        for (let i = 0; i < 3; i++) net.forward(random.randn(8, 2, 3), { mode: "train" });
+        net.forward(x, { mode });
+        const { dx } = net.backward(dout, { dx: true });
+        const analytic = net.parameters().map(({ gradient }) => gradient.toTypedArray());
+        const loss = () => {
+          const scores = net.forward(x, { mode });
+          return scores.data.reduce((sum, s, i) => sum + s * dout.data[i]!, 0);
+        };
+        for (const [i, { name, value }] of net.parameters().entries()) {
+          const numeric = numericalGradient(loss, value);
+          expect(error(analytic[i]!, numeric), name).toBeLessThan(1e-6);
+        }
+        expect(error(dx.data, numericalGradient(loss, x)), "dx").toBeLessThan(1e-6);
+      });
+    }
+  }
+
+  /** The largest difference, relative to the largest gradient: a bias before batch normalisation has gradient 0. */
+  function error(a: ArrayLike<number>, numeric: Tensor): number {
+    const scale = Math.max(1e-3, ...Array.from(a, Math.abs));
+    return Math.max(...Array.from(a, (value, i) => Math.abs(value - numeric.data[i]!))) / scale;
+  }
+});
+
+describe("the three-layer network of CS231n, 15-20-30-10, from seed 231", () => {
+  // What the notebooks of published solutions print (FullyConnectedNets.ipynb, BatchNormalization.ipynb).
+  test.each([
+    [false, [2.3004790897684924, 7.052114776533016]],
+    [true, [2.2611955101340957, 6.996533220108303]],
+  ])(
+    "batch normalisation %s: the published initial losses, without and with reg 3.14",
+    (normed, published) => {
+      const random = runtime.random(231);
+      const x = random.randn(2, 15);
+      const y = random.randint(10, null, 2);
+      const layers = [20, 30].flatMap((M) => [
+        affine(M, { weight: normal(5e-2) }),
+        ...(normed ? [batchnorm()] : []),
+        relu(),
+      ]);
+      for (const [i, l2] of [0, 3.14].entries()) {
+        const net = new Sequential(runtime, {
+          input: [15],
+          layers: [...layers, affine(10, { weight: normal(5e-2) })],
+          dtype: "float64",
+          seed: random, // whose draws go on from one model to the next
+        });
+        const { loss } = new Trainer(net, { loss: "softmax", optimizer: sgd(), l2 }).step(x, y);
+        // Sums in another order than NumPy's: some 1e-15 of a loss of a few units.
+        expect(Math.abs(loss - published[i]!)).toBeLessThan(1e-12);
+      }
+    },
+  );
+});
+
+describe("initialisation", () => {
+  const weights = (weight: ReturnType<typeof normal>, D = 400, M = 300) =>
+    model([D], [affine(M, { weight })], 7)
+      .parameters()[0]!
+      .value.toTypedArray();
+  const deviation = (values: Float64Array) =>
+    Math.sqrt(values.reduce((sum, v) => sum + v * v, 0) / values.length);
+
+  test("layer by layer from one stream of NumPy's, and nothing drawn for biases", () => {
+    const net = model(
+      [6],
+      [affine(5, { weight: normal(0.1) }), affine(4, { weight: normal(0.1) })],
+      231,
+    );
+    const random = runtime.random(231);
+    for (const name of ["0.weight", "1.weight"]) {
+      const { data, shape } = net.stateDict()[name]!;
+      expect(data).toEqual(random.randn(shape).data.map((v) => 0.1 * v));
+    }
+  });
+
+  test.each([
+    ["heNormal", heNormal(), Math.sqrt(2 / 400)],
+    ["heUniform", heUniform(), Math.sqrt(2 / 400)],
+    ["xavierNormal", xavierNormal(), Math.sqrt(2 / 700)],
+    ["xavierUniform", xavierUniform(), Math.sqrt(2 / 700)],
+    ["uniform", uniform(-3, 3), Math.sqrt(3)],
+  ])("%s has its deviation", (_, initializer, expected) => {
+    // 120,000 draws: the deviation of the deviation is about 0.2 %.
+    expect(deviation(weights(initializer)) / expected).toBeCloseTo(1, 2);
+  });
+
+  test("float32 weights are the float64 ones, rounded", () => {
+    const wide = model([6], [affine(5)], 3).parameters()[0]!.value.data;
+    const net = new Sequential(runtime, { input: [6], layers: [affine(5)], seed: 3 });
+    expect(net.parameters()[0]!.value.data).toEqual(Float32Array.from(wide));
+  });
+
+  test("the model's initializer is that of all weights whose layer names none", () => {
+    const layers = [affine(5), relu(), affine(4, { weight: normal(0.1) })];
+    const net = new Sequential(runtime, { input: [6], layers, initializer: constant(2) });
+    expect([...net.parameters()[0]!.value.data]).toEqual(new Array(30).fill(2));
+    expect([...net.parameters()[2]!.value.data]).not.toContain(2);
+  });
+
+  test("an initializer of one's own is asked for as many numbers as there are", () => {
+    const own = model(
+      [2],
+      [affine(3, { weight: (shape) => shape.map(() => 1) })].slice(1).concat(affine(1)),
+      0,
+    );
+    expect(own.output).toEqual([1]);
+    const bytes = runtime.memory.bytesLive;
+    expect(() => model([2], [affine(3, { weight: () => [1, 2] })])).toThrow(
+      "Sequential: the initializer of 0.weight must give 6 numbers, got 2",
+    );
+    expect(runtime.memory.bytesLive).toBe(bytes);
+  });
+});
+
+describe("forward", () => {
+  const net = model([2, 3], [affine(5), batchnorm(), relu(), dropout(0.5), affine(4)], 1);
+  const random = runtime.random(9);
+  const x = random.randn(7, 2, 3);
+
+  test("takes tensors, nested arrays, typed arrays and arrays alike, flat or not", () => {
+    const scores = Array.from(net.forward(x).data);
+    const flat = Array.from(x.data);
+    const nested = Array.from({ length: 7 }, (_, n) =>
+      [0, 1].map((r) => flat.slice(6 * n + 3 * r, 6 * n + 3 * r + 3)),
+    );
+    for (const given of [x.reshape([7, 6]), nested, flat, x.toTypedArray(), x.data]) {
+      expect(Array.from(net.forward(given).data)).toEqual(scores);
+      expect(Array.from(net.predict(given).data)).toEqual(scores);
+    }
+    expect(net.forward(x).shape).toEqual([7, 4]);
+  });
+
+  test("one example or many: the same scores, to the bit", () => {
+    const many = random.randn(600, 2, 3);
+    const all = net.predict(many);
+    expect(all.shape).toEqual([600, 4]);
+    for (const n of [0, 255, 256, 599]) {
+      const one = net.predict(many.data.slice(6 * n, 6 * n + 6));
+      expect(one.data).toEqual(all.data.slice(4 * n, 4 * n + 4));
+    }
+    expect(net.predict(new Float64Array(0)).shape).toEqual([0, 4]);
+    expect(net.classify(many)).toHaveLength(600);
+  });
+
+  test("each training pass drops others, and moves the running values; test mode neither", () => {
+    const before = net.stateDict()["1.running_mean"]!.toTypedArray();
+    expect(net.forward(x).data).toEqual(net.forward(x, { mode: "test" }).data);
+    expect(net.stateDict()["1.running_mean"]!.data).toEqual(before);
+    const first = net.forward(x, { mode: "train" }).data;
+    expect(net.stateDict()["1.running_mean"]!.data).not.toEqual(before);
+    expect(net.forward(x, { mode: "train" }).data).not.toEqual(first);
+  });
+
+  test("dropout does not depend on what else the runtime draws", () => {
+    const make = () => model([6], [dropout(0.5)], 5);
+    const [a, b] = [make(), make()];
+    const first = a.forward(x, { mode: "train" }).data;
+    net.forward(x, { mode: "train" });
+    expect(b.forward(x, { mode: "train" }).data).toEqual(first);
+  });
+
+  test.each<[string, unknown, new (...args: never[]) => Error, string]>([
+    [
+      "features that do not fit",
+      new Float32Array(7),
+      ShapeError,
+      "Sequential.forward: x has 7 numbers, which are no whole number of examples of shape (2, 3)",
+    ],
+    [
+      "a tensor of another shape",
+      runtime.zeros([2, 3, 2], "float64"),
+      ShapeError,
+      "Sequential.forward: x must have shape (N, 2, 3), got (2, 3, 2)",
+    ],
+    [
+      "a tensor of another dtype",
+      runtime.zeros([1, 6]),
+      DTypeError,
+      "Sequential.forward: x is float32 but the model is float64",
+    ],
+    [
+      "a tensor of another runtime",
+      createRuntimeSync().zeros([1, 6], "float64"),
+      RuntimeMismatchError,
+      "Sequential.forward: x and the model belong to different runtimes",
+    ],
+    [
+      "no numbers",
+      "abc",
+      TypeError,
+      "Sequential.forward: x must be a typed array of numbers or an array, got String",
+    ],
+    [
+      "ragged rows",
+      [[1, 2], [3]],
+      ShapeError,
+      "Sequential.forward: nested arrays are ragged: x[1] should be 2 entries, got 1",
+    ],
+  ])("%s: refused", (_, given, kind, message) => {
+    const call = () => net.forward(given as never);
+    expect(call).toThrow(kind);
+    expect(call).toThrow(message);
+  });
+
+  test("an empty batch passes in test mode, and is refused in training", () => {
+    expect(net.forward([]).shape).toEqual([0, 4]);
+    expect(() => net.forward([], { mode: "train" })).toThrow(RangeError);
+    expect(() => net.forward(x, { mode: "eval" as never })).toThrow(
+      'mode must be "train" or "test", got "eval"',
+    );
+  });
+});
+
+describe("backward", () => {
+  test("after something else went through the model: refused", () => {
+    const net = model([3], [affine(2)]);
+    const dout = runtime.ones([2, 2], "float64");
+    expect(() => net.backward(dout)).toThrow("no forward to go back through");
+    net.forward([1, 2, 3, 4, 5, 6], { mode: "train" });
+    net.backward(dout);
+    net.backward(dout);
+    expect(() => net.backward(runtime.ones([1, 2], "float64"))).toThrow(
+      "Sequential.backward: dout must have shape (2, 2), got (1, 2)",
+    );
+    net.evaluate({ x: [1, 2, 3], y: [0] });
+    expect(() => net.backward(dout)).toThrow(TypeError);
+    net.forward([1, 2, 3, 4, 5, 6], { mode: "train" });
+    new Trainer(net, { loss: "softmax", optimizer: sgd() }).step([1, 2, 3, 4, 5, 6], [0, 1]);
+    expect(() => net.backward(dout)).toThrow(TypeError); // the weights have moved
+  });
+
+  test("overwrites the gradients rather than adding to them", () => {
+    const net = model([3], [affine(2)]);
+    const dout = runtime.ones([1, 2], "float64");
+    net.forward([1, 2, 3]);
+    net.backward(dout);
+    net.backward(dout);
+    expect(Array.from(net.parameters()[0]!.gradient.data)).toEqual([1, 1, 2, 2, 3, 3]);
+  });
+});
+
+describe("construction refuses, by index and kind of the layer", () => {
+  test.each<[LayerSpec[] | unknown, unknown, string]>([
+    [[], TypeError, "layers must be a list of one layer or more"],
+    [[relu], TypeError, "layer 0 must be one of affine, batchnorm,"],
+    [[affine(3), { kind: "conv" }], TypeError, 'got "conv"'],
+    [[affine(0)], RangeError, "layer 0 (affine): units must be a whole number from 1 up, got 0"],
+    [[affine(2.5)], RangeError, "layer 0 (affine): units"],
+    [
+      [affine(2, { weight: 1 as never })],
+      TypeError,
+      "layer 0 (affine): weight and bias must be initializers",
+    ],
+    [
+      [relu(), batchnorm()],
+      ShapeError,
+      "layer 1 (batchnorm): takes examples of shape (D,), got (2, 3)",
+    ],
+    [
+      [affine(3), batchnorm({ eps: 0 })],
+      RangeError,
+      "layer 1 (batchnorm): eps must be above 0, got 0",
+    ],
+    [
+      [affine(3), batchnorm({ momentum: 1.5 })],
+      RangeError,
+      "layer 1 (batchnorm): momentum must be in [0, 1]",
+    ],
+    [[dropout(1)], RangeError, "layer 0 (dropout): p must be in [0, 1), got 1"],
+    [[dropout(0.5, { seed: -1 })], RangeError, "layer 0 (dropout): seed must be a whole number"],
+    [[leakyRelu(-1)], RangeError, "layer 0 (leakyRelu): negativeSlope must be"],
+    [
+      [normalize({ mean: [1, 2], std: 1 })],
+      ShapeError,
+      "layer 0 (normalize): mean must be a number or 6 numbers",
+    ],
+    [
+      [normalize({ mean: 0, std: 0 })],
+      RangeError,
+      "layer 0 (normalize): std[0] must be above 0, got 0",
+    ],
+  ])("%j", (layers, kind, message) => {
+    const { memory } = runtime;
+    const make = () => new Sequential(runtime, { input: [2, 3], layers: layers as LayerSpec[] });
+    expect(make).toThrow(kind as never);
+    expect(make).toThrow(message);
+    expect(runtime.memory).toEqual(memory);
+  });
+
+  test.each([
+    [{ input: [0] }, "input must be the shape of one example"],
+    [{ input: "784" }, "input: shape must be an array"],
+    [{ dtype: "int32" }, 'dtype must be "float32" or "float64", got "int32"'],
+    [{ seed: 1.5 }, "seed must be a whole number"],
+  ])("%j", (options, message) => {
+    expect(
+      () => new Sequential(runtime, { input: [2], layers: [affine(1)], ...options } as never),
+    ).toThrow(message);
+    expect(() => new Sequential({} as never, { input: [2], layers: [affine(1)] })).toThrow(
+      TypeError,
+    );
+  });
+});
+
+describe("state", () => {
+  const layers = [affine(3), batchnorm(), relu(), dropout(0.5), affine(2, { useBias: false })];
+
+  test("has PyTorch's names, indexes counting all layers", () => {
+    const net = model([4], layers);
+    expect(Object.keys(net.stateDict())).toEqual([
+      ...["0.weight", "0.bias"],
+      ...["1.weight", "1.bias", "1.running_mean", "1.running_var"],
+      "4.weight",
+    ]);
+    expect(net.parameters().map(({ name }) => name)).toEqual([
+      "0.weight",
+      "0.bias",
+      "1.weight",
+      "1.bias",
+      "4.weight",
+    ]);
+    expect(Object.values(net.stateDict()).map(({ shape }) => shape)).toEqual([
+      [4, 3],
+      [3],
+      [3],
+      [3],
+      [3],
+      [3],
+      [3, 2],
+    ]);
+  });
+
+  test("of one model makes another the same", () => {
+    const [a, b] = [model([4], layers, 1), model([4], layers, 2)];
+    const x = runtime.random(1).randn(5, 4);
+    a.forward(x, { mode: "train" });
+    expect(b.predict(x).data).not.toEqual(a.predict(x).data);
+    b.loadStateDict(a.stateDict());
+    expect(b.predict(x).data).toEqual(a.predict(x).data);
+  });
+
+  test("that does not fit is refused with a list of all that is wrong, and nothing changes", () => {
+    const net = model([4], layers, 1);
+    const before = Object.values(net.stateDict()).map((t) => t.toTypedArray());
+    const { "0.bias": bias, "1.bias": beta, ...rest } = net.stateDict();
+    const dict = {
+      ...rest,
+      "0.weight": runtime.zeros([3, 4], "float64"),
+      "1.bias": runtime.zeros([3]),
+      "5.weight": runtime.zeros([2], "float64"),
+    };
+    const load = () => net.loadStateDict(dict as never);
+    expect(load).toThrow(ShapeError);
+    expect(load).toThrow(
+      "Sequential.loadStateDict: the tensors are not those that are due\n" +
+        "  shape: 0.weight must be (4, 3), got (3, 4)\n" +
+        "  missing: 0.bias (3,)\n" +
+        "  dtype: 1.bias must be float64, got float32\n" +
+        "  extra: 5.weight (2,)",
+    );
+    expect(bias?.shape).toEqual(beta?.shape);
+    expect(Object.values(net.stateDict()).map((t) => t.toTypedArray())).toEqual(before);
+  });
+});
+
+test("prints itself as a table of layers, shapes and parameter counts", () => {
+  const net = new Sequential(runtime, {
+    input: [28, 28],
+    layers: [affine(256, { useBias: false }), batchnorm(), relu(), dropout(0.2), affine(10)],
+  });
+  expect(net.summary()).toBe(
+    [
+      "   layer                 output       parameters",
+      "   input                 (N, 28, 28)",
+      "0  affine(256, no bias)  (N, 256)        200,704",
+      "1  batchnorm             (N, 256)            512",
+      "2  relu                  (N, 256)              0",
+      "3  dropout(0.2)          (N, 256)              0",
+      "4  affine(10)            (N, 10)           2,570",
+      "203,786 parameters, float32, 817,192 bytes",
+    ].join("\n"),
+  );
+  expect(`${net}`).toBe(net.summary());
+});
+
+describe("memory", () => {
+  test("a model made in a scope outlives it; dispose gives everything back", () => {
+    const own = createRuntimeSync();
+    const { bytesLive, tensors } = own.memory;
+    const net = own.scope(() => ({
+      made: [new Sequential(own, { input: [3], layers: [affine(2), batchnorm()] })],
+    })).made[0]!;
+    own.scope(() => {
+      net.forward([1, 2, 3, 4, 5, 6], { mode: "train" });
+      net.backward(own.ones([2, 2]));
+    });
+    net.predict([1, 2, 3]).dispose();
+    net.dispose();
+    net.dispose();
+    expect(own.memory).toMatchObject({ bytesLive, tensors });
+    expect(() => net.predict([1, 2, 3])).toThrow(DisposedError);
+    expect(() => net.summary()).toThrow("Sequential.summary: the model has been disposed");
+  });
+
+  test("in a scope that throws away everything a model stays whole", () => {
+    const own = createRuntimeSync();
+    let net: Sequential | undefined;
+    own.scope(() => {
+      net = new Sequential(own, { input: [3], layers: [affine(2)] });
+    });
+    own.ones([1000]);
+    expect(net!.predict([0, 0, 0]).data).toEqual(Float32Array.of(0, 0));
+  });
+
+  test("a model that does not fit leaves nothing allocated", () => {
+    const own = createRuntimeSync({ maxMemory: 1 << 20 });
+    const { bytesLive, tensors } = own.memory;
+    expect(
+      () => new Sequential(own, { input: [1000], layers: [affine(100), affine(1000)] }),
+    ).toThrow("out of memory");
+    expect(own.memory).toMatchObject({ bytesLive, tensors });
+  });
+
+  test("a plan that does not fit leaves the model usable", () => {
+    const own = createRuntimeSync({ maxMemory: 1 << 20 });
+    const net = new Sequential(own, { input: [10], layers: [affine(10), affine(2)] });
+    expect(() => net.forward(new Float32Array(10 * 20_000))).toThrow("out of memory");
+    expect(net.forward(new Float32Array(10)).shape).toEqual([1, 2]);
+  });
+});
+
+test("the passes give what the calls by hand give, to the bit", () => {
+  const net = model([6], [affine(5), relu(), affine(3)], 8);
+  const x = runtime.random(2).randn(4, 6);
+  const y = [0, 1, 2, 1];
+  const [w1, b1, w2, b2] = net.parameters().map(({ value }) => value) as Tensor<"float64">[];
+  const hidden = affineForward(x, w1!, b1!);
+  const active = reluForward(hidden.out);
+  const scores = affineForward(active.out, w2!, b2!);
+  const { loss, dx: dscores } = softmaxLoss(scores.out, y);
+  const top = affineBackward(dscores, scores.cache);
+  const bottom = affineBackward(reluBackward(top.dx, active.cache), hidden.cache);
+
+  expect(net.forward(x, { mode: "train" }).data).toEqual(scores.out.data);
+  const { dx } = net.backward(dscores, { dx: true });
+  expect(dx.data).toEqual(bottom.dx.data);
+  expect(net.parameters().map(({ gradient }) => gradient.data)).toEqual(
+    [bottom.dw, bottom.db, top.dw, top.db].map(({ data }) => data),
+  );
+  expect(net.evaluate({ x, y }).loss).toBe(loss);
+});

