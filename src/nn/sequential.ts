@@ -1,7 +1,7 @@
 import { DTypeError, ShapeError, show } from "../runtime/errors.ts";
 import { type FloatDType, itemSize } from "../tensor/dtype.ts";
 import { checkObject, liveTensor, operandLike } from "../tensor/operands.ts";
-import type { Random } from "../tensor/random.ts";
+import { LegacyRandom, type Random } from "../tensor/random.ts";
 import { checkSeed, LamellaRuntime, type Runtime } from "../tensor/runtime.ts";
 import { Owner } from "../tensor/scope.ts";
 import { checkShape, formatShape, sameShape } from "../tensor/shape.ts";
@@ -118,8 +118,7 @@ export class Sequential<D extends FloatDType = "float32"> extends Owner {
         `${operation}: input must be the shape of one example, of whole numbers from 1 up, got ${formatShape(input)}`,
       );
     }
-    const isRandom = typeof seed === "object" && seed !== null;
-    const key = isRandom ? 0 : checkSeed(operation, seed);
+    const key = seed instanceof LegacyRandom ? 0 : checkSeed(operation, seed);
     const network = new Network(operation, runtime, layers, input, dtype, key, initializer);
     networks.set(this, network);
     this.layers = Object.freeze(layers.slice());
@@ -129,7 +128,8 @@ export class Sequential<D extends FloatDType = "float32"> extends Owner {
       assign();
     } else {
       network.allocate();
-      network.initialize(operation, isRandom ? seed : runtime.random(key));
+      const random = seed instanceof LegacyRandom ? seed : runtime.random(key);
+      network.initialize(operation, random);
     }
   }
 
@@ -225,7 +225,7 @@ export class Sequential<D extends FloatDType = "float32"> extends Owner {
 
   /** What is learned, in the order of the layers: `weight` and `bias` of affine and batchnorm layers. */
   parameters(): Parameter<D>[] {
-    return networkOf("Sequential.parameters", this).learned as unknown as Parameter<D>[];
+    return networkOf("Sequential.parameters", this).learned.slice() as unknown as Parameter<D>[];
   }
 
   /**

@@ -60,6 +60,8 @@ export interface FitOptions {
   epochs: number;
   /** Examples of a step; the last one of an epoch has what is left. Default 32; of no meaning for an iterable. */
   batchSize?: number | undefined;
+  /** Begins anew, where an earlier fit did not come to its end; default false, which continues that one. */
+  restart?: boolean | undefined;
   /** For an iterable; else it may as well be in the data. */
   validation?: Batch | undefined;
   /** Ends the run after the step under way: fit throws the signal's reason, and can be called again to go on. */
@@ -291,10 +293,12 @@ export class Trainer extends Owner {
     const validation = (data as TrainingData).validation ?? options.validation;
     if (validation) this.pairsOf(`${operation}: validation`, validation);
     const count = rows?.count ?? null;
+    // A run without a step has nothing to go on from.
+    if (options.restart || !(this.run?.epoch || this.run?.step)) this.run = null;
     if (this.run && this.run.count !== count) {
       const such = (n: number | null) => (n === null ? "an iterable" : `${n} examples`);
       throw new RangeError(
-        `${operation}: the run that goes on is over ${such(this.run.count)}, got ${such(count)}`,
+        `${operation}: the run that goes on is over ${such(this.run.count)}, got ${such(count)}; restart: true begins anew`,
       );
     }
     const batches = (run: Run) =>

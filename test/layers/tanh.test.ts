@@ -21,17 +21,17 @@ testUnaryLayer({
   golden: golden("layers").tanh,
 });
 
-// What assembly/math/tanh.ts states. Measured: 1.98 for either dtype.
-const STATED_ULP = 2.2;
+// What assembly/math/tanh.ts states. Measured: 1.98 (every third float32), 2.00 (190,000 float64).
+const STATED_ULP = 2.05;
 
 checkUlp("tanh", STATED_ULP, tanhForward, tanhExact, {
   float32: [
     [-10, 10],
-    [-0.5, 0.5],
+    [0.1, 0.26],
   ],
   float64: [
     [-20, 20],
-    [-0.5, 0.5],
+    [0.1, 0.26],
   ],
 });
 

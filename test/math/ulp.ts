@@ -23,7 +23,7 @@ export function checkUlp(
     const limit = typeof bound === "number" ? bound : bound[dtype];
 
     const check = (draw: () => number) => {
-      const x = array.from({ length: 1500 }, draw);
+      const x = array.from({ length: 2000 }, draw);
       const out = forward(runtime.tensor(x, [x.length], dtype)).out.data;
       let worst = { error: 0, x: 0 };
       for (let i = 0; i < x.length; i++) {

@@ -207,6 +207,20 @@ test("other data than the run began with are refused", async () => {
     "Trainer.fit: the run that goes on is over 53 examples, got 10 examples",
   );
   expect(() => trainer.fit([fewer], options)).toThrow("got an iterable");
+  const events: TrainingEvent[] = [];
+  for await (const event of trainer.fit(fewer, { ...options, restart: true })) events.push(event);
+  expect(events.at(-1)).toMatchObject({ type: "epoch", epoch: 4, steps: 1 });
+});
+
+test("a run that never took a step binds nobody", async () => {
+  const trainer = start(createRuntimeSync(), "float32", {});
+  const first = trainer.fit(data, { ...options, signal: AbortSignal.abort() });
+  await expect(first.next()).rejects.toThrow();
+  const fewer = { x: data.x.subarray(0, 50), y: data.y.subarray(0, 10) };
+  for await (const event of trainer.fit(fewer, options)) {
+    expect(event).toMatchObject({ epoch: 1, step: 1 });
+    break;
+  }
 });
 
 test("losses that are NaN or infinite survive", () => {

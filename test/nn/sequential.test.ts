@@ -391,6 +391,7 @@ describe("construction refuses, by index and kind of the layer", () => {
     [{ input: "784" }, "input: shape must be an array"],
     [{ dtype: "int32" }, 'dtype must be "float32" or "float64", got "int32"'],
     [{ seed: 1.5 }, "seed must be a whole number"],
+    [{ seed: {} }, "seed must be a whole number"],
   ])("%j", (options, message) => {
     expect(
       () => new Sequential(runtime, { input: [2], layers: [affine(1)], ...options } as never),
