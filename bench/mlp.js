@@ -1,6 +1,7 @@
 // @ts-check
 // How long does a small network take from an array of inputs to scores that JavaScript can read?
 
+import { PREDICTOR } from "./contenders/lamella.js";
 import { disposeAll, field } from "./support/field.js";
 import { race, ratio } from "./support/measure.js";
 import { networkOf } from "./support/networks.js";
@@ -30,7 +31,7 @@ export async function run(context) {
       );
       const figures = await race(contenders, profile);
       await disposeAll(contenders);
-      const { Lamella } = figures;
+      const own = figures[PREDICTOR];
       rows.push({
         network: sizes.join("-"),
         batch,
@@ -41,7 +42,7 @@ export async function run(context) {
           }),
         ),
         timesLamella: Object.fromEntries(
-          Lamella ? contenders.map(({ name }) => [name, ratio(figures[name], Lamella)]) : [],
+          own ? contenders.map(({ name }) => [name, ratio(figures[name], own)]) : [],
         ),
       });
     }
@@ -56,9 +57,9 @@ export async function run(context) {
       ...names.map((name) => duration(seconds[name]?.median)),
     ]),
   );
-  const peers = names.filter((name) => name !== "Lamella");
+  const peers = names.filter((name) => name !== PREDICTOR);
   printTable(
-    "How many times as long as Lamella, median (quartiles) of the rounds",
+    "How many times as long as the compiled predictor, median (quartiles) of the rounds",
     ["network", "batch", ...peers],
     rows.map(({ network, batch, timesLamella }) => [
       network,

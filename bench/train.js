@@ -42,8 +42,5 @@ export async function run(context) {
       spread(timesLamella),
     ]),
   );
-  console.log(
-    "Lamella's update is the core's sgd_momentum_f32, which the facade does not offer yet.",
-  );
   return { network: SIZES.join("-"), batch: BATCH, rows };
 }

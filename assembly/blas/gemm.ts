@@ -63,7 +63,7 @@ function workElements<T>(M: usize, N: usize, K: usize): usize {
   const a = min(roundUp(M, MR()), MC) * kc;
   const b = packedColumns<T>(M, N) * kc;
   const edge = MR() * NR<T>();
-  return max(a + b + edge, 2 * max(M, N));
+  return max(a + b + edge, M < 3 ? M * N : 0);
 }
 
 /** Bytes of workspace that gemm needs for these sizes. */

@@ -47,7 +47,6 @@
 /** @type {[name: string, open: () => Promise<Participant | Participant[]>][]} */
 const modules = [
   ["Lamella", async () => (await import("./lamella.js")).open()],
-  // The predictor of model.compile() will be one more participant here, with `network` alone.
   ["tfjs-wasm", async () => (await import("./tfjs.js")).open()],
   ["onnxruntime-web", async () => (await import("./onnxruntime.js")).openWeb()],
   ["jax-js", async () => (await import("./jax.js")).open()],

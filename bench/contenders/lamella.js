@@ -1,21 +1,33 @@
 // @ts-check
 import {
+  affine,
   affineBackward,
   affineForward,
   createRuntimeSync,
+  momentum as momentumOptimizer,
+  relu,
+  Sequential,
   softmaxLoss,
+  Trainer,
   version,
 } from "../support/lamella.js";
 import { local } from "../support/measure.js";
 
 const name = "Lamella";
+/** What a network is served by. */
+export const PREDICTOR = "Lamella, compiled";
 
 /** All share one, as in any program. */
 export const runtime = createRuntimeSync();
 
-/** @returns {import("./index.js").Participant} */
+/** @returns {import("./index.js").Participant[]} */
 export function open() {
-  return { name, version: `${version}, ${runtime.variant}`, product, network, training };
+  const strict = `${version}, ${runtime.variant}`;
+  return [
+    { name, version: strict, product, network, training },
+    { name: PREDICTOR, version: strict, network: predictor },
+    { name: "Lamella, Trainer", version: strict, training: trainer },
+  ];
 }
 
 /** What a contender holds until it is disposed. */
@@ -101,6 +113,66 @@ function network({ sizes, batch, weights, biases }, input) {
   };
 }
 
+/** @param {Pick<import("./index.js").Network, "sizes" | "weights" | "biases">} work */
+function modelOf({ sizes, weights, biases }) {
+  const last = weights.length - 1;
+  const model = new Sequential(runtime, {
+    input: [sizes[0]],
+    layers: weights.flatMap((_, i) =>
+      i < last ? [affine(sizes[i + 1]), relu()] : [affine(sizes[i + 1])],
+    ),
+  });
+  const values = weights.flatMap((w, i) => [w, biases[i]]);
+  model.parameters().forEach(({ value }, i) => {
+    value.data.set(values[i]);
+  });
+  return model;
+}
+
+/**
+ * As one serves: the caller's array goes into the predictor's input, and its output is read where it lies.
+ *
+ * @param {import("./index.js").Network} work
+ * @param {Float32Array} input
+ */
+function predictor(work, input) {
+  const model = modelOf(work);
+  const compiled = model.compile({ maxBatch: work.batch });
+  model.dispose();
+  const call = () => {
+    compiled.input.set(input);
+    compiled.run();
+    return compiled.output;
+  };
+  return {
+    name: PREDICTOR,
+    time: local(call),
+    result: () => call().slice(),
+    dispose: () => compiled.dispose(),
+  };
+}
+
+/** @param {import("./index.js").Training} work */
+function trainer(work) {
+  const { inputs, labels, rate, momentum } = work;
+  const model = modelOf(work);
+  const optimizer = momentumOptimizer({ learningRate: rate, momentum });
+  const training = new Trainer(model, { loss: "softmax", optimizer });
+  let step = 0;
+  return {
+    name: "Lamella, Trainer",
+    time: local(() => {
+      const i = step++ % inputs.length;
+      training.step(inputs[i], labels[i]);
+    }),
+    result: () => Float32Array.from(model.parameters().flatMap(({ value }) => [...value.data])),
+    dispose() {
+      training.dispose();
+      model.dispose();
+    },
+  };
+}
+
 /** @param {import("./index.js").Training} work */
 export function training({ sizes, batch, weights, biases, inputs, labels, rate, momentum }) {
   const { hold, dispose } = holder();
@@ -157,8 +229,8 @@ export function training({ sizes, batch, weights, biases, inputs, labels, rate, 
 }
 
 /**
- * The update of one parameter by the core's own kernel, behind the facade's back.
- * The place for the facade's optimizer, once there is one; nothing else here knows the inside of a runtime.
+ * The update of one parameter by the core's own kernel, behind the facade's back, as Trainer calls it; nothing else here
+ * knows the inside of a runtime.
  *
  * @param {number} rate
  * @param {number} momentum

@@ -32,6 +32,7 @@ import { digits, spread } from "./table.js";
  */
 
 /** How many times as fast as native onnxruntime-node the compiled predictor is to be at batch 1. */
+/** @type {[network: string, limit: number][]} */
 const BATCH_1 = [
   ["64-32-16-4", 15],
   ["784-128-10", 3],
@@ -73,24 +74,7 @@ export function judge(results, major) {
   facade(results, add);
   loading(results, add);
 
-  const needs = "needs the compiled predictor";
-  const soFar = (
-    /** @type {string} */ network,
-    /** @type {number} */ batch,
-    /** @type {string} */ peer,
-  ) => {
-    const row = results.mlp?.find((row) => row.network === network && row.batch === batch);
-    const ratio = row?.timesLamella[peer];
-    return ratio ? `${needs}; by affineForward ${spread(ratio)} ×` : needs;
-  };
-  for (const [network, limit] of BATCH_1) {
-    const peer = "onnxruntime-node";
-    later(`${network}, batch 1, over ${peer}`, `≥ ${limit} ×`, soFar(`${network}`, 1, peer));
-  }
-  for (const peer of WASM_PEERS) {
-    const network = "784-512-256-10";
-    later(`${network}, batch 128, over ${peer}`, "≥ 2 ×", soFar(network, 128, peer));
-  }
+  serving(results, add);
   if (isNew) {
     later("512³, relaxed, of the relaxed peak", "≥ 0.85 ×", "needs the relaxed core");
     later("train step, relaxed, in times of NumPy's", "≤ 1.45 ×", "needs the relaxed core");
@@ -148,6 +132,26 @@ function training({ train }, isNew, add) {
     ...{ sign: "≤", limit: isNew ? 1.7 : 2.1, value: held ?? own },
     note: held && `; of NumPy's as the processor picks ${spread(own)}`,
   });
+}
+
+/**
+ * @param {Results} results
+ * @param {Add} add
+ */
+function serving({ mlp }, add) {
+  const ratioTo = (
+    /** @type {string} */ network,
+    /** @type {number} */ batch,
+    /** @type {string} */ peer,
+  ) => mlp?.find((row) => row.network === network && row.batch === batch)?.timesLamella[peer];
+  for (const [network, limit] of BATCH_1) {
+    const value = ratioTo(network, 1, "onnxruntime-node");
+    add({ what: `${network}, batch 1, over onnxruntime-node`, sign: "≥", limit, value });
+  }
+  for (const peer of WASM_PEERS) {
+    const value = ratioTo("784-512-256-10", 128, peer);
+    add({ what: `784-512-256-10, batch 128, over ${peer}`, sign: "≥", limit: 2, value });
+  }
 }
 
 /**

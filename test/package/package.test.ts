@@ -25,16 +25,16 @@ describe("the tarball", () => {
     expect(foreign).toEqual([]);
   });
 
-  test("weighs less than 200 kilobytes, both module kinds with the core inside included", () => {
-    expect(project.packedSize).toBeLessThan(200_000);
+  test("weighs less than 220 kilobytes, both module kinds with the core inside included", () => {
+    expect(project.packedSize).toBeLessThan(220_000);
   });
 
   // What a program pays: the names it imports, minified and compressed as it is served.
   test.each([
-    ["all of it", "export * from", 40],
-    ["Sequential and Trainer", "export { createRuntime, Sequential, Trainer } from", 36],
-    ["a layer by hand", "export { createRuntime, affineForward } from", 25],
-  ])("bundles to tens of kilobytes in brotli: %s", async (_, names, kibibytes) => {
+    ["all of it", "export * from", 46_000],
+    ["Sequential and Trainer", "export { createRuntime, Sequential, Trainer } from", 40_000],
+    ["a layer by hand", "export { createRuntime, affineForward } from", 27_000],
+  ])("bundles to tens of kilobytes in brotli: %s", async (_, names, bytes) => {
     const { outputFiles } = await build({
       stdin: {
         contents: `${names} "./build/index.js"`,
@@ -42,7 +42,7 @@ describe("the tarball", () => {
       },
       ...{ bundle: true, minify: true, format: "esm", write: false },
     });
-    expect(brotliCompressSync(outputFiles[0]!.contents).length).toBeLessThan(1024 * kibibytes);
+    expect(brotliCompressSync(outputFiles[0]!.contents).length).toBeLessThan(bytes);
   });
 
   test("names no folder of the machine that built it", () => {
