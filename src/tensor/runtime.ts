@@ -1,4 +1,4 @@
-import { type Core, type Kernels, openCore } from "../runtime/core.ts";
+import { type Core, coreBuild, type Kernels, openCore } from "../runtime/core.ts";
 import { DisposedError, show } from "../runtime/errors.ts";
 import { checkLimits, Memory, type MemoryLimits } from "../runtime/memory.ts";
 import { loadModule, loadModuleSync, type WasmSource } from "../runtime/wasm.ts";
@@ -313,7 +313,7 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
   checkOptions(operation, options);
   return new LamellaRuntime(
     operation,
-    await loadModule(operation, options.wasm),
+    await loadModule(operation, coreBuild, options.wasm),
     options,
   );
 }
@@ -322,5 +322,5 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
 export function createRuntimeSync(options: Omit<RuntimeOptions, "threads"> = {}): Runtime {
   const operation = "createRuntimeSync";
   checkOptions(operation, options);
-  return new LamellaRuntime(operation, loadModuleSync(operation, options.wasm), options);
+  return new LamellaRuntime(operation, loadModuleSync(operation, coreBuild, options.wasm), options);
 }
