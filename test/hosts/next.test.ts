@@ -1,0 +1,122 @@
+// A Next.js application with edge routes, built and started by Next itself. `next start` is laxer than the edge it stands
+// for: here its contexts refuse to compile bytes, as that does.
+
+import { readdirSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { join } from "node:path";
+import { afterAll, expect } from "vitest";
+import { folderWith, here, imports, inPackage, row, suiteSource } from "./hosts.ts";
+import { Program, run } from "./processes.ts";
+
+const next = inPackage("Next.js", "next");
+
+const layout = `
+  export default function Layout({ children }) {
+    return <html><body>{children}</body></html>;
+  }`;
+
+/** A route of GET requests. */
+const route = (runtime: string, answer: string) => `${imports.replace("./", "../")}
+  export const runtime = "${runtime}";
+  export const dynamic = "force-dynamic";
+  export async function GET() {
+    ${answer}
+  }`;
+const report = "return Response.json(await suite({ lamella, predict }));";
+const bytes = `
+  const wasm = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
+  const { name, message } = await lamella.createRuntime({ wasm }).catch((error) => error);
+  return Response.json({ name, message });`;
+
+const strict = `
+  const vm = require("node:vm");
+  const { createContext } = vm;
+  vm.createContext = (object, options) =>
+    createContext(object, { ...options, codeGeneration: { strings: false, wasm: false } });`;
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((closed) => server.close(closed));
+  return port;
+}
+
+const env = { NEXT_TELEMETRY_DISABLED: "1" };
+const cli = (folder: string) => join(folder, "node_modules/next/dist/bin/next");
+
+/** The built application. Turbopack takes no package from outside its folder, so the packages are linked into it. */
+async function build(): Promise<string> {
+  const folder = folderWith("next", {
+    "package.json": JSON.stringify({ private: true }),
+    "strict.cjs": strict,
+  });
+  folderWith("next/app", { "layout.jsx": layout, "suite.mjs": suiteSource });
+  folderWith("next/app/edge", { "route.js": route("edge", report) });
+  folderWith("next/app/bytes", { "route.js": route("edge", bytes) });
+  folderWith("next/app/node", { "route.js": route("nodejs", report) });
+  const copy = (from: string) =>
+    run("cp", ["-rl", from, "."], { cwd: folder }).catch(() =>
+      run("cp", ["-r", from, "."], { cwd: folder }),
+    );
+  await copy(join(here, "node_modules"));
+  await run("cp", ["-r", "../node_modules/lamella", "node_modules/lamella"], { cwd: folder });
+  await run(process.execPath, [cli(folder), "build"], { cwd: folder, env });
+  return folder;
+}
+
+async function start(): Promise<{ program: Program; url: string; folder: string }> {
+  const folder = await build();
+  const port = await freePort();
+  const args = ["--require", "./strict.cjs", cli(folder), "start", "--hostname=127.0.0.1"];
+  const program = new Program(process.execPath, [...args, `--port=${port}`], { cwd: folder, env });
+  const url = `http://127.0.0.1:${port}/`;
+  const answers = async () => {
+    while (program.isRunning) {
+      if (await fetch(url).catch(() => null)) return;
+      await new Promise((later) => setTimeout(later, 200));
+    }
+  };
+  await program.until(answers(), 30);
+  return { program, url, folder };
+}
+
+let started: ReturnType<typeof start> | undefined;
+afterAll(async () => (await started)?.program.end());
+
+async function ask(path: string) {
+  started ??= start();
+  const { program, url } = await started;
+  const answer = fetch(url + path).then(async (response) => {
+    const text = await response.text();
+    if (!response.ok)
+      throw new Error(`status ${response.status}: ${text}\n${program.output.stderr}`);
+    return JSON.parse(text);
+  });
+  return program.until(answer, 60);
+}
+
+row(
+  next,
+  "`import`, edge runtime",
+  async () => {
+    const report = await ask("edge");
+    const { folder } = await started!;
+    const files = readdirSync(join(folder, ".next/server"), { recursive: true }).map(String);
+    expect(files.filter((file) => file.endsWith(".wasm"))).toHaveLength(1);
+    return report;
+  },
+  180,
+);
+
+row(next, "bytes are refused, edge runtime", async () => {
+  expect(await ask("bytes")).toEqual({
+    name: "CompileError",
+    message: expect.stringMatching(
+      /^createRuntime: wasm: this host takes none of the given builds/,
+    ),
+  });
+  return undefined;
+});
+
+row(next, "`import`, Node runtime", () => ask("node"));
