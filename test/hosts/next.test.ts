@@ -113,7 +113,7 @@ row(next, "bytes are refused, edge runtime", async () => {
   expect(await ask("bytes")).toEqual({
     name: "CompileError",
     message: expect.stringMatching(
-      /^createRuntime: wasm: this host takes none of the given builds/,
+      /^createRuntime: wasm: this host takes none of the given builds: .*disallowed by embedder/,
     ),
   });
   return undefined;
