@@ -4,7 +4,7 @@
 import { readdirSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
-import { afterAll, expect } from "vitest";
+import { afterAll, describe, expect } from "vitest";
 import { folderWith, here, imports, inPackage, row, suiteSource } from "./hosts.ts";
 import { Program, run } from "./processes.ts";
 
@@ -46,27 +46,32 @@ const env = { NEXT_TELEMETRY_DISABLED: "1" };
 const cli = (folder: string) => join(folder, "node_modules/next/dist/bin/next");
 
 /** The built application. Turbopack takes no package from outside its folder, so the packages are linked into it. */
-async function build(): Promise<string> {
-  const folder = folderWith("next", {
+async function build(name: string, flags: string[]): Promise<string> {
+  const folder = folderWith(name, {
     "package.json": JSON.stringify({ private: true }),
     "strict.cjs": strict,
   });
-  folderWith("next/app", { "layout.jsx": layout, "suite.mjs": suiteSource });
-  folderWith("next/app/edge", { "route.js": route("edge", report) });
-  folderWith("next/app/bytes", { "route.js": route("edge", bytes) });
-  folderWith("next/app/node", { "route.js": route("nodejs", report) });
+  folderWith(`${name}/app`, { "layout.jsx": layout, "suite.mjs": suiteSource });
+  folderWith(`${name}/app/edge`, { "route.js": route("edge", report) });
+  folderWith(`${name}/app/bytes`, { "route.js": route("edge", bytes) });
+  folderWith(`${name}/app/node`, { "route.js": route("nodejs", report) });
   const copy = (from: string) =>
     run("cp", ["-rl", from, "."], { cwd: folder }).catch(() =>
       run("cp", ["-r", from, "."], { cwd: folder }),
     );
   await copy(join(here, "node_modules"));
   await run("cp", ["-r", "../node_modules/lamella", "node_modules/lamella"], { cwd: folder });
-  await run(process.execPath, [cli(folder), "build"], { cwd: folder, env });
+  await run(process.execPath, [cli(folder), "build", ...flags], { cwd: folder, env });
   return folder;
 }
 
-async function start(): Promise<{ program: Program; url: string; folder: string }> {
-  const folder = await build();
+interface Application {
+  program: Program;
+  url: string;
+  folder: string;
+}
+
+async function start(folder: string): Promise<Application> {
   const port = await freePort();
   const args = ["--require", "./strict.cjs", cli(folder), "start", "--hostname=127.0.0.1"];
   const program = new Program(process.execPath, [...args, `--port=${port}`], { cwd: folder, env });
@@ -81,42 +86,43 @@ async function start(): Promise<{ program: Program; url: string; folder: string 
   return { program, url, folder };
 }
 
-let started: ReturnType<typeof start> | undefined;
-afterAll(async () => (await started)?.program.end());
+describe.each(["turbopack", "webpack"])("built by %s", (bundler) => {
+  let started: Promise<Application> | undefined;
+  const application = () => {
+    started ??= build(`next-${bundler}`, [`--${bundler}`]).then(start);
+    return started;
+  };
+  afterAll(async () => (await started)?.program.end());
 
-async function ask(path: string) {
-  started ??= start();
-  const { program, url } = await started;
-  const answer = fetch(url + path).then(async (response) => {
-    const text = await response.text();
-    if (!response.ok)
+  async function ask(path: string) {
+    const { program, url } = await application();
+    const answer = fetch(url + path).then(async (response) => {
+      const text = await response.text();
+      if (response.ok) return JSON.parse(text);
       throw new Error(`status ${response.status}: ${text}\n${program.output.stderr}`);
-    return JSON.parse(text);
-  });
-  return program.until(answer, 60);
-}
+    });
+    return program.until(answer, 60);
+  }
 
-row(
-  next,
-  "`import`, edge runtime",
-  async () => {
+  const edge = async () => {
     const report = await ask("edge");
-    const { folder } = await started!;
+    const { folder } = await application();
     const files = readdirSync(join(folder, ".next/server"), { recursive: true }).map(String);
-    expect(files.filter((file) => file.endsWith(".wasm"))).toHaveLength(1);
+    // Both cores were emitted, not compiled from bytes.
+    expect(files.filter((file) => file.endsWith(".wasm"))).toHaveLength(2);
     return report;
-  },
-  180,
-);
+  };
+  row(next, `\`import\`, edge runtime, ${bundler}`, edge, 150);
 
-row(next, "bytes are refused, edge runtime", async () => {
-  expect(await ask("bytes")).toEqual({
-    name: "CompileError",
-    message: expect.stringMatching(
-      /^createRuntime: wasm: this host takes none of the given builds: .*disallowed by embedder/,
-    ),
+  row(next, `bytes are refused, edge runtime, ${bundler}`, async () => {
+    expect(await ask("bytes")).toEqual({
+      name: "CompileError",
+      message: expect.stringMatching(
+        /^createRuntime: wasm: this host takes none of the given builds: .*disallowed by embedder/,
+      ),
+    });
+    return undefined;
   });
-  return undefined;
-});
 
-row(next, "`import`, Node runtime", () => ask("node"));
+  row(next, `\`import\`, Node runtime, ${bundler}`, () => ask("node"));
+});

@@ -212,12 +212,12 @@ export async function suite({ lamella, predict, copy }) {
         // Normalisation is folded into the weights: some roundings of scores of a few tens.
         close(compiled, scores.data, dtype === "float32" ? 1e-4 : 1e-12);
       });
-      
-        await test(`loadPredictor, ${dtype}`, async () => {
-          const loaded = await predict.loadPredictor(bytes, { maxBatch: 32 });
-          // It computes in float32, and as the compiled model does.
-          close(loaded.predict(unseen), compiled, dtype === "float32" ? 0 : 1e-4);
-        });
+
+      await test(`loadPredictor, ${dtype}`, async () => {
+        const loaded = await predict.loadPredictor(bytes, { maxBatch: 32 });
+        // It computes in float32, and as the compiled model does.
+        close(loaded.predict(unseen), compiled, dtype === "float32" ? 0 : 1e-4);
+      });
       report.predictions[dtype] = hex(scores.data) + hex(compiled);
       runtime.dispose();
     });

@@ -37,7 +37,11 @@ async function bundle(name: string): Promise<string> {
 }
 
 /** Starts a bundle; the address is that of its requests. */
-async function serve(folder: string, date: string): Promise<{ program: Program; url: string }> {
+async function serve(
+  folder: string,
+  date: string,
+  flags: string[],
+): Promise<{ program: Program; url: string }> {
   const modules = readdirSync(folder)
     .sort((a) => (a === "worker.js" ? -1 : 1)) // the first is the Worker
     .map((file) => {
@@ -50,6 +54,7 @@ async function serve(folder: string, date: string): Promise<{ program: Program; 
       services = [(name = "main", worker = (
         modules = [${modules.join(", ")}],
         compatibilityDate = "${date}",
+        compatibilityFlags = ${JSON.stringify(flags)},
       ))],
       sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
     );`;
@@ -69,31 +74,36 @@ async function serve(folder: string, date: string): Promise<{ program: Program; 
   return { program, url: `http://127.0.0.1:${await program.until(port, 20)}/` };
 }
 
-// From 2025-06-01 on bytes are compiled while a Worker starts, though not in a handler; before, never.
-describe.each(["2024-09-23", "2025-06-01", "2026-11-01"])("compatibility date %s", (date) => {
-  let started: ReturnType<typeof serve> | undefined;
-  const ask = async (request: RequestInit) => {
-    started ??= bundle(`workerd-${date}`).then((folder) => serve(folder, date));
-    const { program, url } = await started;
-    return program.until(
-      fetch(url, request).then((response) => response.json()),
-      60,
-    );
-  };
-  afterAll(async () => (await started)?.program.end());
+// From 2025-06-01 on bytes are compiled while a Worker starts, though not in a handler; before, never. nodejs_compat makes
+// a Worker look like Node.
+describe.each([["2024-09-23"], ["2025-06-01"], ["2026-11-01"], ["2026-11-01", "nodejs_compat"]])(
+  "compatibility date %s %s",
+  (date, ...flags) => {
+    const settings = [`compatibility date ${date}`, ...flags].join(", ");
+    let started: ReturnType<typeof serve> | undefined;
+    const ask = async (request: RequestInit) => {
+      started ??= bundle(`workerd-${[date, ...flags].join("-")}`).then((folder) =>
+        serve(folder, date, flags),
+      );
+      const { program, url } = await started;
+      return program.until(
+        fetch(url, request).then((response) => response.json()),
+        60,
+      );
+    };
+    afterAll(async () => (await started)?.program.end());
 
-  row(workerd, `\`import\` by esbuild, condition \`workerd\`, compatibility date ${date}`, () =>
-    ask({}),
-  );
+    row(workerd, `\`import\` by esbuild, condition \`workerd\`, ${settings}`, () => ask({}));
 
-  row(workerd, `bytes in a handler are refused, compatibility date ${date}`, async () => {
-    const wasm = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
-    expect(await ask({ method: "POST", body: wasm })).toEqual({
-      name: "CompileError",
-      message: expect.stringMatching(
-        /^createRuntime: wasm: this host takes none of the given builds: .*disallowed by embedder/,
-      ),
+    row(workerd, `bytes in a handler are refused, ${settings}`, async () => {
+      const wasm = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
+      expect(await ask({ method: "POST", body: wasm })).toEqual({
+        name: "CompileError",
+        message: expect.stringMatching(
+          /^createRuntime: wasm: this host takes none of the given builds: .*disallowed by embedder/,
+        ),
+      });
+      return undefined;
     });
-    return undefined;
-  });
-});
+  },
+);
