@@ -6,6 +6,7 @@ import { expect } from "vitest";
 import {
   folderWith,
   type Host,
+  here,
   imports,
   inPackage,
   packaged,
@@ -15,7 +16,7 @@ import {
   suiteSource,
 } from "./hosts.ts";
 import { chromium, visit } from "./pages.ts";
-import { run } from "./processes.ts";
+import { freePort, Program, run } from "./processes.ts";
 
 const sources = {
   "package.json": JSON.stringify({ private: true, type: "module" }),
@@ -35,7 +36,7 @@ const sources = {
 
 interface Bundler {
   host: Host;
-  /** Its command line: the program in its package, and arguments that make dist/ of the sources. */
+  /** Its command line: a program, and arguments that make dist/ of the sources. */
   program: string;
   args: string[];
   /** Beside the sources where there is no page. */
@@ -46,10 +47,17 @@ interface Bundler {
   forNode?: string;
 }
 
+const bin = (name: string) => join(here, "node_modules/.bin", name);
+/** The one that this package is built with. */
+const esbuild = {
+  host: inPackage("esbuild", "../../../node_modules/esbuild"),
+  bin: join(here, "../../node_modules/.bin/esbuild"),
+};
+const vite = inPackage("Vite", "vite");
 const bundlers: Bundler[] = [
   {
-    host: inPackage("Vite", "vite"),
-    program: "bin/vite.js",
+    host: vite,
+    program: bin("vite"),
     args: ["build"],
     // Its default is a page, and what it adds to that wants a document.
     files: {
@@ -61,17 +69,17 @@ const bundlers: Bundler[] = [
   },
   {
     host: inPackage("webpack", "webpack"),
-    program: "bin/webpack.js",
+    program: bin("webpack"),
     args: ["--mode=production", "--entry=./main.js"],
   },
   {
-    host: inPackage("esbuild", "../../../node_modules/esbuild"),
-    program: "bin/esbuild",
+    host: esbuild.host,
+    program: esbuild.bin,
     args: ["main.js", "--bundle", "--outfile=dist/main.js"],
   },
   {
-    host: inPackage("esbuild", "../../../node_modules/esbuild"),
-    program: "bin/esbuild",
+    host: esbuild.host,
+    program: esbuild.bin,
     args: ["main.cjs", "--bundle", "--platform=node", "--outfile=dist/main.js"],
     // As a function of a serverless host is bundled.
     files: {
@@ -85,7 +93,7 @@ const bundlers: Bundler[] = [
   },
   {
     host: inPackage("Rollup", "rollup"),
-    program: "dist/bin/rollup",
+    program: bin("rollup"),
     args: ["main.js", "--plugin=node-resolve", "--dir=dist"],
   },
 ];
@@ -96,17 +104,18 @@ const node = packaged("Node 20", "node20", "bin/node");
 function bundled(bundler: Host, form: string, host: Host, test: () => Promise<Report>): void {
   const missing = bundler.missing ?? host.missing;
   const both = missing === undefined ? bundler : { ...bundler, missing };
-  row(both, `${form}, its output in ${host.name}`, test);
+  row(both, `${form} in ${host.name}`, test);
 }
 
 for (const { host, program, args, files = {}, makesPage = false, forNode } of bundlers) {
   const bundle = async (where: string, given: Record<string, string>) => {
     const cwd = folderWith(`${host.name}-${where}`, given);
-    await run(process.execPath, [join(host.path, program), ...args], { cwd });
+    const output = await run(program, args, { cwd });
+    expect(output.stdout + output.stderr).not.toMatch(/warn(?!ing in .*(size|performance))/i); // webpack finds the whole suite big
     return join(cwd, "dist");
   };
 
-  bundled(host, forNode ?? "`import`", node, async () => {
+  bundled(host, `${forNode ?? "`import`"}, its output`, node, async () => {
     const dist = await bundle(forNode ? "cjs" : "node", { ...sources, ...files });
     const { stdout, stderr } = await run(node.path, ["main.js"], { cwd: dist });
     expect(stderr).toBe("");
@@ -114,7 +123,7 @@ for (const { host, program, args, files = {}, makesPage = false, forNode } of bu
   });
 
   if (forNode) continue;
-  bundled(host, "`import`", chromium, async () => {
+  bundled(host, "`import`, its output", chromium, async () => {
     const dist = await bundle("page", sources);
     if (!makesPage) copyFileSync(join(dist, "../index.html"), join(dist, "index.html"));
     const { posted, asked } = await visit(chromium, dist, {});
@@ -124,3 +133,27 @@ for (const { host, program, args, files = {}, makesPage = false, forNode } of bu
     return posted.get("/report") as Report;
   });
 }
+
+bundled(vite, "`import`, served by `vite`,", chromium, async () => {
+  const reports = '{ "^/(report|done)$": process.env.REPORTS }';
+  const cwd = folderWith("Vite-dev", {
+    ...sources,
+    "vite.config.js": `export default { server: { proxy: ${reports} } };`,
+  });
+  let server: Program | undefined;
+  const through = async (url: string) => {
+    const port = await freePort();
+    const args = ["--host=127.0.0.1", `--port=${port}`];
+    server = new Program(bin("vite"), args, { cwd, env: { REPORTS: url } });
+    const own = `http://127.0.0.1:${port}/`;
+    await server.untilAnswers(own);
+    return own;
+  };
+  try {
+    const { posted, asked } = await visit(chromium, cwd, {}, through);
+    expect(asked).toEqual([]);
+    return posted.get("/report") as Report;
+  } finally {
+    server?.end();
+  }
+});

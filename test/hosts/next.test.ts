@@ -2,11 +2,10 @@
 // for: here its contexts refuse to compile bytes, as that does.
 
 import { readdirSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, describe, expect } from "vitest";
 import { folderWith, here, imports, inPackage, row, suiteSource } from "./hosts.ts";
-import { Program, run } from "./processes.ts";
+import { freePort, Program, run } from "./processes.ts";
 
 const next = inPackage("Next.js", "next");
 
@@ -33,14 +32,6 @@ const strict = `
   const { createContext } = vm;
   vm.createContext = (object, options) =>
     createContext(object, { ...options, codeGeneration: { strings: false, wasm: false } });`;
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((closed) => server.close(closed));
-  return port;
-}
 
 const env = { NEXT_TELEMETRY_DISABLED: "1" };
 const cli = (folder: string) => join(folder, "node_modules/next/dist/bin/next");
@@ -76,13 +67,7 @@ async function start(folder: string): Promise<Application> {
   const args = ["--require", "./strict.cjs", cli(folder), "start", "--hostname=127.0.0.1"];
   const program = new Program(process.execPath, [...args, `--port=${port}`], { cwd: folder, env });
   const url = `http://127.0.0.1:${port}/`;
-  const answers = async () => {
-    while (program.isRunning) {
-      if (await fetch(url).catch(() => null)) return;
-      await new Promise((later) => setTimeout(later, 200));
-    }
-  };
-  await program.until(answers(), 30);
+  await program.untilAnswers(url);
   return { program, url, folder };
 }
 

@@ -1,6 +1,6 @@
 // A browser at a page of ours: the page posts what it found, the server counts what was asked of it.
 
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -89,11 +89,13 @@ function close(server: Server): Promise<unknown> {
 /**
  * Opens / of a folder in a browser, and waits until the page has posted to /done. Everything is served with these
  * headers; index.html is the page.
+ * @param through another server, told the address of this one, that passes on to it what is posted: its own address
  */
 export async function visit(
   browser: Host,
   folder: string,
   headers: Record<string, string>,
+  through: (url: string) => Promise<string> = async (url) => url,
 ): Promise<Visit> {
   const posted = new Map<string, unknown>();
   const asked: string[] = [];
@@ -125,16 +127,16 @@ export async function visit(
   });
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
   const profile = mkdtempSync(join(tmpdir(), "lamella-profile-"));
-  mkdirSync(profile, { recursive: true });
   const { port } = server.address() as AddressInfo;
-  const program = start(browser, profile, `http://127.0.0.1:${port}/`);
+  let program: Program | undefined;
   try {
-    await program.until(done, 60);
+    program = start(browser, profile, await through(`http://127.0.0.1:${port}/`));
+    await program.until(done, 50);
   } catch (cause) {
     const given = JSON.stringify(Object.fromEntries(posted)).slice(0, 2000);
     throw new Error(`${browser.name} at ${asked}, which posted ${given}`, { cause });
   } finally {
-    program.end();
+    program?.end();
     await close(server);
     await rm(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   }

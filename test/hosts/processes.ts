@@ -1,6 +1,7 @@
 // Programs that a test starts: each in a process group of its own, which is ended as a whole.
 
 import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
+import { type AddressInfo, createServer } from "node:net";
 import { environment, type Output } from "../package/installed.ts";
 
 const running = new Set<Program>();
@@ -36,10 +37,6 @@ export class Program {
     this.ended.catch(() => {}).finally(() => running.delete(this));
   }
 
-  get isRunning(): boolean {
-    return running.has(this);
-  }
-
   /** Ends it and all that it started. */
   end(): void {
     try {
@@ -47,6 +44,17 @@ export class Program {
     } catch {
       // It has ended by itself.
     }
+  }
+
+  /** Waits for a server that listens. */
+  untilAnswers(url: string): Promise<void> {
+    const answers = async () => {
+      while (running.has(this)) {
+        if (await fetch(url).catch(() => null)) return;
+        await new Promise((later) => setTimeout(later, 100));
+      }
+    };
+    return this.until(answers(), 30);
   }
 
   /** What a promise gives, while the program runs; an error with its output when it ends first, or takes too long. */
@@ -65,6 +73,15 @@ export class Program {
       clearTimeout(timer);
     }
   }
+}
+
+/** A port of the loopback's that nobody listens on, for programs that want to be told one. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((closed) => server.close(closed));
+  return port;
 }
 
 export interface Options {
