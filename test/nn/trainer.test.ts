@@ -574,6 +574,16 @@ describe("the event loop", () => {
         vi.stubGlobal("MessageChannel", undefined);
       },
     ],
+    [
+      "setTimeout where the others are there and throw",
+      () => {
+        const refuse = () => {
+          throw new Error("not supported in the edge runtime");
+        };
+        vi.stubGlobal("setImmediate", refuse);
+        vi.stubGlobal("MessageChannel", refuse);
+      },
+    ],
   ];
   describe.each(hosts)("by %s", (_, stub) => {
     test.each([0.1, 1, 7, 15, 30, 50])(

@@ -14,12 +14,16 @@ export interface Output {
   stderr: string;
 }
 
-/** Runs a program to its end, as if from a shell of one's own: the environment of `npm test` is not passed on. */
-export function run(program: string, args: readonly string[], cwd: string): Promise<Output> {
-  const env = Object.fromEntries(
+/** The environment as in a shell of one's own: nothing of what `npm test` adds. */
+export function environment(): Record<string, string | undefined> {
+  return Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_|VITEST)/i.test(name)),
   );
-  const options = { cwd, env, timeout: 60_000, killSignal: "SIGKILL" } as const;
+}
+
+/** Runs a program to its end, as if from a shell of one's own. */
+export function run(program: string, args: readonly string[], cwd: string): Promise<Output> {
+  const options = { cwd, env: environment(), timeout: 60_000, killSignal: "SIGKILL" } as const;
   return promisify(execFile)(program, args, options);
 }
 

@@ -1,0 +1,72 @@
+// The host table as markdown, from the results of the tests themselves.
+
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import type { Reporter, TestModule } from "vitest/node";
+
+/** The tests, in the table's order. */
+const files = ["runtimes", "browsers", "workerd", "next", "bundlers"];
+const root = new URL("../../", import.meta.url);
+
+/** The browsers are the system's, and move on by themselves. */
+function withoutVersions(page: string): string {
+  return page.replace(/^(\| [^|]+\|)[^|]+/gm, "$1");
+}
+
+export default class HostTable implements Reporter {
+  onTestRunEnd(modules: readonly TestModule[]): void {
+    const lines: string[] = [];
+    const digests = new Set<string>();
+    let complete = modules.length === files.length;
+    const names = files.map((name) => `${name}.test.ts`);
+    const place = ({ moduleId }: TestModule) =>
+      names.findIndex((name) => moduleId.endsWith(`/${name}`));
+    for (const module of [...modules].sort((a, b) => place(a) - place(b))) {
+      for (const test of module.children.allTests()) {
+        const { row } = test.meta();
+        const result = test.result();
+        if (result.state !== "passed") complete = false;
+        if (!row) continue;
+        const outcome =
+          result.state === "passed"
+            ? "passes"
+            : result.state === "skipped"
+              ? `not run: ${result.note}`
+              : "**fails**";
+        const digest = row.digest?.slice(0, 12) ?? "";
+        if (row.digest) digests.add(row.digest);
+        lines.push(`| ${row.host} | ${row.version} | ${row.form} | ${outcome} | ${digest} |`);
+      }
+    }
+    if (lines.length === 0) return;
+    const page = [
+      "# The hosts",
+      "",
+      "Written by `npm run test:hosts`, where every host was there and passed. Each row is a run of `test/hosts/suite.js` against",
+      "the package as it is published: all twelve calls, 200 steps of training in float32 and in float64, save, load, predict. The",
+      "digest is the SHA-256 over all parameters and losses of both trainings; the same digest is the same bits.",
+      "",
+      "| host | version | form | result | digest |",
+      "| --- | --- | --- | --- | --- |",
+      ...lines,
+      "",
+      ...[...digests].map((digest) => `Digest: \`${digest}\``),
+      "",
+    ].join("\n");
+    mkdirSync(new URL("build/", root), { recursive: true });
+    writeFileSync(new URL("build/hosts.md", root), page);
+    console.log(`\n${page}`);
+    const table = "docs/hosts/table.md";
+    if (!complete) {
+      console.log(`${table} is left as it is: not every host passed`);
+      return;
+    }
+    const file = new URL(table, root);
+    const committed = existsSync(file) ? readFileSync(file, "utf8") : "";
+    if (process.env.CI && withoutVersions(committed) !== withoutVersions(page)) {
+      console.error(`${table} is not of these hosts: run npm run test:hosts, and commit it`);
+      process.exitCode = 1;
+    }
+    mkdirSync(new URL(".", file), { recursive: true });
+    writeFileSync(file, page);
+  }
+}
