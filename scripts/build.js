@@ -1,7 +1,7 @@
-// Everything under build/: the cores, the core inlined for bundles, both module kinds, the types.
+// Everything under build/: the cores, the entries in each form that hosts want, the types.
 //   node scripts/build.js
 
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import asc from "assemblyscript/asc";
 import { build } from "esbuild";
 import { rollup } from "rollup";
@@ -10,45 +10,86 @@ import { dts } from "rollup-plugin-dts";
 process.chdir(new URL("..", import.meta.url).pathname);
 mkdirSync("build", { recursive: true });
 
-for (const target of ["release", "debug"]) {
-  const { error, stderr } = await asc.main(["--target", target]);
+/** Compiles a target of asconfig.json. */
+async function compile(entry, target) {
+  const { error, stderr } = await asc.main([`assembly/${entry}.ts`, "--target", target], {
+    writeFile(name, contents) {
+      // asc's glue code is not used: it would instantiate by itself. Of its types the core's are the ABI's only list.
+      if (/\.(wasm|map)$|\bcore\.d\.ts$/.test(name)) writeFileSync(name, contents);
+    },
+  });
   if (error) {
     console.error(stderr.toString());
     process.exit(1);
   }
 }
-// asc's glue code is not used: it would instantiate by itself. Its types are the ABI's only list.
-for (const name of ["core.js", "core.debug.js", "core.debug.d.ts"]) rmSync(`build/${name}`);
+await compile("index", "release");
+await compile("index", "debug");
+await compile("predict_core", "predict");
 
-const wasm = readFileSync("build/core.wasm");
-const names = WebAssembly.Module.exports(new WebAssembly.Module(wasm)).map(({ name }) => name);
-const from = "// Made by scripts/build.js from core.wasm.\n";
-writeFileSync(
-  "build/core.inline.js",
-  `${from}export default "${wasm.toString("hex")}";\nexport const exportNames = "${names.join(" ")}".split(" ");\n`,
-);
-writeFileSync(
-  "build/core.inline.d.ts",
-  `${from}declare const hex: string;\nexport default hex;\nexport declare const exportNames: string[];\n`,
-);
-
-const common = {
-  entryPoints: ["src/index.ts"],
-  bundle: true,
-  platform: "neutral",
-  mainFields: ["module", "main"],
-  target: "es2022",
-  legalComments: "none",
+/** src/runtime/wasm.ts tells what an entry knows of its core. */
+const buildModule = (name, before, code) => {
+  const exported = WebAssembly.Module.exports(
+    new WebAssembly.Module(readFileSync(`build/${name}.wasm`)),
+  );
+  const names = exported.map(({ name }) => name).join(" ");
+  return `${before}export default { file: "lamella/${name}.wasm", exportNames: "${names}", ${code} };\n`;
 };
-await build({ ...common, format: "esm", outfile: "build/index.js" });
-await build({ ...common, format: "cjs", outfile: "build/index.cjs" });
-
-// One file without imports, so that it serves ES modules and CommonJS alike.
-const types = await rollup({ input: "src/index.ts", plugins: [dts()] });
-const { output } = await types.generate({ format: "es" });
-// Symbol.dispose, for those whose own lib has not got it.
-const lib = '/// <reference lib="esnext.disposable" />\n';
-for (const name of ["index.d.ts", "index.d.cts"]) {
-  writeFileSync(`build/${name}`, lib + output[0].code);
+for (const name of ["core", "predict"]) {
+  const from = `// Made by scripts/build.js from ${name}.wasm.\n`;
+  const hex = readFileSync(`build/${name}.wasm`, "hex");
+  writeFileSync(`build/${name}.inline.js`, buildModule(name, from, `hex: "${hex}"`));
+  writeFileSync(
+    `build/${name}.inline.d.ts`,
+    `${from}declare const build: { file: string; exportNames: string; hex?: string; module?: unknown };\nexport default build;\n`,
+  );
 }
-await types.close();
+
+// What hosts and bundlers that know imports of .wasm files make of one.
+writeFileSync(
+  "build/module.d.ts",
+  "declare const module: WebAssembly.Module;\nexport default module;\n",
+);
+
+/** Puts an import of the .wasm file in the place of its text. */
+const importing = (query) => ({
+  name: "importing",
+  setup({ onLoad, onResolve }) {
+    onLoad({ filter: /\.inline\.js$/ }, ({ path }) => {
+      const name = /(\w+)\.inline\.js$/.exec(path)[1];
+      return {
+        contents: buildModule(name, `import module from "./${name}.wasm${query}";\n`, "module"),
+      };
+    });
+    onResolve({ filter: /\.wasm/ }, ({ path }) => ({ path, external: true }));
+  },
+});
+
+for (const entry of ["index", "predict"]) {
+  const common = {
+    entryPoints: [`src/${entry}.ts`],
+    bundle: true,
+    platform: "neutral",
+    mainFields: ["module", "main"],
+    target: "es2022",
+    legalComments: "none",
+  };
+  await build({ ...common, format: "esm", outfile: `build/${entry}.js` });
+  await build({ ...common, format: "cjs", outfile: `build/${entry}.cjs` });
+  // Hosts that compile nothing at run time: bare workerd takes the plain file, Vercel's edge the query alone.
+  for (const [host, query] of [
+    ["workerd", ""],
+    ["edge", "?module"],
+  ]) {
+    const plugins = [importing(query)];
+    await build({ ...common, plugins, format: "esm", outfile: `build/${entry}.${host}.js` });
+  }
+
+  // One file without imports, so that it serves ES modules and CommonJS alike.
+  const types = await rollup({ input: `src/${entry}.ts`, plugins: [dts()] });
+  const { output } = await types.generate({ format: "es" });
+  // Symbol.dispose, for those whose own lib has not got it.
+  const lib = '/// <reference lib="esnext.disposable" />\n';
+  for (const kind of ["ts", "cts"]) writeFileSync(`build/${entry}.d.${kind}`, lib + output[0].code);
+  await types.close();
+}

@@ -77,7 +77,7 @@ export {
   rmsprop,
   sgd,
 } from "./nn/optimizers.ts";
-export { Predictor } from "./nn/predictor.ts";
+export type { Predictor } from "./nn/predictor.ts";
 export { cosine, type LearningRate, linear, type Schedule, step, warmup } from "./nn/schedules.ts";
 export {
   type EvaluateOptions,

@@ -1,12 +1,5 @@
-// Models as safetensors files: the tensors by PyTorch's names, affine weights as (D, M), and in the metadata what they are.
-//
-//   format        "lamella"
-//   kind          "model", or "checkpoint" of a trainer
-//   version       "1": a reader refuses what is newer than itself
-//   weight_layout "in,out": affine weights are (features in, features out)
-//   architecture  JSON: {"input": [784], "dtype": "float32", "layers": [{"kind": "affine", "units": 10}, …]}
+// Models to files and back; model_file.ts tells what is in one.
 
-import type { Network } from "../nn/network.ts";
 import {
   networkOf,
   type Sequential,
@@ -14,80 +7,10 @@ import {
   sequentialFrom,
 } from "../nn/sequential.ts";
 import { fileFloats, matchState, type StateEntry, targetsOf } from "../nn/state.ts";
-import { FormatError, show } from "../runtime/errors.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
 import type { Runtime } from "../tensor/runtime.ts";
-import { readSafetensors, type SafetensorsFile, writeSafetensors } from "./safetensors.ts";
-
-const VERSION = 1;
-
-/** The metadata of a file of this kind that holds such a network. */
-export function metadataOf(kind: string, network: Network): Record<string, string> {
-  return {
-    format: "lamella",
-    kind,
-    version: String(VERSION),
-    weight_layout: "in,out",
-    architecture: JSON.stringify(network.architecture),
-  };
-}
-
-/** A file of ours of this kind, or FormatError with the name of the call that reads what it is. */
-export function readOurs(
-  operation: string,
-  bytes: Uint8Array | ArrayBuffer,
-  kind: string,
-): SafetensorsFile {
-  const file = readSafetensors(bytes);
-  const { metadata } = file;
-  if (metadata.get("format") !== "lamella") {
-    throw new FormatError(
-      `${operation}: not a file of this package, whose metadata say format "lamella"; loadTorch reads a state_dict of PyTorch`,
-    );
-  }
-  const given = metadata.get("kind");
-  if (given !== kind) {
-    const reader = { model: "loadModel", checkpoint: "Trainer.resume" }[given ?? ""];
-    throw new FormatError(
-      `${operation}: expected a ${kind}, got ${show(given)}${reader ? `, which ${reader} reads` : ""}`,
-    );
-  }
-  const version = metadata.get("version");
-  if (version !== String(VERSION)) {
-    throw new FormatError(
-      `${operation}: expected version ${VERSION} of the file, got ${show(version)}`,
-    );
-  }
-  return file;
-}
-
-/** An object in the metadata. */
-export function jsonOf(
-  operation: string,
-  { metadata }: SafetensorsFile,
-  key: string,
-): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(metadata.get(key) ?? "");
-  } catch {
-    // Said below.
-  }
-  if (value === null || typeof value !== "object" || Array.isArray(value)) {
-    throw new FormatError(`${operation}: expected an object in JSON as the metadata's ${key}`);
-  }
-  return value as Record<string, unknown>;
-}
-
-/** The tensors of a file. */
-export function entriesOf({ tensors }: SafetensorsFile): StateEntry[] {
-  return [...tensors].map(([name, entry]) => ({
-    name,
-    dtype: entry.dtype,
-    shape: entry.shape,
-    copyTo: (target) => entry.copyTo(target),
-  }));
-}
+import { entriesOf, jsonOf, metadataOf, readOurs } from "./model_file.ts";
+import { type SafetensorsFile, writeSafetensors } from "./safetensors.ts";
 
 /** The model of a file's architecture, with these of its tensors. */
 export function modelFrom(
@@ -110,7 +33,7 @@ export function modelFrom(
 export function saveModel(model: Sequential<FloatDType>): Uint8Array<ArrayBuffer> {
   const network = networkOf("saveModel", model);
   const tensors = network.slots.map(({ name, value }) => [name, value] as const);
-  return writeSafetensors(tensors, metadataOf("model", network));
+  return writeSafetensors(tensors, metadataOf("model", network.architecture));
 }
 
 /**

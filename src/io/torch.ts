@@ -6,7 +6,7 @@ import { FormatError } from "../runtime/errors.ts";
 import { type FloatDType, typedArrays } from "../tensor/dtype.ts";
 import { checkObject } from "../tensor/operands.ts";
 import type { Runtime } from "../tensor/runtime.ts";
-import { entriesOf } from "./model.ts";
+import { entriesOf } from "./model_file.ts";
 import { readSafetensors } from "./safetensors.ts";
 
 export interface LoadTorchOptions<D extends FloatDType = FloatDType> {

@@ -1,6 +1,7 @@
 import { show } from "../runtime/errors.ts";
 import { type Cache, SavedState } from "../tensor/cache.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
+import { checkSeed } from "../tensor/numbers.ts";
 import {
   checkCache,
   checkObject,
@@ -8,7 +9,6 @@ import {
   floatOperand,
   upstream,
 } from "../tensor/operands.ts";
-import { checkSeed } from "../tensor/runtime.ts";
 import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
 
 export interface DropoutParam {

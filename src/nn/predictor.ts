@@ -3,7 +3,7 @@ import { DisposedError, ShapeError, show } from "../runtime/errors.ts";
 import { type FloatDType, itemSize, type TypedArrayOf, typedArrays } from "../tensor/dtype.ts";
 import { Owner } from "../tensor/scope.ts";
 import { formatShape, sizeOf } from "../tensor/shape.ts";
-import type { Operation } from "./program.ts";
+import type { Operand, Operation } from "./program.ts";
 
 /** What a predictor computes with, and where: one block of memory that is its own. */
 export interface PredictorHost {
@@ -26,12 +26,45 @@ const OPERATION = 48;
 
 /**
  * A network compiled for serving: one call of the core for each prediction, and nothing allocated in its memory after it
- * was made. It keeps copies of the weights: the model may be trained on or disposed.
+ * was made. It keeps copies of the weights: the model may be trained on or disposed. Sequential.compile and loadPredictor
+ * make it.
  */
-export class Predictor<D extends FloatDType = "float32"> extends Owner {
+export interface Predictor<D extends FloatDType = "float32"> {
   /** The most examples of one run. */
   readonly maxBatch: number;
   /** The shape of one example, and of its scores. */
+  readonly inputShape: readonly number[];
+  readonly outputShape: readonly number[];
+  readonly dtype: D;
+  /**
+   * The examples of a run, (maxBatch, …inputShape): a live view that the caller fills. The getter makes it anew when the
+   * memory has grown, so read it again rather than keep it across other calls.
+   * @throws DisposedError
+   */
+  readonly input: TypedArrayOf<D>;
+  /**
+   * The scores of the last run, (maxBatch, …outputShape), a live view as input is.
+   * @throws DisposedError
+   */
+  readonly output: TypedArrayOf<D>;
+  /**
+   * Computes the scores in `output` for the first `batch` examples in `input`; default maxBatch.
+   * @throws RangeError for more examples than maxBatch, or less than none; DisposedError
+   */
+  run(batch?: number): void;
+  /**
+   * The scores of up to maxBatch examples, one after the other in x, as a new array.
+   * @throws ShapeError where x is not that many numbers; DisposedError
+   */
+  predict(x: ArrayLike<number>): TypedArrayOf<D>;
+  /** Gives its memory back. A second call does nothing. */
+  dispose(): void;
+  [Symbol.dispose](): void;
+}
+
+/** The one implementation of Predictor. */
+export class CompiledPredictor<D extends FloatDType> extends Owner implements Predictor<D> {
+  readonly maxBatch: number;
   readonly inputShape: readonly number[];
   readonly outputShape: readonly number[];
   readonly dtype: D;
@@ -42,7 +75,6 @@ export class Predictor<D extends FloatDType = "float32"> extends Owner {
   #block: { release(): void } | null;
   readonly #views: readonly [View<D>, View<D>];
 
-  /** Use Sequential.compile, or loadPredictor. */
   constructor(
     host: PredictorHost,
     dtype: D,
@@ -74,7 +106,7 @@ export class Predictor<D extends FloatDType = "float32"> extends Owner {
     for (const { kind, inSize, outSize, operands } of operations) {
       widest = Math.max(widest, outSize);
       if (kind !== 0) continue;
-      weights = Math.max(weights, (operands[0] as Float64Array).length);
+      weights = Math.max(weights, (operands[0] as Operand).length);
       work = Math.max(work, host.kernels.predict_work_bytes(maxBatch, inSize, outSize));
     }
     const program = place(operations.length * OPERATION);
@@ -106,7 +138,7 @@ export class Predictor<D extends FloatDType = "float32"> extends Owner {
       for (const [k, operand] of operands.entries()) {
         const packs = kind === 0 && k === 0;
         const address = packs ? base + scratch : (at[k] as number);
-        new Elements(buffer, address, operand.length).set(operand);
+        new Elements(buffer, address, operand.length).set(operand.values());
         if (packs) host.kernels.predict_pack(at[k] as number, address, inSize, outSize);
       }
       fields.set(
@@ -135,27 +167,14 @@ export class Predictor<D extends FloatDType = "float32"> extends Owner {
     this.#views = [view(input, maxBatch * this.#inSize), view(output, maxBatch * this.#outSize)];
   }
 
-  /**
-   * The examples of a run, (maxBatch, …inputShape): a live view that the caller fills. The getter makes it anew when the
-   * memory has grown, so read it again rather than keep it across other calls.
-   * @throws DisposedError
-   */
   get input(): TypedArrayOf<D> {
     return this.#view("input", 0);
   }
 
-  /**
-   * The scores of the last run, (maxBatch, …outputShape), a live view as input is.
-   * @throws DisposedError
-   */
   get output(): TypedArrayOf<D> {
     return this.#view("output", 1);
   }
 
-  /**
-   * Computes the scores in `output` for the first `batch` examples in `input`; default maxBatch.
-   * @throws RangeError for more examples than maxBatch, or less than none; DisposedError
-   */
   run(batch: number = this.maxBatch): void {
     if (!(Number.isInteger(batch) && batch >= 0 && batch <= this.maxBatch)) {
       throw new RangeError(
@@ -166,10 +185,6 @@ export class Predictor<D extends FloatDType = "float32"> extends Owner {
     this.#host.kernels.predict(this.#operations.address, this.#operations.count, batch);
   }
 
-  /**
-   * The scores of up to maxBatch examples, one after the other in x, as a new array.
-   * @throws ShapeError where x is not that many numbers; DisposedError
-   */
   predict(x: ArrayLike<number>): TypedArrayOf<D> {
     const length = x?.length;
     const batch = length / this.#inSize;
@@ -184,7 +199,6 @@ export class Predictor<D extends FloatDType = "float32"> extends Owner {
     return this.output.slice(0, batch * this.#outSize) as TypedArrayOf<D>;
   }
 
-  /** Gives its memory back. A second call does nothing. */
   override dispose(): void {
     this.#block?.release();
     this.#block = null;

@@ -1,5 +1,8 @@
-// From the layers of a network, as its file describes them, to the operations that serve it: dropout is gone, batch
-// normalisation is folded into the weights before it, and bias and ReLU belong to the product.
+// From the layers of a network to the operations that serve it: dropout is gone, batch normalisation is folded into the
+// weights before it, and bias and ReLU belong to the product.
+
+import { sizeOf } from "../tensor/shape.ts";
+import type { Blueprint } from "./layers/blueprint.ts";
 
 /** What the core does; assembly/predict.ts has the same list. */
 export const kinds = {
@@ -14,6 +17,12 @@ export const kinds = {
   tanh: 8,
 } as const;
 
+/** The numbers of a tensor, made when they are asked for: the weights of one layer at a time are in JavaScript's memory. */
+export interface Operand {
+  readonly length: number;
+  values(): ArrayLike<number>;
+}
+
 export interface Operation {
   readonly kind: number;
   /** Elements of an example before and after. */
@@ -26,13 +35,11 @@ export interface Operation {
   /** May write onto what it reads. */
   readonly inPlace: boolean;
   /** Its tensors, by place: weights and bias, or the constants of each feature. */
-  readonly operands: Float64Array[];
+  operands: readonly Operand[];
 }
 
-/** A layer's description, as a model's file keeps it. */
-export interface SavedLayer {
-  readonly kind: string;
-  readonly units?: number;
+/** The settings that files keep of the layers that compute. */
+interface Settings {
   readonly useBias?: boolean;
   readonly eps?: number;
   readonly negativeSlope?: number;
@@ -45,68 +52,101 @@ export interface SavedLayer {
  * + beta).
  */
 export function programOf(
-  layers: readonly SavedLayer[],
+  layers: readonly Blueprint[],
   input: readonly number[],
   valuesOf: (name: string) => ArrayLike<number>,
 ): Operation[] {
   const operations: Operation[] = [];
-  let size = input.reduce((product, length) => product * length, 1);
-  let lastAxis = input[input.length - 1] as number;
-  const add = (kind: number, inPlace: boolean, value = 0, operands: Float64Array[] = []) =>
-    operations.push({
-      ...{ kind, inPlace, value, operands },
-      ...{ inSize: size, outSize: size, columns: lastAxis },
-    });
+  const add = (
+    kind: number,
+    shape: readonly number[],
+    inPlace: boolean,
+    rest?: Partial<Operation>,
+  ) => {
+    const size = sizeOf(shape);
+    const columns = shape[shape.length - 1] as number;
+    const fields = { kind, inPlace, inSize: size, outSize: size, columns, value: 0, operands: [] };
+    operations.push({ ...fields, ...rest });
+  };
 
-  for (const [i, { kind, units, useBias = true, eps, negativeSlope }] of layers.entries()) {
-    const values = (key: string) => Float64Array.from(valuesOf(`${i}.${key}`));
+  for (const [i, { inShape, outShape, saved, tensors }] of layers.entries()) {
+    const { kind } = saved;
+    const { useBias, eps, negativeSlope } = saved as Settings;
+    const operand = (key: string): Operand => ({
+      length: sizeOf(tensors[key] as number[]),
+      values: () => valuesOf(`${i}.${key}`),
+    });
     const below = operations[operations.length - 1];
     // What can still take something more upon its way out.
     const product = below?.kind === kinds.affine && below.value === -Infinity ? below : undefined;
     if (kind === "affine") {
-      const columns = units as number;
-      operations.push({
-        kind: kinds.affine,
-        inPlace: false,
-        value: -Infinity,
-        operands: [values("weight"), useBias ? values("bias") : new Float64Array(columns)],
-        ...{ inSize: size, outSize: columns, columns },
+      const columns = outShape[0] as number;
+      const bias = useBias
+        ? operand("bias")
+        : { length: columns, values: () => new Float64Array(columns) };
+      add(kinds.affine, inShape, false, {
+        ...{ outSize: columns, columns, value: -Infinity },
+        operands: [operand("weight"), bias],
       });
-      size = columns;
-      lastAxis = columns;
     } else if (kind === "batchnorm") {
-      const [mean, variance, beta] = [
-        values("running_mean"),
-        values("running_var"),
-        values("bias"),
-      ];
-      const factor = values("weight").map(
-        (gamma, j) => gamma / Math.sqrt((variance[j] as number) + (eps as number)),
-      );
-      if (product) {
-        const [w, b] = product.operands as [Float64Array, Float64Array];
-        for (let k = 0; k < w.length; k++) (w[k] as number) *= factor[k % size] as number;
-        for (let j = 0; j < size; j++) {
-          b[j] =
-            ((b[j] as number) - (mean[j] as number)) * (factor[j] as number) + (beta[j] as number);
-        }
-      } else {
-        add(kinds.batchnorm, false, 0, [mean, factor, beta]);
-      }
+      const factor: Operand = {
+        length: outShape[0] as number,
+        values() {
+          const variance = valuesOf(`${i}.running_var`);
+          return wide(operand("weight")).map(
+            (gamma, j) => gamma / Math.sqrt((variance[j] as number) + (eps as number)),
+          );
+        },
+      };
+      const [mean, beta] = [operand("running_mean"), operand("bias")];
+      if (product) product.operands = folded(product.operands, mean, factor, beta);
+      else add(kinds.batchnorm, inShape, false, { operands: [mean, factor, beta] });
     } else if (kind === "relu") {
       if (product) product.value = 0;
-      else add(kinds.relu, true);
+      else add(kinds.relu, inShape, true);
     } else if (kind === "leakyRelu") {
-      add(kinds.leakyRelu, true, negativeSlope);
+      add(kinds.leakyRelu, inShape, true, { value: negativeSlope as number });
     } else if (kind === "normalize") {
-      add(kinds.normalize, true, 0, [values("mean"), values("std")]);
-    } else if (kind === "flatten") {
-      lastAxis = size;
-    } else if (kind !== "dropout") {
-      add(kinds[kind as keyof typeof kinds], true);
+      add(kinds.normalize, inShape, true, { operands: [operand("mean"), operand("std")] });
+    } else if (kind !== "dropout" && kind !== "flatten") {
+      add(kinds[kind as keyof typeof kinds], inShape, true);
     }
   }
   // The output is a buffer of its own, so something has to write it: x where x > 0, else 1 · x.
-  if (operations.length === 0) add(kinds.leakyRelu, true, 1);
+  if (operations.length === 0) add(kinds.leakyRelu, input, true, { value: 1 });
   return operations;
+}
+
+/** A copy in float64. */
+const wide = (operand: Operand) => new Float64Array(operand.values());
+
+/** Weights and bias with a batch normalisation in them. */
+function folded(
+  operands: readonly Operand[],
+  mean: Operand,
+  factor: Operand,
+  beta: Operand,
+): Operand[] {
+  const [weight, bias] = operands as [Operand, Operand];
+  const columns = bias.length;
+  return [
+    {
+      length: weight.length,
+      values() {
+        const [w, f] = [wide(weight), factor.values()];
+        for (let k = 0; k < w.length; k++) (w[k] as number) *= f[k % columns] as number;
+        return w;
+      },
+    },
+    {
+      length: columns,
+      values() {
+        const [b, m, f, c] = [wide(bias), mean.values(), factor.values(), beta.values()];
+        for (let j = 0; j < columns; j++) {
+          b[j] = ((b[j] as number) - (m[j] as number)) * (f[j] as number) + (c[j] as number);
+        }
+        return b;
+      },
+    },
+  ];
 }

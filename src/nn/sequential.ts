@@ -1,18 +1,20 @@
-import { DTypeError, ShapeError, show } from "../runtime/errors.ts";
+import { ShapeError, show } from "../runtime/errors.ts";
 import { type FloatDType, itemSize } from "../tensor/dtype.ts";
+import { checkCount, checkSeed } from "../tensor/numbers.ts";
 import { checkObject, liveTensor, operandLike } from "../tensor/operands.ts";
 import { LegacyRandom, type Random } from "../tensor/random.ts";
-import { checkSeed, LamellaRuntime, type Runtime } from "../tensor/runtime.ts";
+import { LamellaRuntime, type Runtime } from "../tensor/runtime.ts";
 import { Owner } from "../tensor/scope.ts";
-import { checkShape, formatShape, sameShape } from "../tensor/shape.ts";
+import { formatShape, sameShape } from "../tensor/shape.ts";
 import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
+import { checkFloatDType, checkInput } from "./architecture.ts";
 import { checkPairs, copyRows, type Examples, rowsOf } from "./data.ts";
 import { heNormal, type Initializer } from "./initializers.ts";
 import type { LayerSpec } from "./layers/layers.ts";
 import { classesOf, countRight, type LossName, lossOf, truthOf } from "./losses.ts";
 import { Network } from "./network.ts";
-import { Predictor, type PredictorHost } from "./predictor.ts";
-import { programOf, type SavedLayer } from "./program.ts";
+import { CompiledPredictor, type Predictor, type PredictorHost } from "./predictor.ts";
+import { programOf } from "./program.ts";
 import { matchState, type StateEntry, type StateSource, targetsOf } from "./state.ts";
 
 export interface SequentialOptions<D extends FloatDType = FloatDType> {
@@ -107,17 +109,8 @@ export class Sequential<D extends FloatDType = "float32"> extends Owner {
     runtime.check(operation);
     checkObject(operation, "options", options);
     const { layers, dtype = "float32", seed = 0, initializer = heNormal() } = options;
-    if (dtype !== "float32" && dtype !== "float64") {
-      throw new DTypeError(
-        `${operation}: dtype must be "float32" or "float64", got ${show(dtype)}`,
-      );
-    }
-    const input = checkShape(`${operation}: input`, options.input);
-    if (input.length === 0 || input.includes(0)) {
-      throw new ShapeError(
-        `${operation}: input must be the shape of one example, of whole numbers from 1 up, got ${formatShape(input)}`,
-      );
-    }
+    checkFloatDType(operation, dtype);
+    const input = checkInput(operation, options.input);
     const key = seed instanceof LegacyRandom ? 0 : checkSeed(operation, seed);
     const network = new Network(operation, runtime, layers, input, dtype, key, initializer);
     networks.set(this, network);
@@ -314,7 +307,7 @@ export class Sequential<D extends FloatDType = "float32"> extends Owner {
     const { runtime, dtype, inShape, outShape, layers, slots } = network;
     const values = new Map(slots.map(({ name, value }) => [name, value]));
     const operations = programOf(
-      layers.map(({ saved }) => saved as SavedLayer),
+      layers.map(({ blueprint }) => blueprint),
       inShape,
       (name) => (values.get(name) as TensorHandle<FloatDType>).data,
     );
@@ -326,7 +319,7 @@ export class Sequential<D extends FloatDType = "float32"> extends Owner {
         return { address: block.address, release: () => block.dispose() };
       },
     };
-    return new Predictor(host, dtype as D, operations, inShape, outShape, maxBatch);
+    return new CompiledPredictor(host, dtype as D, operations, inShape, outShape, maxBatch);
   }
 
   /** The layers as a table: what each puts out, and how many parameters it has. */
@@ -411,14 +404,4 @@ export function* evaluating(
     yield;
   }
   return { loss: sum / rows.count, accuracy: right / rows.count };
-}
-
-/** A whole number from 1 up, or RangeError. */
-export function checkCount(operation: string, name: string, value: unknown): number {
-  if (!(Number.isInteger(value) && (value as number) > 0)) {
-    throw new RangeError(
-      `${operation}: ${name} must be a whole number from 1 up, got ${show(value)}`,
-    );
-  }
-  return value as number;
 }

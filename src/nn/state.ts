@@ -37,13 +37,13 @@ export function targetsOf({ slots, dtype }: Network): Target[] {
   }));
 }
 
-/** Compares entries with targets, and gives what copies them; else lists all that does not fit. */
-export function matchState(
+/** Entries by their names, which are those of the targets; else lists all that does not fit. */
+export function checkState(
   operation: string,
-  targets: readonly Target[],
+  targets: readonly Omit<Target, "data">[],
   entries: readonly StateEntry[],
   alsoTaken: readonly string[] = [],
-): () => void {
+): Map<string, StateEntry> {
   const given = new Map(entries.map((entry) => [entry.name, entry]));
   const problems: string[] = [];
   for (const { name, shape, dtype } of targets) {
@@ -67,6 +67,17 @@ export function matchState(
       `${operation}: the tensors are not those that are due\n  ${problems.join("\n  ")}`,
     );
   }
+  return given;
+}
+
+/** As checkState, and gives what copies the entries into the targets. */
+export function matchState(
+  operation: string,
+  targets: readonly Target[],
+  entries: readonly StateEntry[],
+  alsoTaken?: readonly string[],
+): () => void {
+  const given = checkState(operation, targets, entries, alsoTaken);
   return () => {
     for (const { name, data } of targets) given.get(name)?.copyTo(data());
   };

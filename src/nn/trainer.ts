@@ -1,10 +1,12 @@
-import { entriesOf, jsonOf, metadataOf, modelFrom, readOurs } from "../io/model.ts";
+import { modelFrom } from "../io/model.ts";
+import { entriesOf, jsonOf, metadataOf, readOurs } from "../io/model_file.ts";
 import { type SafetensorsData, writeSafetensors } from "../io/safetensors.ts";
 import { DisposedError, FormatError, ShapeError, show } from "../runtime/errors.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
+import { checkCount, checkSeed } from "../tensor/numbers.ts";
 import { checkObject } from "../tensor/operands.ts";
 import { LegacyRandom } from "../tensor/random.ts";
-import { checkSeed, type Runtime } from "../tensor/runtime.ts";
+import type { Runtime } from "../tensor/runtime.ts";
 import { Owner } from "../tensor/scope.ts";
 import type { TensorHandle } from "../tensor/tensor.ts";
 import { checkPairs, copyRows, type Examples, type Rows, rowsOf } from "./data.ts";
@@ -14,13 +16,7 @@ import { countRight, type LossName, lossOf, truthOf } from "./losses.ts";
 import type { Network, Plan } from "./network.ts";
 import { type Optimizer, ruleOf, type Update } from "./optimizers.ts";
 import { rateAt } from "./schedules.ts";
-import {
-  checkCount,
-  type Evaluation,
-  evaluating,
-  networkOf,
-  type Sequential,
-} from "./sequential.ts";
+import { type Evaluation, evaluating, networkOf, type Sequential } from "./sequential.ts";
 import { matchState, type StateEntry } from "./state.ts";
 import { now, Turns } from "./turn.ts";
 
@@ -327,7 +323,7 @@ export class Trainer extends Owner {
     const number = (_: string, value: unknown) =>
       typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
     return writeSafetensors(tensors, {
-      ...metadataOf("checkpoint", network),
+      ...metadataOf("checkpoint", network.architecture),
       training: JSON.stringify(training, number),
     });
   }

@@ -1,7 +1,18 @@
-// From what a caller passes as `wasm`, or from the build that is inlined, to a compiled module.
+// From what a caller passes as `wasm`, or from the build that an entry has with it, to a compiled module.
 
-import inlined, { exportNames } from "../../build/core.inline.js";
 import { readFileUrl } from "./hosts/node.ts";
+
+/** The build of a core that an entry has with it; scripts/build.js makes it. */
+export interface Build {
+  /** By what name people import it: "lamella/core.wasm". */
+  readonly file: string;
+  /** With spaces between them. */
+  readonly exportNames: string;
+  /** Its bytes, */
+  readonly hex?: string;
+  /** or in the entries for hosts that compile nothing at run time what the host, or a bundler, makes of the import of its file. */
+  readonly module?: unknown;
+}
 
 /** A compiled module, the bytes of one, a response with them, or where to fetch them. */
 export type WasmSource = WebAssembly.Module | BufferSource | Response | URL | string;
@@ -18,7 +29,28 @@ class Loader {
   /** What the host said of the last bytes that it did not take. */
   private refusal: Error | undefined;
 
-  constructor(private readonly operation: string) {}
+  constructor(
+    private readonly operation: string,
+    private readonly build: Build,
+  ) {}
+
+  /** The module of the build itself. */
+  own(): WebAssembly.Module {
+    const { hex, module, file } = this.build;
+    if (hex === undefined) {
+      const ready = this.asReady(module);
+      const compiled = ready && this.compile(ready);
+      if (compiled) return compiled;
+      throw this.error(
+        `expected this host, or the bundler, to make a WebAssembly.Module of ${file}, got ${describe(module)}; give one as the option wasm`,
+      );
+    }
+    const compiled = this.compile(decodeHex(hex));
+    if (compiled) return compiled;
+    throw new WebAssembly.CompileError(
+      `${this.operation}: this host does not compile ${file}: ${this.refusal?.message}; where it takes modules alone, import ${file} and give it as the option wasm`,
+    );
+  }
 
   /** The first source that this host compiles. */
   async first(sources: readonly unknown[]): Promise<WebAssembly.Module> {
@@ -35,7 +67,7 @@ class Loader {
       const ready = this.asReady(source);
       if (!ready) {
         throw this.error(
-          `expected a WebAssembly.Module or bytes, got ${describe(source)}; await createRuntime for the others`,
+          `expected a WebAssembly.Module or bytes, got ${describe(source)}; await ${this.operation.replace("Sync", "")} for the others`,
         );
       }
       const module = this.compile(ready);
@@ -105,14 +137,15 @@ class Loader {
       }
     }
     const names = new Set(WebAssembly.Module.exports(module).map(({ name }) => name));
-    const missing = exportNames.filter((name) => !names.has(name));
+    const { exportNames, file } = this.build;
+    const missing = exportNames.split(" ").filter((name) => !names.has(name));
     const foreign = WebAssembly.Module.imports(module).filter(
       ({ module, name }) => module !== "env" || name !== "memory",
     );
     if (missing.length > 0 || foreign.length > 0) {
       const what = missing.length > 0 ? `lacks ${missing[0]}` : `imports ${foreign[0]?.name}`;
       throw this.error(
-        `the module is WebAssembly, but not a core of this package (lamella/core.wasm) in this version: it ${what}`,
+        `the module is WebAssembly, but not a core of this package (${file}) in this version: it ${what}`,
       );
     }
     return module;
@@ -157,30 +190,37 @@ function decodeHex(hex: string): Bytes {
   return bytes;
 }
 
-let inlinedModule: WebAssembly.Module | undefined;
+/** Compiled once in a process. */
+const modules = new WeakMap<Build, WebAssembly.Module>();
 
-function defaultModule(operation: string): WebAssembly.Module {
-  inlinedModule ??= new Loader(operation).firstSync([decodeHex(inlined)]);
-  return inlinedModule;
+function ownModule(operation: string, build: Build): WebAssembly.Module {
+  let module = modules.get(build);
+  if (!module) {
+    module = new Loader(operation, build).own();
+    modules.set(build, module);
+  }
+  return module;
 }
 
 const listOf = (sources: unknown): readonly unknown[] =>
   Array.isArray(sources) ? sources : [sources];
 
-/** The first of the sources that this host can compile; the inlined build without any. */
+/** The first of the sources that this host can compile; the build itself without any. */
 export async function loadModule(
   operation: string,
+  build: Build,
   sources: WasmSource | readonly WasmSource[] | undefined,
 ): Promise<WebAssembly.Module> {
-  if (sources === undefined) return defaultModule(operation);
-  return new Loader(operation).first(listOf(sources));
+  if (sources === undefined) return ownModule(operation, build);
+  return new Loader(operation, build).first(listOf(sources));
 }
 
 /** As loadModule, for sources that need no waiting: a Response or a URL is a TypeError. */
 export function loadModuleSync(
   operation: string,
+  build: Build,
   sources: WasmSource | readonly WasmSource[] | undefined,
 ): WebAssembly.Module {
-  if (sources === undefined) return defaultModule(operation);
-  return new Loader(operation).firstSync(listOf(sources));
+  if (sources === undefined) return ownModule(operation, build);
+  return new Loader(operation, build).firstSync(listOf(sources));
 }

@@ -1,4 +1,4 @@
-import { type Core, type Kernels, openCore } from "../runtime/core.ts";
+import { type Core, coreBuild, type Kernels, openCore } from "../runtime/core.ts";
 import { DisposedError, show } from "../runtime/errors.ts";
 import { checkLimits, Memory, type MemoryLimits } from "../runtime/memory.ts";
 import { loadModule, loadModuleSync, type WasmSource } from "../runtime/wasm.ts";
@@ -10,6 +10,7 @@ import {
   type NumberArray,
 } from "./convert.ts";
 import { type DType, type DTypeOf, type FloatDType, itemSize } from "./dtype.ts";
+import { checkSeed } from "./numbers.ts";
 import { LegacyRandom, type Random } from "./random.ts";
 import { disposeSymbol, type Resource, Scope } from "./scope.ts";
 import { checkShape, sizeOf } from "./shape.ts";
@@ -94,16 +95,6 @@ export interface Runtime {
 }
 
 const UINT32 = 2 ** 32;
-
-/** A seed that is a whole number in [0, 2³²), or RangeError. */
-export function checkSeed(operation: string, seed: unknown): number {
-  if (!(Number.isInteger(seed) && (seed as number) >= 0 && (seed as number) < UINT32)) {
-    throw new RangeError(
-      `${operation}: seed must be a whole number in [0, 4294967296), got ${show(seed)}`,
-    );
-  }
-  return seed as number;
-}
 
 /** The one implementation of Runtime; layers and losses see the rest of it. */
 export class LamellaRuntime implements Runtime {
@@ -320,12 +311,16 @@ function checkOptions(operation: string, options: RuntimeOptions): void {
 export async function createRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
   const operation = "createRuntime";
   checkOptions(operation, options);
-  return new LamellaRuntime(operation, await loadModule(operation, options.wasm), options);
+  return new LamellaRuntime(
+    operation,
+    await loadModule(operation, coreBuild, options.wasm),
+    options,
+  );
 }
 
 /** As createRuntime, at once: `wasm` must be a WebAssembly.Module or bytes. */
 export function createRuntimeSync(options: Omit<RuntimeOptions, "threads"> = {}): Runtime {
   const operation = "createRuntimeSync";
   checkOptions(operation, options);
-  return new LamellaRuntime(operation, loadModuleSync(operation, options.wasm), options);
+  return new LamellaRuntime(operation, loadModuleSync(operation, coreBuild, options.wasm), options);
 }

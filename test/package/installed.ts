@@ -38,6 +38,8 @@ export interface Manifest {
 export class Project {
   /** A folder for the time of the tests, from install to remove. */
   folder = "";
+  /** The path of what was packed. */
+  tarball = "";
   /** The tarball's bytes, and those of the files in it. */
   packedSize = 0;
   unpackedSize = 0;
@@ -51,7 +53,8 @@ export class Project {
     this.write("package.json", JSON.stringify({ name: "stranger", private: true }));
     const flags = ["--offline", "--ignore-scripts", "--no-audit", "--no-fund"];
     await run("npm", ["install", ...flags, `./${tarball}`], folder);
-    this.packedSize = statSync(join(folder, tarball!)).size;
+    this.tarball = join(folder, tarball!);
+    this.packedSize = statSync(this.tarball).size;
     for (const file of this.files()) {
       this.unpackedSize += statSync(join(this.package, file)).size;
     }
@@ -83,9 +86,9 @@ export class Project {
   }
 
   /** What a script prints in a process of its own; its name's ending says which module kind it is. */
-  async node(name: string, text: string): Promise<string> {
+  async node(name: string, text: string, flags: string[] = []): Promise<string> {
     this.write(name, text);
-    return (await run(process.execPath, [name], this.folder)).stdout.trim();
+    return (await run(process.execPath, [...flags, name], this.folder)).stdout.trim();
   }
 
   remove(): void {

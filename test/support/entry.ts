@@ -1,6 +1,6 @@
 // What the tests see of the core's inside: array versions of functions that a kernel inlines and
-// assembly/index.ts does not export. global-setup.ts compiles them, beside asconfig.json's own entry
-// and with its options, into build/test.wasm.
+// assembly/index.ts does not export. global-setup.ts compiles them, beside that entry and
+// with asconfig.json's options, into build/test.wasm.
 
 import { exp } from "../../assembly/math/exp";
 import { log } from "../../assembly/math/log";

@@ -29,6 +29,7 @@ export default async function compileTestCore(): Promise<void> {
   mkdirSync(new URL("build/", root), { recursive: true });
   const { error, stderr } = await asc.main(
     [
+      "assembly/index.ts",
       "test/support/entry.ts",
       ...["--target", "release"],
       ...["--outFile", "build/test.wasm"],

@@ -2,6 +2,7 @@
 
 import { show } from "../../runtime/errors.ts";
 import { sizeOf } from "../../tensor/shape.ts";
+import type { Draft } from "./blueprint.ts";
 import { Layer, type Setting } from "./layer.ts";
 
 export interface ActivationSpec {
@@ -41,21 +42,37 @@ export function leakyRelu(negativeSlope = 0.01): LeakyReluSpec {
   return { kind: "leakyRelu", negativeSlope };
 }
 
+export const draftActivation: Draft<ActivationSpec> = ({ kind }, place, inShape) => ({
+  ...{ place, inShape, outShape: inShape },
+  saved: { kind },
+  tensors: {},
+});
+
+export const draftLeakyRelu: Draft<LeakyReluSpec, { kind: string; negativeSlope: number }> = (
+  { negativeSlope = 0.01 },
+  place,
+  inShape,
+) => {
+  if (!(typeof negativeSlope === "number" && negativeSlope >= 0 && negativeSlope < Infinity)) {
+    throw new RangeError(
+      `${place}: negativeSlope must be a number from 0 up, got ${show(negativeSlope)}`,
+    );
+  }
+  return {
+    ...{ place, inShape, outShape: inShape },
+    saved: { kind: "leakyRelu", negativeSlope },
+    tensors: {},
+  };
+};
+
 abstract class Activation extends Layer {
-  readonly outShape: readonly number[];
   readonly label: string;
   override readonly overwrites: boolean = true;
   override readonly overwritesGradient = true;
 
-  constructor(
-    readonly saved: ActivationSpec | LeakyReluSpec,
-    place: string,
-    inShape: readonly number[],
-    setting: Setting,
-  ) {
-    super(place, inShape, setting);
-    this.outShape = inShape;
-    this.label = saved.kind;
+  constructor(spec: ActivationSpec, place: string, inShape: readonly number[], setting: Setting) {
+    super(draftActivation(spec, place, inShape), setting);
+    this.label = spec.kind;
   }
 }
 
@@ -114,20 +131,16 @@ export class SoftmaxLayer extends Activation {
   }
 }
 
-export class LeakyReluLayer extends Activation {
-  override readonly label: string;
+export class LeakyReluLayer extends Layer<ReturnType<typeof draftLeakyRelu>> {
+  readonly label: string;
+  override readonly overwrites = true;
+  override readonly overwritesGradient = true;
   readonly slope: number;
 
   constructor(spec: LeakyReluSpec, place: string, inShape: readonly number[], setting: Setting) {
-    const { negativeSlope = 0.01 } = spec;
-    super({ kind: "leakyRelu", negativeSlope }, place, inShape, setting);
-    if (!(typeof negativeSlope === "number" && negativeSlope >= 0 && negativeSlope < Infinity)) {
-      throw new RangeError(
-        `${place}: negativeSlope must be a number from 0 up, got ${show(negativeSlope)}`,
-      );
-    }
-    this.slope = negativeSlope;
-    this.label = `leakyRelu(${negativeSlope})`;
+    super(draftLeakyRelu(spec, place, inShape), setting);
+    this.slope = this.saved.negativeSlope;
+    this.label = `leakyRelu(${this.slope})`;
   }
 
   override forward(N: number): void {

@@ -1,6 +1,8 @@
 import { show } from "../../runtime/errors.ts";
+import { sizeOf } from "../../tensor/shape.ts";
 import { type Initializer, zeros } from "../initializers.ts";
-import { Layer, type Setting, Slot } from "./layer.ts";
+import type { Draft } from "./blueprint.ts";
+import { Layer, type Setting, type Slot } from "./layer.ts";
 
 export interface AffineSpec {
   readonly kind: "affine";
@@ -28,31 +30,35 @@ export function affine(
   return { ...options, kind: "affine", units };
 }
 
+export const draftAffine: Draft<AffineSpec> = ({ units, useBias = true }, place, inShape) => {
+  if (!(Number.isInteger(units) && units > 0)) {
+    throw new RangeError(`${place}: units must be a whole number from 1 up, got ${show(units)}`);
+  }
+  const weight = [sizeOf(inShape), units];
+  const outShape = [units];
+  return {
+    ...{ place, inShape, outShape },
+    saved: { kind: "affine", units, useBias },
+    tensors: useBias ? { weight, bias: outShape } : { weight },
+  };
+};
+
 export class AffineLayer extends Layer {
-  readonly outShape: readonly number[];
   readonly label: string;
-  readonly saved: object;
   readonly weight: Slot;
   readonly bias: Slot | undefined = undefined;
   /** ReLU in the same pass. */
   relu = false;
 
   constructor(spec: AffineSpec, place: string, inShape: readonly number[], setting: Setting) {
-    super(place, inShape, setting);
+    super(draftAffine(spec, place, inShape), setting);
     const { units, useBias = true, weight = setting.initializer, bias = zeros() } = spec;
-    if (!(Number.isInteger(units) && units > 0)) {
-      throw new RangeError(`${place}: units must be a whole number from 1 up, got ${show(units)}`);
-    }
     if (typeof weight !== "function" || typeof bias !== "function") {
       throw new TypeError(`${place}: weight and bias must be initializers, as heNormal()`);
     }
-    this.outShape = [units];
     this.label = `affine(${units}${useBias ? "" : ", no bias"})`;
-    this.saved = { kind: "affine", units, useBias };
-    this.weight = new Slot("weight", [this.inSize, units], true, weight);
-    this.slots.push(this.weight);
-    if (useBias) this.bias = new Slot("bias", [units], true, bias);
-    if (this.bias) this.slots.push(this.bias);
+    this.weight = this.slot("weight", true, weight);
+    if (useBias) this.bias = this.slot("bias", true, bias);
   }
 
   override workBytes(N: number): number {

@@ -2,7 +2,8 @@ import { ShapeError, show } from "../../runtime/errors.ts";
 import { formatShape } from "../../tensor/shape.ts";
 import type { TensorHandle } from "../../tensor/tensor.ts";
 import { ones, zeros } from "../initializers.ts";
-import { Layer, type Setting, Slot } from "./layer.ts";
+import type { Draft } from "./blueprint.ts";
+import { Layer, type Setting, type Slot } from "./layer.ts";
 
 export interface BatchnormSpec {
   readonly kind: "batchnorm";
@@ -24,10 +25,30 @@ export function batchnorm(options: Omit<BatchnormSpec, "kind"> = {}): BatchnormS
   return { ...options, kind: "batchnorm" };
 }
 
-export class BatchnormLayer extends Layer {
-  readonly outShape: readonly number[];
+export const draftBatchnorm: Draft<
+  BatchnormSpec,
+  { kind: string; eps: number; momentum: number }
+> = ({ eps = 1e-5, momentum = 0.9 }, place, inShape) => {
+  if (inShape.length !== 1) {
+    throw new ShapeError(
+      `${place}: takes examples of shape (D,), got ${formatShape(inShape)}; flatten() makes them so`,
+    );
+  }
+  if (!(typeof eps === "number" && eps > 0)) {
+    throw new RangeError(`${place}: eps must be above 0, got ${show(eps)}`);
+  }
+  if (!(typeof momentum === "number" && momentum >= 0 && momentum <= 1)) {
+    throw new RangeError(`${place}: momentum must be in [0, 1], got ${show(momentum)}`);
+  }
+  return {
+    ...{ place, inShape, outShape: inShape },
+    saved: { kind: "batchnorm", eps, momentum },
+    tensors: { weight: inShape, bias: inShape, running_mean: inShape, running_var: inShape },
+  };
+};
+
+export class BatchnormLayer extends Layer<ReturnType<typeof draftBatchnorm>> {
   readonly label = "batchnorm";
-  readonly saved: { kind: string; eps: number; momentum: number };
   readonly weight: Slot;
   readonly bias: Slot;
   readonly mean: Slot;
@@ -35,26 +56,11 @@ export class BatchnormLayer extends Layer {
   private statistics!: TensorHandle;
 
   constructor(spec: BatchnormSpec, place: string, inShape: readonly number[], setting: Setting) {
-    super(place, inShape, setting);
-    const { eps = 1e-5, momentum = 0.9 } = spec;
-    if (inShape.length !== 1) {
-      throw new ShapeError(
-        `${place}: takes examples of shape (D,), got ${formatShape(inShape)}; flatten() makes them so`,
-      );
-    }
-    if (!(typeof eps === "number" && eps > 0)) {
-      throw new RangeError(`${place}: eps must be above 0, got ${show(eps)}`);
-    }
-    if (!(typeof momentum === "number" && momentum >= 0 && momentum <= 1)) {
-      throw new RangeError(`${place}: momentum must be in [0, 1], got ${show(momentum)}`);
-    }
-    this.saved = { kind: "batchnorm", eps, momentum };
-    this.outShape = inShape;
-    this.weight = new Slot("weight", inShape, true, ones());
-    this.bias = new Slot("bias", inShape, true, zeros());
-    this.mean = new Slot("running_mean", inShape, false, zeros());
-    this.variance = new Slot("running_var", inShape, false, ones());
-    this.slots.push(this.weight, this.bias, this.mean, this.variance);
+    super(draftBatchnorm(spec, place, inShape), setting);
+    this.weight = this.slot("weight", true, ones());
+    this.bias = this.slot("bias", true, zeros());
+    this.mean = this.slot("running_mean", false, zeros());
+    this.variance = this.slot("running_var", false, ones());
   }
 
   override workBytes(): number {

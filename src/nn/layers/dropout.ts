@@ -1,6 +1,7 @@
 import { show } from "../../runtime/errors.ts";
-import { checkSeed } from "../../tensor/runtime.ts";
+import { checkSeed } from "../../tensor/numbers.ts";
 import type { TensorHandle } from "../../tensor/tensor.ts";
+import type { Draft } from "./blueprint.ts";
 import { copyElements, Layer, type Setting } from "./layer.ts";
 
 export interface DropoutSpec {
@@ -22,29 +23,27 @@ export function dropout(p: number, options: { seed?: number | undefined } = {}):
   return { ...options, kind: "dropout", p };
 }
 
-export class DropoutLayer extends Layer {
-  readonly outShape: readonly number[];
+export const draftDropout: Draft<DropoutSpec> = ({ p, seed }, place, inShape) => {
+  if (!(typeof p === "number" && p >= 0 && p < 1)) {
+    throw new RangeError(`${place}: p must be in [0, 1), got ${show(p)}`);
+  }
+  if (seed !== undefined) checkSeed(place, seed);
+  return {
+    ...{ place, inShape, outShape: inShape },
+    saved: { kind: "dropout", p, seed },
+    tensors: {},
+  };
+};
+
+export class DropoutLayer extends Layer<ReturnType<typeof draftDropout>> {
   readonly label: string;
   override readonly overwrites = true;
   override readonly overwritesGradient = true;
   private mask!: TensorHandle;
 
-  readonly saved: DropoutSpec;
-
-  constructor(
-    { p, seed }: DropoutSpec,
-    place: string,
-    inShape: readonly number[],
-    setting: Setting,
-  ) {
-    super(place, inShape, setting);
-    this.saved = { kind: "dropout", p, seed };
-    if (!(typeof p === "number" && p >= 0 && p < 1)) {
-      throw new RangeError(`${place}: p must be in [0, 1), got ${show(p)}`);
-    }
-    if (seed !== undefined) checkSeed(place, seed);
-    this.outShape = inShape;
-    this.label = `dropout(${p})`;
+  constructor(spec: DropoutSpec, place: string, inShape: readonly number[], setting: Setting) {
+    super(draftDropout(spec, place, inShape), setting);
+    this.label = `dropout(${spec.p})`;
   }
 
   override workBytes(): number {

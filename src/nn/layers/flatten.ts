@@ -1,3 +1,5 @@
+import { sizeOf } from "../../tensor/shape.ts";
+import type { Draft } from "./blueprint.ts";
 import { copyElements, Layer, type Setting } from "./layer.ts";
 
 export interface FlattenSpec {
@@ -9,20 +11,19 @@ export function flatten(): FlattenSpec {
   return { kind: "flatten" };
 }
 
+export const draftFlatten: Draft<FlattenSpec> = (_, place, inShape) => ({
+  ...{ place, inShape, outShape: [sizeOf(inShape)] },
+  saved: { kind: "flatten" },
+  tensors: {},
+});
+
 export class FlattenLayer extends Layer {
-  readonly outShape: readonly number[];
   readonly label = "flatten";
   override readonly overwrites = true;
   override readonly overwritesGradient = true;
 
-  constructor(
-    readonly saved: FlattenSpec,
-    place: string,
-    inShape: readonly number[],
-    setting: Setting,
-  ) {
-    super(place, inShape, setting);
-    this.outShape = [this.inSize];
+  constructor(spec: FlattenSpec, place: string, inShape: readonly number[], setting: Setting) {
+    super(draftFlatten(spec, place, inShape), setting);
   }
 
   override forward(N: number): void {

@@ -7,6 +7,7 @@ import type { LamellaRuntime } from "../../tensor/runtime.ts";
 import { sizeOf } from "../../tensor/shape.ts";
 import type { TensorHandle } from "../../tensor/tensor.ts";
 import type { Initializer } from "../initializers.ts";
+import type { Blueprint } from "./blueprint.ts";
 
 /** A tensor of a layer that a model's file holds: learned, or a constant or running value. */
 export class Slot {
@@ -62,9 +63,7 @@ export interface Setting {
   readonly initializer: Initializer;
 }
 
-export abstract class Layer {
-  /** The shape of one example. */
-  abstract readonly outShape: readonly number[];
+export abstract class Layer<B extends Blueprint = Blueprint> {
   /** Its tensors, in the order of PyTorch's state_dict. */
   readonly slots: Slot[] = [];
   /** May write its output onto its input. */
@@ -82,17 +81,35 @@ export abstract class Layer {
   work = 0;
 
   constructor(
-    /** "layer 2 (batchnorm)", for messages. */
-    readonly place: string,
-    readonly inShape: readonly number[],
+    readonly blueprint: B,
     readonly setting: Setting,
   ) {}
 
   /** For a line of the summary: "affine(256)". */
   abstract readonly label: string;
 
-  /** The description that a file keeps; its tensors hold the rest. */
-  abstract readonly saved: object;
+  get place(): string {
+    return this.blueprint.place;
+  }
+
+  get inShape(): readonly number[] {
+    return this.blueprint.inShape;
+  }
+
+  get outShape(): readonly number[] {
+    return this.blueprint.outShape;
+  }
+
+  get saved(): B["saved"] {
+    return this.blueprint.saved;
+  }
+
+  /** A tensor of the blueprint, as the next of the slots. */
+  protected slot(key: string, learned: boolean, initial: Initializer): Slot {
+    const slot = new Slot(key, this.blueprint.tensors[key] as number[], learned, initial);
+    this.slots.push(slot);
+    return slot;
+  }
 
   get kernels(): Kernels {
     return this.setting.runtime.kernels(this.setting.dtype);

@@ -1,6 +1,5 @@
-// The kinds of layers, by name: the one list of them.
+// The kinds of layers, by name.
 
-import { show } from "../../runtime/errors.ts";
 import {
   type ActivationSpec,
   GeluLayer,
@@ -12,6 +11,7 @@ import {
 } from "./activation.ts";
 import { AffineLayer, type AffineSpec } from "./affine.ts";
 import { BatchnormLayer, type BatchnormSpec } from "./batchnorm.ts";
+import { checkSpecs, placeOf } from "./blueprints.ts";
 import { DropoutLayer, type DropoutSpec } from "./dropout.ts";
 import { FlattenLayer, type FlattenSpec } from "./flatten.ts";
 import type { Layer, Setting } from "./layer.ts";
@@ -57,25 +57,11 @@ export function buildLayers(
   input: readonly number[],
   setting: Setting,
 ): Layer[] {
-  if (!Array.isArray(specs) || specs.length === 0) {
-    throw new TypeError(`${operation}: layers must be a list of one layer or more`);
-  }
   const layers: Layer[] = [];
   let shape = input;
-  for (let i = 0; i < specs.length; i++) {
-    const spec = specs[i] as { kind?: unknown } | null | undefined;
-    const kind = spec?.kind as LayerSpec["kind"];
-    if (!(typeof kind === "string" && Object.hasOwn(kinds, kind))) {
-      throw new TypeError(
-        `${operation}: layer ${i} must be one of ${Object.keys(kinds).join(", ")}, got ${typeof spec === "function" ? "a function: call it" : show(kind ?? spec)}`,
-      );
-    }
-    const layer = new kinds[kind](
-      spec as never,
-      `${operation}: layer ${i} (${kind})`,
-      shape,
-      setting,
-    );
+  for (const [i, spec] of checkSpecs(operation, specs).entries()) {
+    const place = placeOf(operation, spec, i);
+    const layer = new kinds[spec.kind](spec as never, place, shape, setting);
     for (const slot of layer.slots) slot.name = `${i}.${slot.key}`;
     const below = layers[i - 1];
     if (layer instanceof ReluLayer && below instanceof AffineLayer) {

@@ -1,6 +1,7 @@
 import { ShapeError } from "../../runtime/errors.ts";
-import { formatShape } from "../../tensor/shape.ts";
-import { Layer, type Setting, Slot } from "./layer.ts";
+import { formatShape, sizeOf } from "../../tensor/shape.ts";
+import type { Draft } from "./blueprint.ts";
+import { Layer, type Setting, type Slot } from "./layer.ts";
 
 /** A number for all features, or one for each. */
 type Constants = number | ArrayLike<number>;
@@ -21,19 +22,25 @@ export function normalize(options: { mean: Constants; std: Constants }): Normali
   return { ...options, kind: "normalize" };
 }
 
+/** The constants are tensors of the file. */
+export const draftNormalize: Draft<NormalizeSpec> = (_, place, inShape) => {
+  const each = [sizeOf(inShape)];
+  return {
+    ...{ place, inShape, outShape: inShape },
+    saved: { kind: "normalize", mean: 0, std: 1 },
+    tensors: { mean: each, std: each },
+  };
+};
+
 export class NormalizeLayer extends Layer {
-  readonly outShape: readonly number[];
   readonly label = "normalize";
-  /** The constants are tensors of the file. */
-  readonly saved: NormalizeSpec = { kind: "normalize", mean: 0, std: 1 };
   override readonly overwrites = true;
   override readonly overwritesGradient = true;
   readonly mean: Slot;
   readonly std: Slot;
 
   constructor(spec: NormalizeSpec, place: string, inShape: readonly number[], setting: Setting) {
-    super(place, inShape, setting);
-    this.outShape = inShape;
+    super(draftNormalize(spec, place, inShape), setting);
     const slot = (name: "mean" | "std") => {
       const given = spec[name];
       const values = typeof given === "number" ? [given] : given;
@@ -57,14 +64,12 @@ export class NormalizeLayer extends Layer {
           );
         }
       }
-      const result = new Slot(name, [this.inSize], false, () =>
+      return this.slot(name, false, () =>
         Float64Array.from(
           { length: this.inSize },
           (_, i) => values[length === 1 ? 0 : i] as number,
         ),
       );
-      this.slots.push(result);
-      return result;
     };
     this.mean = slot("mean");
     this.std = slot("std");

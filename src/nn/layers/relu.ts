@@ -1,3 +1,4 @@
+import type { Draft } from "./blueprint.ts";
 import { Layer, type Setting } from "./layer.ts";
 
 export interface ReluSpec {
@@ -9,22 +10,21 @@ export function relu(): ReluSpec {
   return { kind: "relu" };
 }
 
+export const draftRelu: Draft<ReluSpec> = (_, place, inShape) => ({
+  ...{ place, inShape, outShape: inShape },
+  saved: { kind: "relu" },
+  tensors: {},
+});
+
 export class ReluLayer extends Layer {
-  readonly outShape: readonly number[];
   readonly label = "relu";
   override readonly overwrites = true;
   override readonly overwritesGradient = true;
   /** The affine layer before it does the forward pass. */
   fused = false;
 
-  constructor(
-    readonly saved: ReluSpec,
-    place: string,
-    inShape: readonly number[],
-    setting: Setting,
-  ) {
-    super(place, inShape, setting);
-    this.outShape = inShape;
+  constructor(spec: ReluSpec, place: string, inShape: readonly number[], setting: Setting) {
+    super(draftRelu(spec, place, inShape), setting);
   }
 
   override forward(N: number): void {

@@ -1,0 +1,88 @@
+import { checkFloatDType, checkInput } from "../nn/architecture.ts";
+import { blueprintsOf } from "../nn/layers/blueprints.ts";
+import { CompiledPredictor, type Predictor } from "../nn/predictor.ts";
+import { programOf } from "../nn/program.ts";
+import { checkState, fileFloats, type StateEntry } from "../nn/state.ts";
+import { show } from "../runtime/errors.ts";
+import { PredictCore, predictBuild } from "../runtime/predict_core.ts";
+import { loadModule, loadModuleSync, type WasmSource } from "../runtime/wasm.ts";
+import { typedArrays } from "../tensor/dtype.ts";
+import { checkCount } from "../tensor/numbers.ts";
+import { sizeOf } from "../tensor/shape.ts";
+import { entriesOf, jsonOf, readOurs } from "./model_file.ts";
+
+export interface LoadPredictorOptions {
+  /** The most examples that go through at once, from 1 up; default 1. */
+  maxBatch?: number | undefined;
+  /**
+   * The build of the predictor's core (lamella/predict.wasm), in place of the one that comes with the package: a
+   * WebAssembly.Module, bytes, a Response or a URL; of several, the first that this host can compile.
+   */
+  wasm?: WasmSource | readonly WasmSource[] | undefined;
+}
+
+/** Checks everything but the module; what comes back makes the predictor with it. */
+function prepare(
+  operation: string,
+  bytes: Uint8Array | ArrayBuffer,
+  options: LoadPredictorOptions,
+): (module: WebAssembly.Module) => Predictor {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(`${operation}: options must be an object, got ${show(options)}`);
+  }
+  const { maxBatch = 1 } = options;
+  checkCount(operation, "maxBatch", maxBatch);
+  const file = readOurs(operation, bytes, "model");
+  const architecture = jsonOf(operation, file, "architecture");
+  const dtype = checkFloatDType(operation, architecture.dtype ?? "float32");
+  const input = checkInput(operation, architecture.input);
+  const layers = blueprintsOf(operation, architecture.layers, input);
+  const targets = layers.flatMap(({ tensors }, i) =>
+    Object.entries(tensors).map(([key, shape]) => ({ name: `${i}.${key}`, shape, dtype })),
+  );
+  const entries = checkState(operation, targets, entriesOf(file), fileFloats);
+  const operations = programOf(layers, input, (name) => {
+    const entry = entries.get(name) as StateEntry;
+    // By way of the model's dtype, as loadModel takes it.
+    const values = new typedArrays[dtype](sizeOf(entry.shape));
+    entry.copyTo(values);
+    return values;
+  });
+  const { outShape } = layers[layers.length - 1] as (typeof layers)[number];
+  return (module) =>
+    new CompiledPredictor(
+      new PredictCore(operation, module),
+      "float32",
+      operations,
+      input,
+      outShape,
+      maxBatch,
+    );
+}
+
+/**
+ * The model in a file that saveModel wrote, compiled for serving in a small memory of its own. It computes in float32, to
+ * which a float64 model is converted; of a float32 model the scores are those of `loadModel(…).compile()`, to the bit.
+ *
+ * @throws FormatError for bytes that are no such file; ShapeError with a list of all tensors that are missing, extra or of
+ *   another shape or dtype, and where layers do not fit each other; TypeError for a layer of no known kind and for a `wasm`
+ *   that is none; RangeError for another maxBatch; MemoryError
+ */
+export async function loadPredictor(
+  bytes: Uint8Array | ArrayBuffer,
+  options: LoadPredictorOptions = {},
+): Promise<Predictor> {
+  const operation = "loadPredictor";
+  const finish = prepare(operation, bytes, options);
+  return finish(await loadModule(operation, predictBuild, options.wasm));
+}
+
+/** As loadPredictor, at once: `wasm` must be a WebAssembly.Module or bytes. */
+export function loadPredictorSync(
+  bytes: Uint8Array | ArrayBuffer,
+  options: LoadPredictorOptions = {},
+): Predictor {
+  const operation = "loadPredictorSync";
+  const finish = prepare(operation, bytes, options);
+  return finish(loadModuleSync(operation, predictBuild, options.wasm));
+}

@@ -1,0 +1,14 @@
+export {
+  type LoadPredictorOptions,
+  loadPredictor,
+  loadPredictorSync,
+} from "./io/predictor.ts";
+export type { Predictor } from "./nn/predictor.ts";
+export {
+  DisposedError,
+  DTypeError,
+  FormatError,
+  MemoryError,
+  ShapeError,
+} from "./runtime/errors.ts";
+export type { WasmSource } from "./runtime/wasm.ts";

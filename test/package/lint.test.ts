@@ -1,0 +1,42 @@
+// What the tools that look for mistakes in packages say of the tarball.
+
+import { readFileSync } from "node:fs";
+import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core";
+import { publint } from "publint";
+import { formatMessage } from "publint/utils";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { Project } from "./installed.ts";
+
+const project = new Project();
+let tarball: Uint8Array<ArrayBuffer>;
+beforeAll(async () => {
+  await project.install();
+  tarball = new Uint8Array(readFileSync(project.tarball));
+}, 120_000);
+afterAll(() => project.remove());
+
+test("publint has nothing to say", async () => {
+  const { messages, pkg } = await publint({
+    pack: { tarball: tarball.buffer },
+    level: "suggestion",
+    strict: true,
+  });
+  expect(messages.map((message) => formatMessage(message, pkg))).toEqual([]);
+});
+
+test("are the types wrong? Not under any kind of resolution, for any entry", async () => {
+  // A .wasm file is none that a module kind could be told of.
+  const excludeEntrypoints = ["./core.wasm", "./predict.wasm"];
+  const analysis = await checkPackage(createPackageFromTarballData(tarball), {
+    excludeEntrypoints,
+  });
+  if (!analysis.types) throw new Error("no types were found");
+  expect(analysis.problems).toEqual([]);
+  expect(Object.keys(analysis.entrypoints)).toEqual([".", "./predict", "./package.json"]);
+  for (const name of [".", "./predict"]) {
+    const { resolutions } = analysis.entrypoints[name]!;
+    for (const [kind, { resolution }] of Object.entries(resolutions)) {
+      expect(resolution?.isTypeScript, `${name} by ${kind}`).toBe(true);
+    }
+  }
+});
