@@ -38,8 +38,7 @@ console.log(`the Worker: ${sizes.join(", ")}`);
 
 if (options.load) {
   const { test } = readMnist();
-  const first = await measureFirstRequests(emptyWorker(`${output}empty`), config, test);
-  console.log(first.text);
+  console.log(await measureFirstRequests(emptyWorker(`${output}empty`), config, test));
   const server = await serve(config);
   const load = await measureLoad(server.url, test, options);
   await server.stop();

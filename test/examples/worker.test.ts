@@ -484,7 +484,8 @@ function tests(): void {
       expect(load.stdout).toMatch(/^ {2}1000 answered, 0 lost /m);
       expect(load.stdout).toMatch(/^ {2}\d+ requests\/s$/m);
       expect(load.stdout).toMatch(/latency ms: p50 [\d.]+, .*p99 [\d.]+/);
-      const beyond = /first request, once it listens .* (-?[\d.]+)$/m.exec(load.stdout)?.[1];
+      // Of the isolate's first request, what an empty Worker's does not take: by the CPU's time, as other tests run beside.
+      const beyond = /the same, time on a CPU .* (-?[\d.]+)$/m.exec(load.stdout)?.[1];
       expect(Number(beyond)).toBeLessThan(20);
     }, 120_000);
 

@@ -9,7 +9,6 @@ import { loadPredictor } from "lamella/predict";
 import { HttpError, readBody } from "./http.js";
 import model from "./model.safetensors";
 import page from "./page.html";
-import { digitFromPng } from "./png.js";
 
 const PIXELS = 28 * 28;
 /** The longest body: 784 numbers with all their digits take 16 KB, and a picture of a digit a few. */
@@ -114,7 +113,10 @@ async function pixelsOf(request) {
     throw new HttpError(415, `expected a body as it is, got content-encoding ${encoding}`, takes);
   }
   const body = await readBody(request, MOST_BYTES);
-  return type === "image/png" ? await digitFromPng(body) : pixelsFromJson(body);
+  if (type === "application/json") return pixelsFromJson(body);
+  // Not with the isolate: what unpacks pictures makes its tables when it is loaded, which takes longer than a prediction.
+  const { digitFromPng } = await import("./png.js");
+  return digitFromPng(body);
 }
 
 /** @param {Uint8Array} body */
