@@ -6,8 +6,10 @@
 //
 // worker/ is what would be deployed; all else is this command.
 
-import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { encode } from "fast-png";
 import { readMnist } from "../support/idx.js";
 import { bundleWorker, emptyWorker } from "./bundle.js";
 import { measureFirstRequests, measureLoad } from "./measure.js";
@@ -27,6 +29,7 @@ const { accuracy, seconds } = await trainUnlessThere(model, `${output}model.json
 const how = seconds > 0 ? `trained in ${seconds.toFixed(1)} s` : "trained before";
 console.log(`the network, ${how}: ${(100 * accuracy).toFixed(2)} % of the test digits read right`);
 
+const { test } = readMnist();
 const bundle = `${output}bundle`;
 rmSync(bundle, { recursive: true, force: true });
 mkdirSync(bundle, { recursive: true });
@@ -37,7 +40,6 @@ const sizes = readdirSync(bundle)
 console.log(`the Worker: ${sizes.join(", ")}`);
 
 if (options.load) {
-  const { test } = readMnist();
   console.log(await measureFirstRequests(emptyWorker(`${output}empty`), config, test));
   const server = await serve(config);
   const load = await measureLoad(server.url, test, options);
@@ -46,12 +48,21 @@ if (options.load) {
   if (load.lost > 0) process.exitCode = 1;
 } else {
   const server = await serve(config, options.port);
+  const sample = relative(process.cwd(), `${output}digit`) || "digit";
+  const pixels = test.images.subarray(0, 28 * 28);
+  writeFileSync(`${sample}.json`, JSON.stringify({ pixels: Array.from(pixels) }));
+  writeFileSync(
+    `${sample}.png`,
+    encode({ width: 28, height: 28, data: pixels, channels: 1, depth: 8 }),
+  );
   console.log(`
 listening on ${server.url}, until Ctrl-C. Draw there, or:
 
   curl ${server.url}/health
-  curl --json '{"pixels":[${"0,0,…"}]}' ${server.url}/predict        # 784 numbers, 0 (paper) to 255 (ink)
-  curl -H 'content-type: image/png' --data-binary @digit.png ${server.url}/predict
+  curl --json @${sample}.json ${server.url}/predict
+  curl -H 'content-type: image/png' --data-binary @${sample}.png ${server.url}/predict
+
+The sample is a ${test.labels[0]} of MNIST's test digits.
 `);
   const code = await server.ended;
   console.error(`workerd ended: ${code}`);
