@@ -4,7 +4,8 @@ import { request as httpRequest } from "node:http";
 import { connect } from "node:net";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { deflateSync } from "node:zlib";
+import { crc32, deflateSync } from "node:zlib";
+import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createRuntime, loadModel, type Predictor } from "../../src/index.ts";
 import { chunk, header, joined, type Picture, png, signature } from "../support/png.ts";
@@ -112,6 +113,43 @@ function tests(): void {
   const picture = (bytes: Uint8Array<ArrayBuffer>) => post(bytes, "image/png");
   const isWell = async () => expect((await ask("/health")).status).toBe(200);
 
+  const ink = (x: number, y: number) => digit(0)[28 * y + x]!;
+  const bit = (x: number, y: number) => (ink(x, y) > 127 ? 1 : 0);
+  const kinds: [string, Omit<Picture, "width" | "height">][] = [
+    ["RGB", { colour: 2, samples: (x, y) => [ink(x, y), ink(x, y), ink(x, y)] }],
+    ["RGBA, black ink on nothing", { colour: 6, samples: (x, y) => [0, 0, 0, ink(x, y)] }],
+    ["grey and alpha", { colour: 4, samples: (x, y) => [255 - ink(x, y), 255] }],
+    ["16 bits", { depth: 16, samples: (x, y) => [ink(x, y) * 257] }],
+    ["16 bits of RGBA", { depth: 16, colour: 6, samples: (x, y) => [0, 0, 0, ink(x, y) * 257] }],
+    ["4 bits", { depth: 4, samples: (x, y) => [ink(x, y) >> 4] }],
+    ["1 bit", { depth: 1, samples: (x, y) => [bit(x, y)] }],
+    [
+      "a palette of 1 bit",
+      {
+        depth: 1,
+        colour: 3,
+        palette: [
+          [250, 250, 240],
+          [10, 0, 60],
+        ],
+        samples: (x, y) => [bit(x, y)],
+      },
+    ],
+    [
+      "a palette of 8 bits with alpha",
+      {
+        colour: 3,
+        palette: Array.from({ length: 256 }, (_, alpha) => [0, 0, 0, alpha]),
+        samples: (x, y) => [ink(x, y)],
+      },
+    ],
+    ["interlaced", { interlaced: true, samples: (x, y) => [ink(x, y)] }],
+    [
+      "interlaced RGB",
+      { interlaced: true, colour: 2, samples: (x, y) => [ink(x, y), ink(x, y), ink(x, y)] },
+    ],
+  ];
+
   describe("good requests", () => {
     test("GET /health says what runs", async () => {
       const { status, body } = await ask("/health");
@@ -165,42 +203,6 @@ function tests(): void {
       expect(right).toBeGreaterThanOrEqual(85);
     });
 
-    const ink = (x: number, y: number) => digit(0)[28 * y + x]!;
-    const bit = (x: number, y: number) => (ink(x, y) > 127 ? 1 : 0);
-    const kinds: [string, Omit<Picture, "width" | "height">][] = [
-      ["RGB", { colour: 2, samples: (x, y) => [ink(x, y), ink(x, y), ink(x, y)] }],
-      ["RGBA, black ink on nothing", { colour: 6, samples: (x, y) => [0, 0, 0, ink(x, y)] }],
-      ["grey and alpha", { colour: 4, samples: (x, y) => [255 - ink(x, y), 255] }],
-      ["16 bits", { depth: 16, samples: (x, y) => [ink(x, y) * 257] }],
-      ["16 bits of RGBA", { depth: 16, colour: 6, samples: (x, y) => [0, 0, 0, ink(x, y) * 257] }],
-      ["4 bits", { depth: 4, samples: (x, y) => [ink(x, y) >> 4] }],
-      ["1 bit", { depth: 1, samples: (x, y) => [bit(x, y)] }],
-      [
-        "a palette of 1 bit",
-        {
-          depth: 1,
-          colour: 3,
-          palette: [
-            [250, 250, 240],
-            [10, 0, 60],
-          ],
-          samples: (x, y) => [bit(x, y)],
-        },
-      ],
-      [
-        "a palette of 8 bits with alpha",
-        {
-          colour: 3,
-          palette: Array.from({ length: 256 }, (_, alpha) => [0, 0, 0, alpha]),
-          samples: (x, y) => [ink(x, y)],
-        },
-      ],
-      ["interlaced", { interlaced: true, samples: (x, y) => [ink(x, y)] }],
-      [
-        "interlaced RGB",
-        { interlaced: true, colour: 2, samples: (x, y) => [ink(x, y), ink(x, y), ink(x, y)] },
-      ],
-    ];
     test.each(kinds)("a PNG of %s is read as the 7 that it shows", async (_, kind) => {
       const { status, body } = await picture(png({ width: 28, height: 28, ...kind }));
       expect({ status, digit: body.digit, error: body.error }).toEqual({ status: 200, digit: 7 });
@@ -376,6 +378,40 @@ function tests(): void {
       const { status } = await picture(joined(signature, head, profile, rest));
       expect(status).toBe(200); // it is passed over
       expect(peak() - before).toBeLessThan(30e6);
+    });
+
+    test("a PNG with any bytes changed gets a digit or a refusal, and never harms the Worker", async () => {
+      const bases = kinds.slice(0, 11).map(([, kind]) => png({ width: 28, height: 28, ...kind }));
+      /** Checksums made right again, so that what lies behind them is reached. */
+      const mended = (bytes: Uint8Array): Uint8Array<ArrayBuffer> => {
+        const copy = Buffer.from(bytes);
+        for (let at = 8; at + 12 <= copy.length; ) {
+          const end = at + 8 + copy.readUInt32BE(at);
+          if (end + 4 > copy.length) break;
+          copy.writeUInt32BE(crc32(copy.subarray(at + 4, end)), end);
+          at = end + 4;
+        }
+        return new Uint8Array(copy);
+      };
+      const change = fc.record({ at: fc.nat(), value: fc.nat(255) });
+      await fc.assert(
+        fc.asyncProperty(
+          fc.constantFrom(...bases),
+          fc.array(change, { minLength: 1, maxLength: 4 }),
+          fc.boolean(),
+          async (base, changes, mends) => {
+            const bytes = Uint8Array.from(base);
+            for (const { at, value } of changes) bytes[8 + (at % (bytes.length - 8))] = value;
+            const { status, body } = await picture(mends ? mended(bytes) : bytes);
+            expect([200, 400, 422]).toContain(status);
+            expect(typeof (status === 200 ? body.digit : body.error)).toBe(
+              status === 200 ? "number" : "string",
+            );
+          },
+        ),
+        { numRuns: 300, seed: 231 },
+      );
+      await isWell();
     });
 
     const headers = (more: string) =>
