@@ -266,6 +266,8 @@ describe("vercel.md", () => {
       { modules, Request, Response, atob, TextDecoder, TextEncoder, URL },
       { codeGeneration: { strings: false, wasm: false } },
     );
+    const compile = "new WebAssembly.Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0))";
+    expect(() => runInContext(compile, context)).toThrow(/disallowed by embedder/);
     // A script has no exports, and a top-level await only within a function.
     const script = outputFiles[0]!.text.replace(
       /export \{([\s\S]*?)\};\s*$/,
