@@ -17,7 +17,8 @@ const blocksOf = (page: string) =>
     { heading: "", found: [] as { heading: string; code: string }[] },
   ).found;
 
-const pages = ["README.md", "docs/training.md", "docs/serving.md"].map((page) => ({
+const names = ["README.md", "docs/training.md", "docs/serving.md", "docs/hosts/README.md"];
+const pages = names.map((page) => ({
   page,
   blocks: blocksOf(page),
 }));

@@ -3,7 +3,7 @@
 //
 //   node examples/mnist/index.js [--epochs N] [--seed N]
 //
-// This file is the story; idx.js reads the files, terminal.js draws, options.js has the command line.
+// This file is the story; ../support/idx.js reads the files, terminal.js draws, options.js has the command line.
 
 import {
   affine,
@@ -17,7 +17,7 @@ import {
   Sequential,
   Trainer,
 } from "lamella";
-import { readMnist } from "./idx.js";
+import { readMnist } from "../support/idx.js";
 import { readOptions } from "./options.js";
 import {
   digitsInRow,
@@ -110,7 +110,7 @@ ${seconds.toFixed(1)} s of training, ${integer(speed)} digits/s; ${(performance.
 memory: ${megabytes(bytesLive)} in use, ${megabytes(bytesReserved)} reserved`);
 
 /**
- * @param {import("./idx.js").Digits} digits
+ * @param {import("../support/idx.js").Digits} digits
  * @param {number} i
  */
 function imageOf({ images }, i) {

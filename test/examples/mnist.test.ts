@@ -135,7 +135,7 @@ describe("the demo's command line", () => {
 describe("IDX files", async () => {
   // By its URL, for it is JavaScript without types.
   const { parseIdx, readDigits, readMnist } = (await import(
-    new URL("../../examples/mnist/idx.js", import.meta.url).href
+    new URL("../../examples/support/idx.js", import.meta.url).href
   )) as {
     parseIdx(bytes: Uint8Array, name: string): { shape: number[]; data: Uint8Array };
     readDigits(images: string, labels: string): Digits;
