@@ -97,6 +97,18 @@ const importing = (query) => ({
   },
 });
 
+/**
+ * Bundles an entry. esbuild leaves what is outside ASCII to comments alone; one such character, and V8 reads the whole file as
+ * two bytes each, which takes a fresh process a millisecond more.
+ */
+async function bundle(options) {
+  const { outputFiles } = await build({ ...options, write: false });
+  for (const { path, text } of outputFiles) {
+    const escaped = (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
+    writeFileSync(path, text.replace(/[^\0-\x7f]/g, escaped));
+  }
+}
+
 for (const entry of ["index", "predict"]) {
   const common = {
     entryPoints: [`src/${entry}.ts`],
@@ -106,11 +118,11 @@ for (const entry of ["index", "predict"]) {
     target: "es2022",
     legalComments: "none",
   };
-  await build({ ...common, format: "esm", outfile: `build/${entry}.js` });
-  await build({ ...common, format: "cjs", outfile: `build/${entry}.cjs` });
+  await bundle({ ...common, format: "esm", outfile: `build/${entry}.js` });
+  await bundle({ ...common, format: "cjs", outfile: `build/${entry}.cjs` });
   for (const [host, query] of importingHosts) {
     const plugins = [importing(query)];
-    await build({ ...common, plugins, format: "esm", outfile: `build/${entry}.${host}.js` });
+    await bundle({ ...common, plugins, format: "esm", outfile: `build/${entry}.${host}.js` });
   }
 
   // One file without imports, so that it serves ES modules and CommonJS alike.
