@@ -63,13 +63,18 @@ class Loader {
     const known = modules.get(build);
     if (known) return known;
     const { hex, module, file } = build;
-    const ready = hex === undefined ? this.asReady(module) : decodeHex(hex);
-    if (!ready) {
-      throw this.error(
-        `expected this host, or the bundler, to make a WebAssembly.Module of ${file}, got ${describe(module)}; give one as the option wasm`,
-      );
+    let compiled: WebAssembly.Module | null;
+    if (hex === undefined) {
+      const ready = this.asReady(module);
+      if (!ready) {
+        throw this.error(
+          `expected this host, or the bundler, to make a WebAssembly.Module of ${file}, got ${describe(module)}; give one as the option wasm`,
+        );
+      }
+      compiled = this.compile(ready);
+    } else {
+      compiled = this.ofBytes(decodeHex(hex));
     }
-    const compiled = this.compile(ready);
     if (compiled) modules.set(build, compiled);
     return compiled;
   }
@@ -146,7 +151,17 @@ class Loader {
     return bytes;
   }
 
-  /** The module, or null for bytes that are WebAssembly which this host does not take. */
+  /** The module of bytes that are WebAssembly, or null where this host does not take them. */
+  private ofBytes(bytes: Bytes): WebAssembly.Module | null {
+    try {
+      return new WebAssembly.Module(bytes);
+    } catch (cause) {
+      this.refusal = cause as Error;
+      return null;
+    }
+  }
+
+  /** A module that is a core of this package, or null for bytes that are WebAssembly which this host does not take. */
   private compile(source: WebAssembly.Module | Bytes): WebAssembly.Module | null {
     let module = source as WebAssembly.Module;
     if (source instanceof Uint8Array) {
@@ -155,12 +170,9 @@ class Loader {
           `expected WebAssembly, got ${source.byteLength} bytes that do not begin as it does`,
         );
       }
-      try {
-        module = new WebAssembly.Module(source);
-      } catch (cause) {
-        this.refusal = cause as Error;
-        return null;
-      }
+      const compiled = this.ofBytes(source);
+      if (!compiled) return null;
+      module = compiled;
     }
     const names = new Set(WebAssembly.Module.exports(module).map(({ name }) => name));
     const { exportNames, file } = this.build;
