@@ -46,10 +46,16 @@ import {
   mt19937Seed,
   mt19937StateBytes,
 } from "./random/mt19937";
+import { RELAXED } from "./simd";
 
 /** The first byte of the memory that no constant of the core takes. */
 export function heap_base(): usize {
   return __heap_base;
+}
+
+/** Whether products and sums are rounded together where the host can. */
+export function is_relaxed(): bool {
+  return RELAXED;
 }
 
 export function affine_forward_work_bytes_f32(N: usize, D: usize, M: usize): usize {

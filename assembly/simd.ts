@@ -1,5 +1,11 @@
 // Lanes, tails and multiply-add of 128-bit vectors, for float32 and float64 from one source.
-// The only file that says how a product and a sum become one step: strict builds round twice.
+// The only file that says how a product and a sum become one step: strict builds round twice, relaxed builds once
+// where the processor can.
+
+/** Whether this is a relaxed build: one that asc compiles with `--enable relaxed-simd`. */
+// @ts-ignore: decorator
+@inline
+export const RELAXED: bool = ASC_FEATURE_RELAXED_SIMD;
 
 /** How many T fit a vector. */
 // @ts-ignore: decorator
@@ -8,10 +14,11 @@ export function LANES<T>(): usize {
   return 16 / sizeof<T>();
 }
 
-/** a · b + c, rounded after the product and after the sum. */
+/** a · b + c: strict builds round after the product and after the sum, relaxed builds as the host likes, once at best. */
 // @ts-ignore: decorator
 @inline
 export function multiplyAdd<T>(a: v128, b: v128, c: v128): v128 {
+  if (RELAXED) return v128.relaxed_madd<T>(a, b, c);
   return v128.add<T>(v128.mul<T>(a, b), c);
 }
 

@@ -69,7 +69,7 @@ function operations() {
     gradient: runtime.tensor(uniform(SIZE, 9)),
   };
   const [rate, momentum] = [1e-3, 0.9];
-  const update = sgdMomentum(rate, momentum);
+  const update = sgdMomentum(rate, momentum, runtime);
 
   return [
     {

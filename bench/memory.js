@@ -1,7 +1,7 @@
 // @ts-check
 // Does training leak?
 
-import { runtime, training } from "./contenders/lamella.js";
+import { runtime, strict, training } from "./contenders/lamella.js";
 import { trainingOf } from "./support/networks.js";
 
 const STEPS = 100_000;
@@ -9,7 +9,7 @@ const STEPS = 100_000;
 /** @param {import("./support/field.js").Context} context */
 export async function run({ quick, failures }) {
   const steps = quick ? STEPS / 10 : STEPS;
-  const contender = training(trainingOf([64, 32, 16, 4], 8));
+  const contender = training(strict, trainingOf([64, 32, 16, 4], 8));
   await contender.time(1);
   const first = runtime.memory.bytesLive;
   await contender.time(steps - 1);

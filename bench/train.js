@@ -1,6 +1,7 @@
 // @ts-check
 // How long does a train step take: forward, mean softmax loss, backward, SGD with momentum?
 
+import { RELAXED } from "./contenders/lamella.js";
 import { disposeAll, field } from "./support/field.js";
 import { race, ratio } from "./support/measure.js";
 import { trainingOf } from "./support/networks.js";
@@ -42,5 +43,8 @@ export async function run(context) {
       spread(timesLamella),
     ]),
   );
-  return { network: SIZES.join("-"), batch: BATCH, rows };
+  const numpy = figures["NumPy, AVX2"] ?? figures.NumPy;
+  const relaxed = figures[RELAXED];
+  const relaxedTimesNumpy = numpy && relaxed && ratio(relaxed, numpy);
+  return { network: SIZES.join("-"), batch: BATCH, rows, relaxedTimesNumpy };
 }

@@ -25,6 +25,7 @@ async function compile(entry, target) {
 }
 await compile("index", "release");
 await compile("index", "debug");
+await compile("index", "relaxed");
 await compile("predict_core", "predict");
 
 /** src/runtime/wasm.ts tells what an entry knows of its core. */
@@ -50,6 +51,37 @@ writeFileSync(
   "build/module.d.ts",
   "declare const module: WebAssembly.Module;\nexport default module;\n",
 );
+
+// Hosts that compile nothing at run time: bare workerd takes the plain file, Vercel's edge the query alone.
+const importingHosts = [
+  ["workerd", ""],
+  ["edge", "?module"],
+];
+
+// The other builds of the core, each an import of its own: nobody pays for one that is not asked for.
+for (const variant of ["relaxed"]) {
+  const file = `core.${variant}.wasm`;
+  const write = (ending, text) =>
+    writeFileSync(
+      `build/${variant}.${ending}`,
+      `// Made by scripts/build.js from ${file}.\n${text}`,
+    );
+  const object = (code) => `{ variant: "${variant}", file: "lamella/${file}", ${code} }`;
+  const inlined = object(`hex: "${readFileSync(`build/${file}`, "hex")}"`);
+  write("js", `export default ${inlined};\n`);
+  write("cjs", `exports.__esModule = true;\nexports.default = ${inlined};\n`);
+  for (const [host, query] of importingHosts) {
+    const text = `import module from "./${file}${query}";\nexport default ${object("module")};\n`;
+    write(`${host}.js`, text);
+  }
+  for (const kind of ["ts", "cts"]) {
+    const from = `./index.${kind.replace("ts", "js")}`;
+    write(
+      `d.${kind}`,
+      `import type { WasmVariant } from "${from}";\ndeclare const variant: WasmVariant;\nexport default variant;\n`,
+    );
+  }
+}
 
 /** Puts an import of the .wasm file in the place of its text. */
 const importing = (query) => ({
@@ -80,11 +112,7 @@ for (const entry of ["index", "predict"]) {
   };
   await build({ ...common, format: "esm", outfile: `build/${entry}.js` });
   await build({ ...common, format: "cjs", outfile: `build/${entry}.cjs` });
-  // Hosts that compile nothing at run time: bare workerd takes the plain file, Vercel's edge the query alone.
-  for (const [host, query] of [
-    ["workerd", ""],
-    ["edge", "?module"],
-  ]) {
+  for (const [host, query] of importingHosts) {
     const plugins = [importing(query)];
     await build({ ...common, plugins, format: "esm", outfile: `build/${entry}.${host}.js` });
   }

@@ -27,6 +27,10 @@ const ours = [
   ["train and infer", 'export { createRuntime, Sequential, Trainer } from "lamella"', TRAIN],
   ["a layer by hand", 'export { createRuntime, affineForward } from "lamella"'],
   ["everything", 'export * from "lamella"'],
+  [
+    "train and infer, relaxed",
+    'export { createRuntime, Sequential, Trainer } from "lamella"; export { default as relaxed } from "lamella/wasm/relaxed"',
+  ],
   ["serve a saved model", 'export { loadPredictor } from "lamella/predict"', PREDICT],
   [
     "train and infer, on workerd",

@@ -107,7 +107,7 @@ export {
   RuntimeMismatchError,
   ShapeError,
 } from "./runtime/errors.ts";
-export type { WasmSource } from "./runtime/wasm.ts";
+export type { WasmSource, WasmVariant } from "./runtime/wasm.ts";
 export type { Cache } from "./tensor/cache.ts";
 export type { NestedArray, NumberArray } from "./tensor/convert.ts";
 export type { DType, FloatDType, TypedArrayOf } from "./tensor/dtype.ts";

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import {
+  builds,
   type DType,
   dtypes,
   type Floats,
@@ -11,7 +12,7 @@ import {
 } from "./support/core.ts";
 import { affineForward, type Numbers } from "./support/reference.ts";
 
-const configurations = (["release", "debug"] as const).flatMap((build) =>
+const configurations = builds.flatMap((build) =>
   dtypes.map((type) => ({ build, dtype: type.dtype, type, core: openCore(build) })),
 );
 

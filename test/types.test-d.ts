@@ -1,6 +1,7 @@
 // What must compile and what must not. Checked by tsc, never run: where a line compiles though it must not, tsc
 // reports the comment above it as unused.
 
+import relaxed from "../build/relaxed.js";
 import {
   type AffineCache,
   adam,
@@ -50,6 +51,7 @@ import {
   Trainer,
   tanhBackward,
   tanhForward,
+  type WasmVariant,
 } from "../src/index.ts";
 
 /** True where A and B are one type, so that neither is `any` or wider. */
@@ -75,6 +77,9 @@ export async function runtimes(): Promise<void> {
   createRuntimeSync({ seed: 1, initialMemory: 65536, maxMemory: 65536, wasm: new Uint8Array() });
   createRuntime({ threads: "auto", wasm: [new URL("x:y"), "y", new Response()], seed: undefined });
   createRuntime({ wasm: new WebAssembly.Module(new Uint8Array()) });
+  createRuntime({ wasm: [relaxed, new Uint8Array()] });
+  createRuntimeSync({ wasm: relaxed });
+  is<WasmVariant>()(relaxed, true);
   const options: RuntimeOptions = { threads: 1 };
   // @ts-expect-error: the synchronous one has no threads
   createRuntimeSync({ threads: 1 });

@@ -6,20 +6,22 @@
 // The order of every sum depends on the shapes alone: KC products at a time from zero, each
 // block's sum added to what is there. The blocking of M and N, and what is packed, change no bit.
 
-import { LANES } from "../simd";
+import { LANES, RELAXED } from "../simd";
 import { gemm_4x1v_simd128 } from "./gemm_4x1v_simd128";
 import { gemm_4x2v_rows_simd128 } from "./gemm_4x2v_rows_simd128";
 import { gemm_4x2v_simd128 } from "./gemm_4x2v_simd128";
+import { gemm_6x2v_relaxed_simd } from "./gemm_6x2v_relaxed_simd";
 import { ger } from "./ger";
 import { finish, gemv, gemvRows } from "./gemv";
 import { gemv_1x8v_simd128 } from "./gemv_1x8v_simd128";
 import { pack } from "./pack";
-import { KC, MR, NR, PW } from "./tile";
+import { KC, MR, NR, PACKED_MR, PW } from "./tile";
 
-// A block of A, MC × KC, stays in L2; a panel of B, KC × NR, in L1; the block of B, KC × NC, in L3.
+// A block of A, MC × KC, stays in L2; a panel of B, KC × NR, in L1; the block of B, KC × NC, in L3. MC is a multiple of
+// either tile's rows.
 // @ts-ignore: decorator
 @inline
-const MC: usize = 128;
+const MC: usize = RELAXED ? 132 : 128;
 // @ts-ignore: decorator
 @inline
 const NC: usize = 1024;
@@ -60,9 +62,9 @@ function isTurned(M: usize, N: usize, csa: usize): bool {
 /** Elements of workspace for a product that is computed as it is. */
 function workElements<T>(M: usize, N: usize, K: usize): usize {
   const kc = min(K, KC());
-  const a = min(roundUp(M, MR()), MC) * kc;
+  const a = min(roundUp(M, PACKED_MR()), MC) * kc;
   const b = packedColumns<T>(M, N) * kc;
-  const edge = MR() * NR<T>();
+  const edge = PACKED_MR() * NR<T>();
   return max(a + b + edge, M < 3 ? M * N : 0);
 }
 
@@ -175,11 +177,12 @@ function gemmBlocked<T>(
   const size = sizeof<T>();
   const kcMost = min(K, KC());
   const packedA = work;
-  const packedB = packedA + min(roundUp(M, MR()), MC) * kcMost * size;
+  const packedB = packedA + min(roundUp(M, PACKED_MR()), MC) * kcMost * size;
   const edge = packedB + packedColumns<T>(M, N) * kcMost * size;
   // A whole panel can be read in place where its steps are of one piece; A's, row by row as well.
   const packsA = N > N_UNPACKED || (rsa != 1 && csa != 1);
   const packsB = csb != 1 || M > M_UNPACKED;
+  const mr = packsA ? PACKED_MR() : MR();
 
   for (let jc: usize = 0; jc < N; jc += NC) {
     const nc = min(N - jc, NC);
@@ -187,13 +190,15 @@ function gemmBlocked<T>(
     do {
       const kc = min(K - pc, KC());
       const least = pc + kc == K ? floor : <T>-Infinity;
+      // From one packed panel of A to the next, a row's share; in place no more than the last is packed.
+      const panelRow = packsA ? kc * size : 0;
       for (let ic: usize = 0; ic < M; ic += MC) {
         const mc = min(M - ic, MC);
         const blockA = a + (ic * rsa + pc * csa) * size;
-        for (let ir: usize = 0; ir < mc; ir += MR()) {
-          const rows = min(mc - ir, MR());
-          if (packsA || (rsa == 1 && rows < MR())) {
-            pack<T>(packedA + ir * kc * size, blockA + ir * rsa * size, rsa, csa, rows, MR(), kc);
+        for (let ir: usize = 0; ir < mc; ir += mr) {
+          const rows = min(mc - ir, mr);
+          if (packsA || (rsa == 1 && rows < mr)) {
+            pack<T>(packedA + ir * panelRow, blockA + ir * rsa * size, rsa, csa, rows, mr, kc);
           }
         }
         for (let jr: usize = 0; jr < nc; jr += NR<T>()) {
@@ -225,11 +230,12 @@ function gemmBlocked<T>(
           let ir: usize = 0;
           if (columns == NR<T>() && (packsA || rsa == 1)) {
             // Whole tiles whose rows lie side by side go in one call.
-            const tiles = mc / MR();
+            const tiles = mc / mr;
             const panelA = packsA ? packedA : blockA;
-            const aStep = (packsA ? MR() : csa) * size;
-            const aNext = MR() * (packsA ? kc : 1) * size;
-            gemm_4x2v_simd128<T>(
+            const aStep = (packsA ? mr : csa) * size;
+            const aNext = mr * (packsA ? kc : 1) * size;
+            gemmTiles<T>(
+              mr,
               top,
               N,
               panelA,
@@ -243,18 +249,18 @@ function gemmBlocked<T>(
               ldAddend,
               least,
             );
-            ir = tiles * MR();
+            ir = tiles * mr;
           }
-          for (; ir < mc; ir += MR()) {
-            const rows = min(mc - ir, MR());
+          for (; ir < mc; ir += mr) {
+            const rows = min(mc - ir, mr);
             const tile = top + ir * N * size;
             const tileAddend = addend == 0 ? <usize>0 : addend + ir * ldAddend * size;
-            // A's four rows: packed side by side, or where they lie.
-            const inPlace = !packsA && (rsa != 1 || rows == MR());
-            const panelA = inPlace ? blockA + ir * rsa * size : packedA + ir * kc * size;
+            // A's rows: packed side by side, or where they lie.
+            const inPlace = !packsA && (rsa != 1 || rows == mr);
+            const panelA = inPlace ? blockA + ir * rsa * size : packedA + ir * panelRow;
             const aRow = (inPlace ? rsa : 1) * size;
-            const aStep = (inPlace ? csa : MR()) * size;
-            if (rows == MR() && columns == NR<T>()) {
+            const aStep = (inPlace ? csa : mr) * size;
+            if (rows == mr && columns == NR<T>()) {
               gemm_4x2v_rows_simd128<T>(
                 tile,
                 N,
@@ -271,14 +277,17 @@ function gemmBlocked<T>(
               continue;
             }
             // An edge tile's sums are computed whole beside c.
+            const none = <T>-Infinity;
             if (width == LANES<T>()) {
-              const given = inPlace ? rows : MR();
-              gemm_4x1v_simd128<T>(edge, panelA, aRow, aStep, given, panelB, bStep, kc);
+              for (let i: usize = 0; i < rows; i += MR()) {
+                const given = inPlace ? rows : min(mr - i, MR());
+                const sums = edge + i * width * size;
+                gemm_4x1v_simd128<T>(sums, panelA + i * aRow, aRow, aStep, given, panelB, bStep, kc);
+              }
             } else if (aRow == size) {
-              const none = <T>-Infinity;
-              gemm_4x2v_simd128<T>(edge, width, panelA, aStep, 0, 1, panelB, bStep, kc, 0, 0, none);
+              const height = rows > MR() ? mr : MR();
+              gemmTiles<T>(height, edge, width, panelA, aStep, 0, 1, panelB, bStep, kc, 0, 0, none);
             } else {
-              const none = <T>-Infinity;
               gemm_4x2v_rows_simd128<T>(edge, width, panelA, aRow, rows, panelB, bStep, kc, 0, 0, none);
             }
             finishTile<T>(tile, N, edge, width, tileAddend, ldAddend, least, rows, columns);
@@ -287,6 +296,29 @@ function gemmBlocked<T>(
       }
       pc += KC();
     } while (pc < K);
+  }
+}
+
+/** The one place that picks a microkernel for rows that lie side by side: tiles of mr rows, one below the other. */
+function gemmTiles<T>(
+  mr: usize,
+  c: usize,
+  ldc: usize,
+  a: usize,
+  aStep: usize,
+  aNext: usize,
+  tiles: usize,
+  b: usize,
+  bStep: usize,
+  K: usize,
+  addend: usize,
+  ldAddend: usize,
+  floor: T,
+): void {
+  if (RELAXED && mr != MR()) {
+    gemm_6x2v_relaxed_simd<T>(c, ldc, a, aStep, aNext, tiles, b, bStep, K, addend, ldAddend, floor);
+  } else {
+    gemm_4x2v_simd128<T>(c, ldc, a, aStep, aNext, tiles, b, bStep, K, addend, ldAddend, floor);
   }
 }
 

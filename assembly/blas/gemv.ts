@@ -274,11 +274,12 @@ export function gemvRows<T>(
       } else clear<T>(sums, n);
       for (let j: usize = 0; j < n && k < kc; j++) {
         const p = from + (again + j) * step;
-        let sum = load<T>(sums + j * size);
+        // One lane of a vector: as multiplyAdd rounds.
+        let sum = loadTail<T>(sums + j * size, 1);
         for (let q = k * size; q < kc * size; q += size) {
-          sum += <T>(load<T>(p + q) * load<T>(xs + q));
+          sum = multiplyAdd<T>(loadTail<T>(p + q, 1), loadTail<T>(xs + q, 1), sum);
         }
-        store<T>(sums + j * size, sum);
+        storeTail<T>(sums + j * size, sum, 1);
       }
       const to = c + i * size;
       if (pc != 0) finish<T>(to, sums, to, 1, least, n);

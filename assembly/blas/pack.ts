@@ -2,9 +2,9 @@
 //
 // panel[k · W + i] = source[i · vectorStride + k · stepStride] for i < count, 0 for count ≤ i < W,
 // strides in elements, and one of the two strides is 1: row-major operands give no other, whether
-// they are read as they are or transposed.
+// they are read as they are or transposed. W is a multiple of LANES, or half a vector more (the six rows of relaxed builds).
 
-import { LANES } from "../simd";
+import { LANES, RELAXED } from "../simd";
 import { PW } from "./tile";
 
 export function pack<T>(
@@ -24,9 +24,11 @@ export function pack<T>(
 /** The W elements of a step lie side by side: copy them. */
 function packSteps<T>(panel: usize, source: usize, stepStride: usize, W: usize, K: usize): void {
   const bytes = W * sizeof<T>();
+  const whole = bytes & ~15;
   const step = stepStride * sizeof<T>();
   for (let k: usize = 0; k < K; k++) {
-    for (let i: usize = 0; i < bytes; i += 16) v128.store(panel + i, v128.load(source + i));
+    for (let i: usize = 0; i < whole; i += 16) v128.store(panel + i, v128.load(source + i));
+    if (RELAXED && whole < bytes) store<u64>(panel + whole, load<u64>(source + whole));
     panel += bytes;
     source += step;
   }
@@ -43,7 +45,11 @@ function packVectors<T>(
   const vector = vectorStride * sizeof<T>();
   const row = W * sizeof<T>();
   const whole = K & ~(LANES<T>() - 1);
-  for (let i: usize = 0; i < W; i += LANES<T>()) {
+  const most = W & ~(LANES<T>() - 1);
+  if (RELAXED && sizeof<T>() == 4 && most < W) {
+    packTwo(panel + 4 * most, source + most * vector, vector, W, K);
+  }
+  for (let i: usize = 0; i < most; i += LANES<T>()) {
     let from = source + i * vector;
     let to = panel + i * sizeof<T>();
     let k: usize = 0;
@@ -77,6 +83,30 @@ function packVectors<T>(
       from += sizeof<T>();
       to += row;
     }
+  }
+}
+
+/** Two vectors of float32 beside those that packVectors takes by four. */
+function packTwo(panel: usize, source: usize, vector: usize, W: usize, K: usize): void {
+  const row = 4 * W;
+  const end = source + 4 * (K & ~3);
+  while (source != end) {
+    const a = v128.load(source);
+    const b = v128.load(source + vector);
+    const low = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
+    const high = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
+    v128.store_lane<u64>(panel, low, 0);
+    v128.store_lane<u64>(panel + row, low, 1);
+    v128.store_lane<u64>(panel + 2 * row, high, 0);
+    v128.store_lane<u64>(panel + 3 * row, high, 1);
+    source += 16;
+    panel += 4 * row;
+  }
+  for (let k = K & 3; k > 0; k--) {
+    store<f32>(panel, load<f32>(source));
+    store<f32>(panel, load<f32>(source + vector), 4);
+    source += 4;
+    panel += row;
   }
 }
 

@@ -1,8 +1,8 @@
-// The tile that the microkernels compute: 4 rows × 2 vectors (4×8 float32, 4×4 float64). Its eight
-// sums, two vectors of b and one of a take 11 of 16 vector registers; docs/gemm.md has what larger
-// and other shapes gave.
+// The tiles that the microkernels compute: 4 rows × 2 vectors (4×8 float32, 4×4 float64), whose eight sums, two vectors of
+// b and one of a take 11 of 16 vector registers, and in relaxed builds 6 rows where a is packed. docs/gemm.md has what
+// other shapes gave.
 
-import { LANES } from "../simd";
+import { LANES, RELAXED } from "../simd";
 
 /** Products that are summed from zero before their sum is added to what is there; see docs/gemm.md. */
 // @ts-ignore: decorator
@@ -11,11 +11,18 @@ export function KC(): usize {
   return 256;
 }
 
-/** Rows of a tile. */
+/** Rows of a tile whose a is read where it lies. */
 // @ts-ignore: decorator
 @inline
 export function MR(): usize {
   return 4;
+}
+
+/** Rows of a tile whose a is packed. */
+// @ts-ignore: decorator
+@inline
+export function PACKED_MR(): usize {
+  return RELAXED ? 6 : MR();
 }
 
 /** Columns of a tile. */
@@ -81,4 +88,17 @@ export function storeTile<T>(
   c += step;
   v128.store(c, v128.pmax<T>(c30, least));
   v128.store(c, v128.pmax<T>(c31, least), 16);
+}
+
+/** One row more: c (NR,) = max(two sums + addend (NR,), floor). */
+// @ts-ignore: decorator
+@inline
+export function storeRow<T>(c: usize, addend: usize, c0: v128, c1: v128, floor: T): void {
+  if (addend != 0) {
+    c0 = v128.add<T>(c0, v128.load(addend));
+    c1 = v128.add<T>(c1, v128.load(addend, 16));
+  }
+  const least = v128.splat<T>(floor);
+  v128.store(c, v128.pmax<T>(c0, least));
+  v128.store(c, v128.pmax<T>(c1, least), 16);
 }

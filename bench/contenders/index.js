@@ -47,6 +47,7 @@
 /** @type {[name: string, open: () => Promise<Participant | Participant[]>][]} */
 const modules = [
   ["Lamella", async () => (await import("./lamella.js")).open()],
+  ["Lamella, relaxed", async () => (await import("./lamella.js")).openRelaxed()],
   ["tfjs-wasm", async () => (await import("./tfjs.js")).open()],
   ["onnxruntime-web", async () => (await import("./onnxruntime.js")).openWeb()],
   ["jax-js", async () => (await import("./jax.js")).open()],

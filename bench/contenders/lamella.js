@@ -1,4 +1,6 @@
 // @ts-check
+
+import relaxed from "../../build/relaxed.js";
 import {
   affine,
   affineBackward,
@@ -14,21 +16,50 @@ import {
 import { local } from "../support/measure.js";
 
 const name = "Lamella";
+/** The layers again, on the core with fused multiply-add. */
+export const RELAXED = "Lamella, relaxed";
 /** What a network is served by. */
 export const PREDICTOR = "Lamella, compiled";
 
 /** All share one, as in any program. */
 export const runtime = createRuntimeSync();
 
+/**
+ * Whose layers are measured.
+ *
+ * @typedef {{ name: string, runtime: import("../../build/index.js").Runtime }} Own
+ */
+
+/** @type {Own} */
+export const strict = { name, runtime };
+
 /** @returns {import("./index.js").Participant[]} */
 export function open() {
-  const strict = `${version}, ${runtime.variant}`;
+  const full = `${version}, ${runtime.variant}`;
   return [
-    { name, version: strict, product, network, training },
-    { name: PREDICTOR, version: strict, network: predictor },
-    { name: "Lamella, Trainer", version: strict, training: trainer },
+    { ...layers(strict), version: full },
+    { name: PREDICTOR, version: full, network: predictor },
+    { name: "Lamella, Trainer", version: full, training: trainer },
   ];
 }
+
+/** @returns {import("./index.js").Participant} */
+export function openRelaxed() {
+  const own = { name: RELAXED, runtime: createRuntimeSync({ wasm: relaxed }) };
+  const { variant } = own.runtime;
+  if (variant !== "relaxed") throw new Error("this Node does not know relaxed SIMD");
+  const { product, training } = layers(own);
+  return { name: RELAXED, version: `${version}, ${variant}`, product, training };
+}
+
+/** @param {Own} own */
+const layers = (own) => ({
+  name: own.name,
+  product: (/** @type {import("./index.js").Product} */ work) => product(own, work),
+  network: (/** @type {import("./index.js").Network} */ work, /** @type {Float32Array} */ input) =>
+    network(own, work, input),
+  training: (/** @type {import("./index.js").Training} */ work) => training(own, work),
+});
 
 /** What a contender holds until it is disposed. */
 function holder() {
@@ -49,8 +80,11 @@ function holder() {
   };
 }
 
-/** @param {import("./index.js").Product} work */
-function product({ M, N, K, direction, x, w, dout }) {
+/**
+ * @param {Own} own
+ * @param {import("./index.js").Product} work
+ */
+function product({ name, runtime }, { M, N, K, direction, x, w, dout }) {
   const { hold, dispose } = holder();
   const xs = hold(runtime.tensor(x, [M, K]));
   const ws = hold(runtime.tensor(w, [K, N]));
@@ -82,10 +116,11 @@ function product({ M, N, K, direction, x, w, dout }) {
 }
 
 /**
+ * @param {Own} own
  * @param {import("./index.js").Network} work
  * @param {Float32Array} input
  */
-function network({ sizes, batch, weights, biases }, input) {
+function network({ name, runtime }, { sizes, batch, weights, biases }, input) {
   const { hold, dispose } = holder();
   const x = hold(runtime.zeros([batch, sizes[0]]));
   const layers = weights.map((w, i) => ({
@@ -173,8 +208,12 @@ function trainer(work) {
   };
 }
 
-/** @param {import("./index.js").Training} work */
-export function training({ sizes, batch, weights, biases, inputs, labels, rate, momentum }) {
+/**
+ * @param {Own} own
+ * @param {import("./index.js").Training} work
+ */
+export function training({ name, runtime }, work) {
+  const { sizes, batch, weights, biases, inputs, labels, rate, momentum } = work;
   const { hold, dispose } = holder();
   /** @param {import("../../build/index.js").Tensor<"float32">} value */
   const parameter = (value) => ({
@@ -193,7 +232,7 @@ export function training({ sizes, batch, weights, biases, inputs, labels, rate, 
     x: hold(runtime.tensor(x, [batch, sizes[0]])),
     y: hold(runtime.tensor(labels[i])),
   }));
-  const update = sgdMomentum(rate, momentum);
+  const update = sgdMomentum(rate, momentum, runtime);
 
   let step = 0;
   const call = () =>
@@ -234,8 +273,9 @@ export function training({ sizes, batch, weights, biases, inputs, labels, rate, 
  *
  * @param {number} rate
  * @param {number} momentum
+ * @param {import("../../build/index.js").Runtime} runtime
  */
-export function sgdMomentum(rate, momentum) {
+export function sgdMomentum(rate, momentum, runtime) {
   const { core } = /** @type {any} */ (runtime);
   const kernel = core.float32.sgd_momentum;
   return (/** @type {Record<"value" | "velocity" | "gradient", any>} */ parameter) => {

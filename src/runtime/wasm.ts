@@ -14,8 +14,19 @@ export interface Build {
   readonly module?: unknown;
 }
 
-/** A compiled module, the bytes of one, a response with them, or where to fetch them. */
-export type WasmSource = WebAssembly.Module | BufferSource | Response | URL | string;
+/**
+ * Another build of the core, as an import gives it: `lamella/wasm/relaxed`. Where this host does not know its instructions,
+ * the strict build computes, which is there anyway.
+ */
+export interface WasmVariant {
+  readonly variant: "relaxed";
+}
+
+/** What such an import holds; scripts/build.js makes it too. */
+type Inlined = Pick<Build, "file" | "hex" | "module">;
+
+/** A compiled module, the bytes of one, a response with them, where to fetch them, or a variant's import. */
+export type WasmSource = WasmVariant | WebAssembly.Module | BufferSource | Response | URL | string;
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -23,6 +34,9 @@ type Bytes = Uint8Array<ArrayBuffer>;
 function tagOf(value: unknown): string {
   return Object.prototype.toString.call(value).slice(8, -1);
 }
+
+/** Compiled once in a process. */
+const modules = new WeakMap<Inlined, WebAssembly.Module>();
 
 /** The sources of one call, whose name its errors carry. */
 class Loader {
@@ -36,44 +50,61 @@ class Loader {
 
   /** The module of the build itself. */
   own(): WebAssembly.Module {
-    const { hex, module, file } = this.build;
-    if (hex === undefined) {
-      const ready = this.asReady(module);
-      const compiled = ready && this.compile(ready);
-      if (compiled) return compiled;
-      throw this.error(
-        `expected this host, or the bundler, to make a WebAssembly.Module of ${file}, got ${describe(module)}; give one as the option wasm`,
-      );
-    }
-    const compiled = this.ofBytes(decodeHex(hex));
+    const compiled = this.inlined(this.build);
     if (compiled) return compiled;
+    const { file } = this.build;
     throw new WebAssembly.CompileError(
       `${this.operation}: this host does not compile ${file}: ${this.refusal?.message}; where it takes modules alone, import ${file} and give it as the option wasm`,
     );
   }
 
+  /** The module of a build, compiled once in a process, or null where this host does not take it. */
+  private inlined(build: Inlined): WebAssembly.Module | null {
+    const known = modules.get(build);
+    if (known) return known;
+    const { hex, module, file } = build;
+    let compiled: WebAssembly.Module | null;
+    if (hex === undefined) {
+      const ready = this.asReady(module);
+      if (!ready) {
+        throw this.error(
+          `expected this host, or the bundler, to make a WebAssembly.Module of ${file}, got ${describe(module)}; give one as the option wasm`,
+        );
+      }
+      compiled = this.compile(ready);
+    } else {
+      compiled = this.ofBytes(decodeHex(hex));
+    }
+    if (compiled) modules.set(build, compiled);
+    return compiled;
+  }
+
   /** The first source that this host compiles. */
   async first(sources: readonly unknown[]): Promise<WebAssembly.Module> {
     for (const source of sources) {
-      const module = this.compile(this.asReady(source) ?? (await this.fetch(source)));
+      const module = isVariant(source)
+        ? this.inlined(source)
+        : this.compile(this.asReady(source) ?? (await this.fetch(source)));
       if (module) return module;
     }
-    throw this.noneValid(sources.length);
+    return this.fallback(sources);
   }
 
   /** As first, at once. */
   firstSync(sources: readonly unknown[]): WebAssembly.Module {
     for (const source of sources) {
-      const ready = this.asReady(source);
-      if (!ready) {
-        throw this.error(
-          `expected a WebAssembly.Module or bytes, got ${describe(source)}; await ${this.operation.replace("Sync", "")} for the others`,
-        );
-      }
-      const module = this.compile(ready);
+      const module = isVariant(source)
+        ? this.inlined(source)
+        : this.compile(this.asReady(source) ?? this.refuseToWait(source));
       if (module) return module;
     }
-    throw this.noneValid(sources.length);
+    return this.fallback(sources);
+  }
+
+  private refuseToWait(source: unknown): never {
+    throw this.error(
+      `expected a WebAssembly.Module or bytes, got ${describe(source)}; await ${this.operation.replace("Sync", "")} for the others`,
+    );
   }
 
   /** A module or bytes as they are, null for what has to be waited for. */
@@ -158,12 +189,13 @@ class Loader {
     return module;
   }
 
-  private noneValid(count: number): Error {
-    return count === 0
-      ? this.error("the list of sources is empty")
-      : new WebAssembly.CompileError(
-          `${this.operation}: wasm: this host takes none of the given builds: ${this.refusal?.message}`,
-        );
+  /** Variants stand before the strict build; bytes of the caller's own stand for themselves. */
+  private fallback(sources: readonly unknown[]): WebAssembly.Module {
+    if (sources.some(isVariant)) return this.own();
+    if (sources.length === 0) throw this.error("the list of sources is empty");
+    throw new WebAssembly.CompileError(
+      `${this.operation}: wasm: this host takes none of the given builds: ${this.refusal?.message}`,
+    );
   }
 
   private error(message: string, options?: ErrorOptions): TypeError {
@@ -197,16 +229,8 @@ function decodeHex(hex: string): Bytes {
   return bytes;
 }
 
-/** Compiled once in a process. */
-const modules = new WeakMap<Build, WebAssembly.Module>();
-
-function ownModule(operation: string, build: Build): WebAssembly.Module {
-  let module = modules.get(build);
-  if (!module) {
-    module = new Loader(operation, build).own();
-    modules.set(build, module);
-  }
-  return module;
+function isVariant(source: unknown): source is WasmVariant & Inlined {
+  return typeof (source as Partial<WasmVariant> | null)?.variant === "string";
 }
 
 const listOf = (sources: unknown): readonly unknown[] =>
@@ -218,8 +242,8 @@ export async function loadModule(
   build: Build,
   sources: WasmSource | readonly WasmSource[] | undefined,
 ): Promise<WebAssembly.Module> {
-  if (sources === undefined) return ownModule(operation, build);
-  return new Loader(operation, build).first(listOf(sources));
+  const loader = new Loader(operation, build);
+  return sources === undefined ? loader.own() : loader.first(listOf(sources));
 }
 
 /** As loadModule, for sources that need no waiting: a Response or a URL is a TypeError. */
@@ -228,6 +252,6 @@ export function loadModuleSync(
   build: Build,
   sources: WasmSource | readonly WasmSource[] | undefined,
 ): WebAssembly.Module {
-  if (sources === undefined) return ownModule(operation, build);
-  return new Loader(operation, build).firstSync(listOf(sources));
+  const loader = new Loader(operation, build);
+  return sources === undefined ? loader.own() : loader.firstSync(listOf(sources));
 }

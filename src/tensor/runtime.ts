@@ -19,8 +19,9 @@ import { type Tensor, TensorHandle } from "./tensor.ts";
 
 export interface RuntimeOptions extends MemoryLimits {
   /**
-   * The build of the core, in place of the one that is inlined: a WebAssembly.Module, bytes, a Response or a
-   * URL; of several, the first that this host can compile.
+   * The build of the core, in place of the one that is inlined: a variant's import (`lamella/wasm/relaxed`), a
+   * WebAssembly.Module, bytes, a Response or a URL; of several, the first that this host can compile. Where it can compile
+   * none and a variant is among them, the inlined build computes.
    */
   wasm?: WasmSource | readonly WasmSource[] | undefined;
   /** How many threads compute; default 1. This version has no core with shared memory, so 1 and "auto" mean the same. */
@@ -45,7 +46,7 @@ export interface MemoryFigures {
 export interface Runtime {
   /** What the memory holds now. */
   readonly memory: MemoryFigures;
-  /** Which build of the core computes; "strict" gives the same bits in every host. */
+  /** Which build of the core computes: "strict" gives the same bits in every host, "relaxed" is faster where it can be. */
   readonly variant: "strict" | "relaxed";
   readonly threads: number;
 
@@ -98,7 +99,7 @@ const UINT32 = 2 ** 32;
 
 /** The one implementation of Runtime; layers and losses see the rest of it. */
 export class LamellaRuntime implements Runtime {
-  readonly variant = "strict";
+  readonly variant: "strict" | "relaxed";
   readonly threads = 1;
   disposed = false;
   readonly linear: Memory;
@@ -114,6 +115,7 @@ export class LamellaRuntime implements Runtime {
     this.seed = options.seed ?? 0;
     this.linear = new Memory(operation, options);
     this.core = openCore(module, this.linear.wasm);
+    this.variant = this.core.exports.is_relaxed() ? "relaxed" : "strict";
     this.linear.open(this.core.exports.heap_base());
     this.books = new Books(this.linear);
   }

@@ -3,12 +3,12 @@
 
 import { afterAll } from "vitest";
 import type { Runtime, Tensor } from "../../src/index.ts";
-import { dtypes, openCore } from "../support/core.ts";
+import { builds, dtypes, openCore } from "../support/core.ts";
 import type { GoldenArray } from "../support/golden.ts";
 import { absolute, deviation, type Numbers } from "../support/reference.ts";
 
-/** Both builds and both dtypes. */
-export const configurations = (["release", "debug"] as const).flatMap((build) =>
+/** All builds and both dtypes. */
+export const configurations = builds.flatMap((build) =>
   dtypes.map((type) => ({ build, core: openCore(build), dtype: type.dtype, type })),
 );
 

@@ -5,7 +5,14 @@ import { join } from "node:path";
 import { createContext, runInContext } from "node:vm";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { affine, createRuntimeSync, Sequential, saveModel } from "../../src/index.ts";
+import {
+  affine,
+  createRuntimeSync,
+  Sequential,
+  saveModel,
+  type WasmVariant,
+} from "../../src/index.ts";
+import { hasRelaxed } from "../support/core.ts";
 import { Project } from "./installed.ts";
 import { train } from "./train.ts";
 
@@ -81,6 +88,20 @@ describe.each([
     const model = new Sequential(runtime, { input: [4], layers: [affine(3)], seed: 1 });
     const predictor = lamella.loadPredictorSync(saveModel(model));
     expect([...predictor.predict([1, 2, 3, 4])]).toEqual([...model.predict([1, 2, 3, 4]).data]);
+  });
+
+  test.runIf(hasRelaxed)("has lamella/wasm/relaxed as a .wasm file too", async () => {
+    const withRelaxed = `${everything} export { default as relaxed } from "lamella/wasm/relaxed";`;
+    const { text, imports } = await bundle(withRelaxed, conditions, "given");
+    expect(imports).toEqual([...files, files[0]!.replace("core", "core.relaxed")].sort());
+    expect(text.match(hex)).toBeNull();
+    const module = new WebAssembly.Module(bytesOf("build/core.relaxed.wasm"));
+    const lamella = runOnEdge(text, {
+      modules: { ...given().modules, "./core.relaxed.wasm": module },
+    });
+    const wasm = (lamella as typeof lamella & { relaxed: WasmVariant }).relaxed;
+    expect(lamella.createRuntimeSync({ wasm }).variant).toBe("relaxed");
+    expect(lamella.createRuntimeSync().variant).toBe("strict");
   });
 
   test("takes a module, a Response or a URL as wasm, and says what came instead", async () => {

@@ -201,21 +201,43 @@ function toBytes(values: Values): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
 
-const files = { release: "core.wasm", debug: "core.debug.wasm", test: "test.wasm" };
-const modules = new Map<string, WebAssembly.Module>();
+const files = {
+  release: "core.wasm",
+  debug: "core.debug.wasm",
+  relaxed: "core.relaxed.wasm",
+  test: "test.wasm",
+  "test, relaxed": "test.relaxed.wasm",
+};
+export type Build = keyof typeof files;
+/** Those with the exports of entry.ts. */
+type TestBuild = "test" | "test, relaxed";
+const modules = new Map<Build, WebAssembly.Module>();
+
+function bytesOf(build: Build): Uint8Array<ArrayBuffer> {
+  const url = new URL(`../../build/${files[build]}`, import.meta.url);
+  if (!existsSync(url)) {
+    const maker = build.startsWith("test") ? "test/support/global-setup.ts" : "scripts/build.js";
+    throw new Error(`build/${files[build]} is missing: ${maker} makes it`);
+  }
+  return new Uint8Array(readFileSync(url));
+}
+
+/** Whether this host knows relaxed SIMD: Node 20 does not. */
+export const hasRelaxed = WebAssembly.validate(bytesOf("relaxed"));
+
+/** For tests of kernels that run on each build, and for those of what entry.ts exports. */
+export const builds: readonly Exclude<Build, TestBuild>[] = hasRelaxed
+  ? ["release", "debug", "relaxed"]
+  : ["release", "debug"];
+export const testBuilds: readonly TestBuild[] = hasRelaxed ? ["test", "test, relaxed"] : ["test"];
 
 /** "test" is the release core with the exports of entry.ts. */
-export function openCore(build: "test", memoryBytes?: number): TestCore<Exports & InnerExports>;
-export function openCore(build: "release" | "debug", memoryBytes?: number): TestCore;
-export function openCore(build: keyof typeof files, memoryBytes = 16 * 1024 * 1024): TestCore {
+export function openCore(build: TestBuild, memoryBytes?: number): TestCore<Exports & InnerExports>;
+export function openCore(build: Exclude<Build, TestBuild>, memoryBytes?: number): TestCore;
+export function openCore(build: Build, memoryBytes = 16 * 1024 * 1024): TestCore {
   let module = modules.get(build);
   if (!module) {
-    const url = new URL(`../../build/${files[build]}`, import.meta.url);
-    if (!existsSync(url)) {
-      const maker = build === "test" ? "test/support/global-setup.ts" : "scripts/build.js";
-      throw new Error(`build/${files[build]} is missing: ${maker} makes it`);
-    }
-    module = new WebAssembly.Module(readFileSync(url));
+    module = new WebAssembly.Module(bytesOf(build));
     modules.set(build, module);
   }
   return new TestCore(module, memoryBytes);
