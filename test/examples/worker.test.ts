@@ -59,6 +59,9 @@ class Demo {
   }
 }
 
+/** What looks at processes in /proc. */
+const onLinux = test.skipIf(process.platform !== "linux");
+
 /** One that has ended may wait a while for somebody to ask how. */
 const isRunning = (pid: number) => {
   try {
@@ -355,7 +358,7 @@ function tests(): void {
       return Number(/VmHWM:\s+(\d+) kB/.exec(status)![1]) * 1024;
     };
 
-    test("a PNG of 28 × 28 that unpacks to 60 MB is refused before it has", async () => {
+    onLinux("a PNG of 28 × 28 that unpacks to 60 MB is refused before it has", async () => {
       const before = peak();
       for (let i = 0; i < 5; i++) {
         const bytes = joined(signature, header(28, 28), lines(60e6), end);
@@ -367,7 +370,7 @@ function tests(): void {
       expect(peak() - before).toBeLessThan(30e6);
     });
 
-    test("so is a profile within it that does", async () => {
+    onLinux("so is a profile within it that does", async () => {
       const before = peak();
       const profile = chunk(
         "iCCP",
@@ -525,7 +528,7 @@ function tests(): void {
       expect(Number(beyond)).toBeLessThan(20);
     }, 120_000);
 
-    test.each([
+    onLinux.each([
       ["SIGINT", 130],
       ["SIGTERM", 143],
     ] as const)("%s ends it and workerd, with code %i", async (signal, code) => {
@@ -538,7 +541,7 @@ function tests(): void {
       await expect.poll(() => children.filter(isRunning)).toEqual([]);
     });
 
-    test("workerd that dies ends it, with code 1", async () => {
+    onLinux("workerd that dies ends it, with code 1", async () => {
       const demo = new Demo("--port", "0");
       await demo.url();
       process.kill(demo.children()[0]!, "SIGKILL");
