@@ -7,9 +7,12 @@ import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { judge } from "./support/targets.js";
 
-// Training for the memory comes first, while nobody else's garbage can be collected meanwhile.
-const QUESTIONS = "limits memory tiles gemm mlp train elementwise facade load".split(" ");
+// Lamella alone, in a process without the peers: their heaps would cost every call of the facade half a microsecond.
+const ALONE = "limits memory tiles elementwise facade".split(" ");
+const BESIDE_PEERS = "gemm mlp train load".split(" ");
+const QUESTIONS = [...ALONE, ...BESIDE_PEERS];
 const NODES = ["20", "26"];
 const HELP = `npm run bench -- [options]
 
@@ -84,6 +87,24 @@ function runSession(binary, args) {
   });
 }
 
+/**
+ * One report of the sessions on one Node.
+ *
+ * @param {any[]} parts
+ */
+function whole(parts) {
+  const [first] = parts;
+  const last = parts[parts.length - 1]; // which names the peers
+  const results = Object.assign({}, ...parts.map((part) => part.results));
+  return {
+    ...last,
+    date: first.date,
+    failures: parts.flatMap(({ failures }) => failures),
+    results,
+    targets: judge(results, Number.parseInt(last.node, 10)),
+  };
+}
+
 async function main() {
   const { quick, write, questions, nodes } = options();
   const [loadBefore] = loadavg(); // of others; from here on it is also this
@@ -101,14 +122,21 @@ async function main() {
         );
         continue;
       }
-      const output = join(folder, `node${major}.json`);
-      const args = [output, questions.join(","), quick ? "quick" : "full", loadBefore.toFixed(2)];
-      const code = await runSession(binary, args);
-      if (existsSync(output)) {
-        const report = JSON.parse(readFileSync(output, "utf8"));
-        reports.push({ major, report });
-        failures.push(...report.failures.map((/** @type {string} */ f) => `Node ${major}: ${f}`));
-      } else failures.push(`Node ${major}: ended with ${code}`);
+      /** @type {any[]} */
+      const parts = [];
+      for (const group of [ALONE, BESIDE_PEERS]) {
+        const asked = group.filter((question) => questions.includes(question));
+        if (asked.length === 0) continue;
+        const output = join(folder, `node${major}-${asked[0]}.json`);
+        const args = [output, asked.join(","), quick ? "quick" : "full", loadBefore.toFixed(2)];
+        const code = await runSession(binary, args);
+        if (existsSync(output)) parts.push(JSON.parse(readFileSync(output, "utf8")));
+        else failures.push(`Node ${major}: ended with ${code}`);
+      }
+      if (parts.length === 0) continue;
+      const report = whole(parts);
+      reports.push({ major, report });
+      failures.push(...report.failures.map((/** @type {string} */ f) => `Node ${major}: ${f}`));
     }
   } finally {
     rmSync(folder, { recursive: true });

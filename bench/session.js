@@ -1,5 +1,5 @@
 // @ts-check
-// All questions on the Node that runs this: tables to the terminal, everything as JSON into a file.
+// Some questions on the Node that runs this: tables to the terminal, everything as JSON into a file.
 // Started by run.js.
 
 import { readFileSync, writeFileSync } from "node:fs";
@@ -8,7 +8,6 @@ import { openParticipants } from "./contenders/index.js";
 import { wakeAll } from "./support/field.js";
 import { openLimitsCore } from "./support/limits-core.js";
 import { profiles } from "./support/measure.js";
-import { judge } from "./support/targets.js";
 
 const [output, questions, speed, loadBefore] = process.argv.slice(2);
 const profile = profiles[speed === "quick" ? "quick" : "full"];
@@ -26,7 +25,9 @@ function vectors() {
   }
 }
 
-const { participants, missing } = await openParticipants();
+const needPeers = ["gemm", "mlp", "train", "load"];
+const isAlone = !questions.split(",").some((question) => needPeers.includes(question));
+const { participants, missing } = await openParticipants(isAlone);
 const machine = {
   processor: os.cpus()[0].model,
   ...{ cores: os.cpus().length, vectors: vectors() },
@@ -53,8 +54,7 @@ const context = {
   limits: { strict, relaxed: await openLimitsCore("relaxed", memory) },
 };
 
-const needPeers = ["gemm", "mlp", "train"];
-if (questions.split(",").some((question) => needPeers.includes(question))) await wakeAll(context);
+if (!isAlone) await wakeAll(context);
 
 /** @type {Record<string, unknown>} */
 const results = {};
@@ -77,7 +77,6 @@ const report = {
   machine,
   versions: Object.fromEntries(participants.map(({ name, version }) => [name, version])),
   ...{ missing, failures, results },
-  targets: judge(results, Number.parseInt(process.versions.node, 10)),
 };
 writeFileSync(output, `${JSON.stringify(report, round, 1)}\n`);
 process.exitCode = failures.length > 0 ? 1 : 0;

@@ -95,14 +95,14 @@ export function gemm<T>(
   N: usize,
   K: usize,
 ): void {
-  if (isTurned(M, N, csa)) {
+  if (K == 1) {
+    ger<T>(c, a, rsa, b, row, floor, M, N);
+  } else if (isTurned(M, N, csa)) {
     assert(row == 0 && floor == <T>-Infinity);
     const turned = work;
     const rest = work + M * N * sizeof<T>();
     gemm<T>(turned, b, csb, rsb, a, csa, rsa, 0, floor, rest, N, M, K);
     transpose<T>(c, turned, M, N);
-  } else if (K == 1) {
-    ger<T>(c, a, rsa, b, row, floor, M, N);
   } else if (M < 3 && csb == 1) {
     gemv<T>(c, a, rsa, csa, b, rsb, row, floor, work, M, N, K);
   } else if (M == 1) {

@@ -54,12 +54,13 @@ const modules = [
   ["NumPy", async () => (await import("./numpy.js")).open()],
 ];
 
-export async function openParticipants() {
+/** @param {boolean} isAlone Lamella without its peers */
+export async function openParticipants(isAlone) {
   /** @type {Participant[]} */
   const participants = [];
   /** @type {Missing[]} */
   const missing = [];
-  for (const [name, open] of modules) {
+  for (const [name, open] of isAlone ? modules.slice(0, 1) : modules) {
     try {
       participants.push(...[await open()].flat());
     } catch (error) {

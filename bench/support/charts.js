@@ -6,6 +6,8 @@ import { compile } from "vega-lite";
 
 const FONT = "DejaVu Sans, Verdana, sans-serif";
 const NAMES = [
+  "Lamella, compiled",
+  "Lamella, Trainer",
   "Lamella",
   "tfjs-wasm",
   "onnxruntime-web",
@@ -15,7 +17,16 @@ const NAMES = [
   "NumPy",
 ];
 // Lamella stands out; WebAssembly peers are warm, native ones grey.
-const COLORS = ["#0b6e99", "#f2a65a", "#d9643a", "#b5838d", "#8d99ae", "#b8c0cc", "#d5dae1"];
+const COLORS = [
+  "#08415c",
+  "#2a9ec7",
+  "#f2a65a",
+  "#d9643a",
+  "#b5838d",
+  "#8d99ae",
+  "#b8c0cc",
+  "#d5dae1",
+];
 
 /** @typedef {{ node: string, machine: { processor: string }, results: import("./targets.js").Results }} Report */
 

@@ -2,14 +2,14 @@ import { checkFloatDType, checkInput } from "../nn/architecture.ts";
 import { blueprintsOf } from "../nn/layers/blueprints.ts";
 import { CompiledPredictor, type Predictor } from "../nn/predictor.ts";
 import { programOf } from "../nn/program.ts";
-import { checkState, fileFloats, type StateEntry } from "../nn/state.ts";
+import { checkState, fileFloats } from "../nn/state.ts";
 import { show } from "../runtime/errors.ts";
 import { PredictCore, predictBuild } from "../runtime/predict_core.ts";
 import { loadModule, loadModuleSync, type WasmSource } from "../runtime/wasm.ts";
 import { typedArrays } from "../tensor/dtype.ts";
 import { checkCount } from "../tensor/numbers.ts";
-import { sizeOf } from "../tensor/shape.ts";
 import { entriesOf, jsonOf, readOurs } from "./model_file.ts";
+import type { SafetensorsEntry } from "./safetensors.ts";
 
 export interface LoadPredictorOptions {
   /** The most examples that go through at once, from 1 up; default 1. */
@@ -40,11 +40,16 @@ function prepare(
   const targets = layers.flatMap(({ tensors }, i) =>
     Object.entries(tensors).map(([key, shape]) => ({ name: `${i}.${key}`, shape, dtype })),
   );
-  const entries = checkState(operation, targets, entriesOf(file), fileFloats);
+  checkState(operation, targets, entriesOf(file), fileFloats);
   const operations = programOf(layers, input, (name) => {
-    const entry = entries.get(name) as StateEntry;
+    const entry = file.tensors.get(name) as SafetensorsEntry;
+    const { data, size } = entry;
+    // As they lie in the file, so that they are copied once; their alignment there is the caller's.
+    if (entry.dtype === "F32" && dtype === "float32" && data.byteOffset % 4 === 0) {
+      return new Float32Array(data.buffer, data.byteOffset, size);
+    }
     // By way of the model's dtype, as loadModel takes it.
-    const values = new typedArrays[dtype](sizeOf(entry.shape));
+    const values = new typedArrays[dtype](size);
     entry.copyTo(values);
     return values;
   });

@@ -45,7 +45,7 @@ class Loader {
         `expected this host, or the bundler, to make a WebAssembly.Module of ${file}, got ${describe(module)}; give one as the option wasm`,
       );
     }
-    const compiled = this.compile(decodeHex(hex));
+    const compiled = this.ofBytes(decodeHex(hex));
     if (compiled) return compiled;
     throw new WebAssembly.CompileError(
       `${this.operation}: this host does not compile ${file}: ${this.refusal?.message}; where it takes modules alone, import ${file} and give it as the option wasm`,
@@ -120,7 +120,17 @@ class Loader {
     return bytes;
   }
 
-  /** The module, or null for bytes that are WebAssembly which this host does not take. */
+  /** The module of bytes that are WebAssembly, or null where this host does not take them. */
+  private ofBytes(bytes: Bytes): WebAssembly.Module | null {
+    try {
+      return new WebAssembly.Module(bytes);
+    } catch (cause) {
+      this.refusal = cause as Error;
+      return null;
+    }
+  }
+
+  /** A module that is a core of this package, or null for bytes that are WebAssembly which this host does not take. */
   private compile(source: WebAssembly.Module | Bytes): WebAssembly.Module | null {
     let module = source as WebAssembly.Module;
     if (source instanceof Uint8Array) {
@@ -129,12 +139,9 @@ class Loader {
           `expected WebAssembly, got ${source.byteLength} bytes that do not begin as it does`,
         );
       }
-      try {
-        module = new WebAssembly.Module(source);
-      } catch (cause) {
-        this.refusal = cause as Error;
-        return null;
-      }
+      const compiled = this.ofBytes(source);
+      if (!compiled) return null;
+      module = compiled;
     }
     const names = new Set(WebAssembly.Module.exports(module).map(({ name }) => name));
     const { exportNames, file } = this.build;

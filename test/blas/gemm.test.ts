@@ -471,6 +471,11 @@ describe.each(configurations)("GEMM in $name, $build core", ({ core, dtype }) =>
     expect(dx).toEqual([]);
     expect(dw).toEqual(Array(20).fill(0));
     expect(db).toEqual(Array(5).fill(0));
+    // dw with few columns, which is computed as its transpose.
+    const turned = { N: 0, D: 21, M: 5 };
+    expect(backward(core, dtype, turned, draw(dtype, turned, seeded(29))).dw).toEqual(
+      Array(105).fill(0),
+    );
   });
 });
 

@@ -47,7 +47,7 @@ function streamDraws(n: number, key: number, counterLow: number, counterHigh: nu
     const states = [0, 1, 2, 3].map((lane) => [0, 4, 8, 12].map((word) => words[word + lane]!));
     for (let i = 0; i < 4096; i++) {
       const s = states[i % 4]!;
-      draws.push(((s[0]! + s[3]!) >>> 0) / 2 ** 32);
+      draws.push(((s[0]! + s[3]!) | 0) / 2 ** 32 + 0.5); // words are signed
       const t = s[1]! << 9;
       s[2]! ^= s[0]!;
       s[3]! ^= s[1]!;
