@@ -132,13 +132,13 @@ describe.each(hosts)("$name", (browser) => {
       expect(posted.get("/origins")).toEqual([true]);
       if (policy === "") {
         expect(posted.get("/eval")).toBe("allowed");
-        return undefined;
+        return null;
       }
       // The policy is in force, and what it was asked to refuse is the page's own trial.
       expect(posted.get("/eval")).toBe("EvalError");
       const violations = posted.get("/violations") as { "csp-report": Record<string, string> }[];
       expect(violations.map((report) => report["csp-report"]["blocked-uri"])).toEqual(["eval"]);
-      return undefined;
+      return null;
     });
   });
 });

@@ -106,7 +106,7 @@ describe.each(["turbopack", "webpack"])("built by %s", (bundler) => {
         /^createRuntime: wasm: this host takes none of the given builds: .*disallowed by embedder/,
       ),
     });
-    return undefined;
+    return null;
   });
 
   row(next, `\`import\`, Node runtime, ${bundler}`, () => ask("node"));

@@ -103,7 +103,7 @@ describe.each([["2024-09-23"], ["2025-06-01"], ["2026-11-01"], ["2026-11-01", "n
           /^createRuntime: wasm: this host takes none of the given builds: .*disallowed by embedder/,
         ),
       });
-      return undefined;
+      return null;
     });
   },
 );
