@@ -26,6 +26,8 @@ async function compile(entry, target) {
 await compile("index", "release");
 await compile("index", "debug");
 await compile("index", "relaxed");
+await compile("shared", "shared");
+await compile("shared", "relaxed-shared");
 await compile("predict_core", "predict");
 
 /** src/runtime/wasm.ts tells what an entry knows of its core. */
@@ -59,7 +61,7 @@ const importingHosts = [
 ];
 
 // The other builds of the core, each an import of its own: nobody pays for one that is not asked for.
-for (const variant of ["relaxed"]) {
+for (const variant of ["relaxed", "shared", "relaxed-shared"]) {
   const file = `core.${variant}.wasm`;
   const write = (ending, text) =>
     writeFileSync(

@@ -15,11 +15,11 @@ export interface Build {
 }
 
 /**
- * Another build of the core, as an import gives it: `lamella/wasm/relaxed`. Where this host does not know its instructions,
+ * Another build of the core, as an import gives it: `lamella/wasm/relaxed`, `/shared` or `/relaxed-shared`. Where this host does not know its instructions,
  * the strict build computes, which is there anyway.
  */
 export interface WasmVariant {
-  readonly variant: "relaxed";
+  readonly variant: "relaxed" | "shared" | "relaxed-shared";
 }
 
 /** What such an import holds; scripts/build.js makes it too. */
