@@ -181,7 +181,7 @@ const STRIP: usize = 96;
 function stripOf(M: usize, N: usize, K: usize): usize {
   const count = threads();
   const work = <f64>M * <f64>N * <f64>K;
-  if (count == 1 || work < FORKED) return 0;
+  if (count < 2 || work < FORKED) return 0;
   const length = max(M, N);
   const tasks = max(count, min(<usize>(work / TASK), length / STRIP));
   const strip = roundUp((length + tasks - 1) / tasks, STRIP);

@@ -76,7 +76,7 @@ export function freeBase(): usize {
   return SHARED ? queue() + BYTES : __heap_base;
 }
 
-/** How many threads take tasks; 1 in unshared builds. */
+/** How many threads take tasks; 0 before the queue is opened. */
 // @ts-ignore: decorator
 @inline
 export function threads(): usize {

@@ -38,11 +38,11 @@ export function isShared(module: WebAssembly.Module): boolean {
   return WebAssembly.Module.exports(module).some(({ name }) => name === "threads_work");
 }
 
-/** @param onTrap what a call throws that traps, where that can be */
+/** @param guard what each export is wrapped in, where one may have to wait for a worker that has died */
 export function openCore(
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,
-  onTrap?: (cause: unknown) => Error,
+  guard?: <F>(kernel: F) => F,
 ): Core {
   const imports = { env: { memory } };
   // The loader takes a module of another realm for bytes, which the edge's sandboxes refuse to compile.
@@ -61,7 +61,7 @@ export function openCore(
       const kernel = value as (...sizes: number[]) => number;
       entry = (a: number, b: number, c: number) => kernel(a, b, c) >>> 0;
     }
-    if (onTrap) entry = guarded(entry as (...args: number[]) => unknown, onTrap);
+    if (guard) entry = guard(entry);
     exports[name] = entry;
     if (name.endsWith("_f32")) float32[name.slice(0, -4)] = entry;
     if (name.endsWith("_f64")) float64[name.slice(0, -4)] = entry;
@@ -69,14 +69,4 @@ export function openCore(
   const { exports: plain } = instance;
   const made = { instance: { module, memory, exports: plain }, exports, float32, float64 };
   return made as unknown as Core;
-}
-
-function guarded(kernel: (...args: number[]) => unknown, onTrap: (cause: unknown) => Error) {
-  return (...args: number[]) => {
-    try {
-      return kernel(...args);
-    } catch (cause) {
-      throw Object.assign(onTrap(cause), { cause });
-    }
-  };
 }

@@ -1,10 +1,11 @@
 // The workers of a runtime with a shared memory. Each has an instance of the same core, and takes tasks from the queue in
 // the memory (assembly/threads/queue.ts) until that is closed. A worker hears nothing from here on: it sleeps inside the core.
 
+// lamella/wasm/shared and /relaxed-shared bring it along: nobody else pays for it.
+
 import type { Instance } from "./core.ts";
-import { WorkerError } from "./errors.ts";
-import { nodeWorkers } from "./hosts/node.ts";
-import { webWorkers } from "./hosts/web.ts";
+import { nodeWorkers } from "./hosts/node_workers.ts";
+import { webWorkers } from "./hosts/web_workers.ts";
 
 /** A thread of the host. */
 export interface HostWorker {
@@ -33,8 +34,6 @@ export interface WorkerData {
   thread: number;
 }
 
-/** More threads than this nobody has asked for. */
-export const MOST_THREADS = 64;
 /** "auto" takes no more: what is left to win is small. */
 const AUTO_THREADS = 16;
 /** Milliseconds in which a worker must be there. */
@@ -44,7 +43,6 @@ const PATIENCE = 5000;
 interface QueueExports {
   threads_open(threads: number, may_sleep: number): void;
   threads_close(): void;
-  threads_fail(): void;
 }
 
 /** A thread that waits may sleep, but for a page's own. */
@@ -57,69 +55,72 @@ function maySleep(): boolean {
   }
 }
 
-function hostOfWorkers(): WorkerHost | null {
-  return nodeWorkers() ?? webWorkers();
-}
+const warned = new Set<string>();
 
 export class Pool {
-  /** How many threads compute, the caller among them. */
-  threads = 1;
   private workers: HostWorker[] = [];
   private readonly queue: QueueExports;
   private isOpen = true;
 
-  /** @param onFailure called once when a worker is gone that should be there */
+  /** Wraps an export, so that a call that traps fails with this. */
+  static guard(fail: (reason: string) => Error): <F>(kernel: F) => F {
+    return (kernel) =>
+      ((...args: number[]) => {
+        try {
+          return (kernel as (...args: number[]) => unknown)(...args);
+        } catch (cause) {
+          const reason = `a worker has died, or a kernel failed (${cause})`;
+          throw Object.assign(fail(reason), { cause });
+        }
+      }) as typeof kernel;
+  }
+
+  /** @param onFailure called once where a worker ends that should be there */
   constructor(
     private readonly instance: Instance,
-    private readonly onFailure: (error: WorkerError) => void,
+    private readonly onFailure: (reason: string) => void,
   ) {
     this.queue = instance.exports as unknown as QueueExports;
-    this.queue.threads_open(1, 0);
   }
 
   /**
-   * Starts the workers for so many threads.
-   * @throws WorkerError where this host starts none
+   * Starts the workers for so many threads, the caller among them; returns how many there are. "auto" does without where
+   * the host has none, and says so once.
+   * @throws Error where this host starts none
    */
-  async start(operation: string, threads: number | "auto"): Promise<void> {
-    const host = hostOfWorkers();
+  async start(operation: string, threads: number | "auto"): Promise<number> {
+    try {
+      return await this.startAll(threads);
+    } catch (error) {
+      const message = `${operation}: no worker could be started: ${(error as Error).message}`;
+      if (threads !== "auto") throw new Error(message);
+      if (!warned.has(message)) console.warn(`${message}. One thread computes.`);
+      warned.add(message);
+      return 1;
+    }
+  }
+
+  private async startAll(threads: number | "auto"): Promise<number> {
+    const host = nodeWorkers() ?? webWorkers();
     const count = threads === "auto" ? Math.min(host?.cores ?? 1, AUTO_THREADS) : threads;
-    if (count === 1) return;
-    if (!host) throw new WorkerError(`${operation}: threads: this host has no workers`);
+    if (count === 1) return 1;
+    if (!host) throw new Error("this host has no workers");
     this.queue.threads_open(count, Number(maySleep()));
     try {
       await Promise.all(Array.from({ length: count - 1 }, (_, i) => this.worker(host, i + 1)));
     } catch (error) {
-      this.end();
+      this.close();
       this.queue.threads_open(1, 0);
-      throw new WorkerError(
-        `${operation}: threads: this host started no worker: ${(error as Error).message}`,
-      );
+      throw error;
     }
     for (const worker of this.workers) worker.release();
-    this.threads = count;
+    return count;
   }
 
-  /** No worker is there any more; a job that is still waited for fails. */
+  /** Ends the workers; a call that waits for one fails. */
   close(): void {
-    if (!this.isOpen) return;
     this.isOpen = false;
     this.queue.threads_close();
-    this.end();
-  }
-
-  /** What a call that trapped throws: it waited for a worker that has died, or a kernel has failed. */
-  fail(reason: string): WorkerError {
-    const error = new WorkerError(`${reason}; this runtime cannot be used any more`);
-    if (this.isOpen) {
-      this.queue.threads_fail();
-      this.close();
-      this.onFailure(error);
-    }
-    return error;
-  }
-
-  private end(): void {
     for (const worker of this.workers) worker.terminate();
     this.workers = [];
   }
@@ -141,13 +142,10 @@ export class Pool {
         failed: (reason: string) => {
           clearTimeout(timer);
           if (!isReady) reject(new Error(reason));
-          else if (this.isOpen && this.workers.includes(worker)) {
-            this.fail(`worker ${thread} has ended: ${reason}`);
-          }
+          else if (this.isOpen) this.onFailure(`worker ${thread} has ended: ${reason}`);
         },
       };
-      const worker = host.start({ module, memory, thread }, events);
-      this.workers.push(worker);
+      this.workers.push(host.start({ module, memory, thread }, events));
     });
   }
 }

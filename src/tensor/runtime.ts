@@ -1,8 +1,8 @@
 import { type Core, coreBuild, isShared, type Kernels, openCore } from "../runtime/core.ts";
 import { DisposedError, show, WorkerError } from "../runtime/errors.ts";
 import { checkLimits, Memory, type MemoryLimits } from "../runtime/memory.ts";
-import { MOST_THREADS, Pool } from "../runtime/pool.ts";
-import { loadModule, loadModuleSync, type WasmSource } from "../runtime/wasm.ts";
+import type { Pool } from "../runtime/pool.ts";
+import { loadModule, loadModuleSync, poolOf, type WasmSource } from "../runtime/wasm.ts";
 import {
   checkDType,
   checkInt32,
@@ -108,7 +108,8 @@ export class LamellaRuntime implements Runtime {
   disposed = false;
   /** Why it is disposed, where nobody asked for it. */
   private failure: WorkerError | undefined;
-  private readonly pool: Pool | undefined;
+  threads = 1;
+  private pool: Pool | undefined;
   readonly linear: Memory;
   /** Until dispose. */
   core: Core;
@@ -122,36 +123,35 @@ export class LamellaRuntime implements Runtime {
     this.seed = options.seed ?? 0;
     const shared = isShared(module);
     this.linear = new Memory(operation, options, shared);
-    const onTrap = (cause: unknown) =>
-      (this.pool as Pool).fail(`a worker has died, or a kernel failed (${cause})`);
-    this.core = openCore(module, this.linear.wasm, shared ? onTrap : undefined);
-    if (shared) {
-      this.pool = new Pool(this.core.instance, (failure) => {
-        this.failure = failure;
-        this.dispose();
-      });
-    }
+    const pool = poolOf(module);
+    this.core = openCore(
+      module,
+      this.linear.wasm,
+      pool?.guard((reason) => this.fail(reason)),
+    );
     this.variant = this.core.exports.is_relaxed() ? "relaxed" : "strict";
     this.linear.open(this.core.exports.heap_base());
     this.books = new Books(this.linear);
   }
 
-  get threads(): number {
-    return this.pool?.threads ?? 1;
+  async start(operation: string, threads: number | "auto"): Promise<void> {
+    const { instance } = this.core;
+    const OwnPool = poolOf(instance.module);
+    if (!OwnPool || threads === 1) return;
+    this.pool = new OwnPool(instance, (reason) => this.fail(reason));
+    try {
+      this.threads = await this.pool.start(operation, threads);
+    } catch (error) {
+      this.dispose();
+      throw new WorkerError((error as Error).message);
+    }
   }
 
-  /** Starts the workers; "auto" does without where the host has none, and says so once. */
-  async start(operation: string, threads: number | "auto"): Promise<void> {
-    if (threads === 1 || !this.pool) return;
-    try {
-      await this.pool.start(operation, threads);
-    } catch (error) {
-      if (threads !== "auto") {
-        this.dispose();
-        throw error;
-      }
-      warnOnce(`lamella: one thread computes. ${(error as Error).message}`);
-    }
+  /** Ends the runtime for good: what its memory holds can no longer be trusted. */
+  private fail(reason: string): WorkerError {
+    this.failure ??= new WorkerError(`${reason}; this runtime cannot be used any more`);
+    this.dispose();
+    return this.failure;
   }
 
   get memory(): MemoryFigures {
@@ -337,20 +337,15 @@ function checkOptions(operation: string, options: RuntimeOptions): void {
   );
 }
 
+const MOST_THREADS = 64;
+
 /** Refuses threads without a memory that they could share. */
 function checkShared(operation: string, { threads }: RuntimeOptions, module: WebAssembly.Module) {
-  if (typeof threads === "number" && threads > 1 && !isShared(module)) {
+  if (typeof threads === "number" && threads > 1 && !poolOf(module)) {
     throw new RangeError(
       `${operation}: threads: ${threads} needs a core with shared memory: import shared from "lamella/wasm/shared", and pass it as wasm`,
     );
   }
-}
-
-const warned = new Set<string>();
-
-function warnOnce(message: string): void {
-  if (!warned.has(message)) console.warn(message);
-  warned.add(message);
 }
 
 /**
@@ -375,7 +370,7 @@ export function createRuntimeSync(options: Omit<RuntimeOptions, "threads"> = {})
   const { threads = 1 }: RuntimeOptions = options;
   if (threads !== 1 && threads !== "auto") {
     throw new RangeError(
-      `${operation}: threads: ${threads} takes workers, which have to be waited for: await createRuntime`,
+      `${operation}: threads: ${threads} must be waited for; await createRuntime`,
     );
   }
   return new LamellaRuntime(operation, loadModuleSync(operation, coreBuild, options.wasm), options);
