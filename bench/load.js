@@ -7,8 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { brotliCompressSync } from "node:zlib";
-import { build } from "esbuild";
+import { affine, createRuntime, relu, Sequential, saveModel } from "./support/lamella.js";
 import { quantile } from "./support/measure.js";
 import { networkOf } from "./support/networks.js";
 import { checkClose, uniform } from "./support/numbers.js";
@@ -16,6 +15,8 @@ import { digits, duration, printTable } from "./support/table.js";
 
 const SIZES = [784, 128, 10];
 const PEERS = ["tfjs-wasm", "onnxruntime-web"];
+/** What serves alone, and the whole library. */
+const OWN = ["Lamella", "Lamella, all of it"];
 const EMPTY = "node -e 0";
 const start = promisify(execFile);
 
@@ -23,13 +24,14 @@ const start = promisify(execFile);
 export async function run({ quick, participants, failures }) {
   const folder = mkdtempSync(join(tmpdir(), "lamella-bench-"));
   const present = participants.map(({ name }) => name);
-  const names = ["Lamella", ...PEERS.filter((name) => present.includes(name))];
+  const names = [...OWN, ...PEERS.filter((name) => present.includes(name))];
   try {
     const network = networkOf(SIZES, 1);
     const input = uniform(SIZES[0], 4);
     const parts = network.weights.flatMap((w, i) => [...w, ...network.biases[i]]);
     writeFileSync(join(folder, "weights"), new Uint8Array(Float32Array.from(parts).buffer));
     writeFileSync(join(folder, "input"), new Uint8Array(input.buffer));
+    writeFileSync(join(folder, "model.safetensors"), await savedModel(network));
     if (names.includes("onnxruntime-web")) {
       const { networkModel } = await import("./contenders/onnxruntime.js");
       writeFileSync(join(folder, "model.onnx"), networkModel(network));
@@ -43,7 +45,7 @@ export async function run({ quick, participants, failures }) {
     for (let round = 0; round < rounds; round++) {
       times[EMPTY].push((await timed(["-e", "0"])).seconds);
       for (const name of names) {
-        const script = fileURLToPath(new URL(`load/${name.toLowerCase()}.js`, import.meta.url));
+        const script = fileURLToPath(new URL(`load/${fileOf(name)}.js`, import.meta.url));
         const { seconds, stdout } = await timed([script, folder]);
         times[name].push(seconds);
         answers.set(name, JSON.parse(stdout));
@@ -72,14 +74,31 @@ export async function run({ quick, participants, failures }) {
       ]),
     );
     const bytes = await bundleBytes();
-    console.log(`Lamella bundled and minified, wasm included, brotli: ${bytes} bytes`);
-    return { network: SIZES.join("-"), rows, bundleBytes: bytes };
+    console.log(
+      `Lamella bundled and minified, wasm included, brotli: ${bytes.serve} bytes to serve, ${bytes.train} to train`,
+    );
+    return { network: SIZES.join("-"), rows, bundles: bytes };
   } catch (error) {
     failures.push(`load: ${error instanceof Error ? error.message : error}`);
     return null;
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+const fileOf = (/** @type {string} */ name) => name.toLowerCase().replace(/\W+/g, "-");
+
+/** @param {ReturnType<typeof networkOf>} network */
+async function savedModel({ sizes, weights, biases }) {
+  const runtime = await createRuntime();
+  const layers = sizes.slice(1).flatMap((units) => [affine(units), relu()]);
+  const model = new Sequential(runtime, { input: [sizes[0]], layers: layers.slice(0, -1) });
+  model.parameters().forEach(({ value }, i) => {
+    value.data.set((i % 2 ? biases : weights)[i >> 1]);
+  });
+  const bytes = saveModel(model);
+  runtime.dispose();
+  return bytes;
 }
 
 /** @param {string[]} args */
@@ -89,12 +108,13 @@ async function timed(args) {
   return { seconds: (performance.now() - begin) / 1000, stdout };
 }
 
-/** All of the library, as a bundler for browsers makes it. */
+/** What a page loads that serves a saved model, and one that trains: as `npm run size` measures it. */
 async function bundleBytes() {
-  const { outputFiles } = await build({
-    entryPoints: [fileURLToPath(new URL("../build/index.js", import.meta.url))],
-    ...{ bundle: true, minify: true, write: false, format: "esm", platform: "browser" },
-    external: ["node:*"],
-  });
-  return brotliCompressSync(outputFiles[0].contents).length;
+  const script = fileURLToPath(new URL("../scripts/size.js", import.meta.url));
+  const { stdout } = await start(process.execPath, [script, "--json"]);
+  /** @type {{ name: string, brotli: number }[]} */
+  const bundles = JSON.parse(stdout);
+  const bytes = (/** @type {string} */ wanted) =>
+    bundles.find(({ name }) => name === wanted)?.brotli ?? Number.NaN;
+  return { train: bytes("train and infer"), serve: bytes("serve a saved model") };
 }

@@ -1,11 +1,10 @@
 // @ts-check
-import { affineForward, createRuntime } from "../../build/index.js";
-import { b1, b2, C, D, H, input, w1, w2 } from "./operands.js";
+// Without operands.js, whose weights are in the file already.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { loadPredictor } from "../../build/predict.js";
 
-const runtime = await createRuntime();
-const x = runtime.tensor(input, [1, D]);
-const hidden = affineForward(x, runtime.tensor(w1, [D, H]), runtime.tensor(b1), {
-  activation: "relu",
-});
-const { out } = affineForward(hidden.out, runtime.tensor(w2, [H, C]), runtime.tensor(b2));
-console.log(JSON.stringify([...out.data]));
+const read = (/** @type {string} */ name) => readFileSync(join(process.argv[2], name));
+const predictor = await loadPredictor(read("model.safetensors"));
+const input = new Float32Array(new Uint8Array(read("input")).buffer);
+console.log(JSON.stringify([...predictor.predict(input)]));

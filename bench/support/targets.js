@@ -79,7 +79,6 @@ export function judge(results, major) {
     later("train step, 2 threads, in times of NumPy's on one", "≤ 1 ×", "needs threads");
   }
   later("2 threads over one, 512³ and above", "≥ 1.8 ×", "needs threads");
-  later("bundle of lamella/predict, brotli", "≤ 16 KB", "needs lamella/predict");
   return verdicts;
 }
 
@@ -219,15 +218,13 @@ function loading({ load, memory }, add) {
     const value = row && { median: row.timesLamella };
     add({ what: `the same over ${peer}`, sign: "≥", limit: 15, value });
   }
-  add({
-    what: "bundle with wasm, brotli",
-    ...{
-      sign: "≤",
-      limit: 40,
-      unit: " KB",
-      value: load ? { median: load.bundleBytes / 1000 } : undefined,
-    },
-  });
+  for (const [what, limit, bytes] of /** @type {const} */ ([
+    ["bundle to train and infer, wasm included, brotli", 40, load?.bundles.train],
+    ["bundle of lamella/predict, brotli", 16, load?.bundles.serve],
+  ])) {
+    const value = bytes === undefined ? undefined : { median: bytes / 1000 };
+    add({ what, ...{ sign: "≤", limit, unit: " KB", value } });
+  }
   add({
     what: "growth of bytes live while training",
     ...{ sign: "≤", limit: 0, unit: " bytes" },

@@ -138,7 +138,13 @@ describe("a program in Node", () => {
 
   test("ends by itself, and prints no warning", async () => {
     project.write("silent.mjs", `${inModule}const options = {};\n${print}`);
-    expect((await run(process.execPath, ["silent.mjs"], project.folder)).stderr).toBe("");
+    project.write(
+      "silent.cjs",
+      `const lamella = require("lamella");\nrequire("lamella/predict");\nconst options = {};\n${print}`,
+    );
+    for (const name of ["silent.mjs", "silent.cjs"]) {
+      expect((await run(process.execPath, [name], project.folder)).stderr).toBe("");
+    }
   });
 
   const variants = ["relaxed", "shared", "relaxed-shared"].map((name) => `core.${name}.wasm`);

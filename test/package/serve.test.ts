@@ -1,5 +1,7 @@
 // lamella/predict as a stranger uses it: a model's file and nothing else.
 
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   affine,
@@ -8,6 +10,7 @@ import {
   relu,
   Sequential,
   saveModel,
+  zeros,
 } from "../../src/index.ts";
 import { Project } from "./installed.ts";
 
@@ -82,6 +85,32 @@ describe("in Node", () => {
       ["--disallow-code-generation-from-strings"],
     );
     expect(output).toBe(expected);
+  });
+
+  test("takes, beyond an empty process, less than a Worker may have for a model of 25 MB", async () => {
+    const own = createRuntimeSync();
+    // The worst there is: one layer, which waits a second time to be packed.
+    const large = new Sequential(own, {
+      input: [2500],
+      layers: [affine(2500)],
+      initializer: zeros(),
+    });
+    writeFileSync(join(project.folder, "large"), saveModel(large));
+    own.dispose();
+    const peak = (text: string, name: string) =>
+      project.node(name, `${text}\nconsole.log(process.resourceUsage().maxRSS);`);
+    const [empty, full] = await Promise.all([
+      peak('import fs from "node:fs";', "empty.mjs"),
+      peak(
+        `import fs from "node:fs"; import { loadPredictor } from "lamella/predict";
+         const predictor = await loadPredictor(fs.readFileSync("large"));
+         predictor.predict(new Float32Array(2500));`,
+        "large.mjs",
+      ),
+    ]);
+    const kilobytes = Number(full) - Number(empty);
+    console.info(`25 MB of model: ${Math.round(kilobytes / 1024)} MiB beyond an empty process`);
+    expect(kilobytes).toBeLessThan(110 * 1024);
   });
 
   test("works from a folder that only an old resolver finds", async () => {
