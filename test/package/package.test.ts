@@ -136,6 +136,21 @@ describe("a program in Node", () => {
     expect(required).toBe(imported);
   });
 
+  test("has one copy of the package by import and by require, where Node can require ES modules", async () => {
+    const output = await project.node(
+      "one.mjs",
+      `import { createRequire } from "node:module";
+       import * as lamella from "lamella";
+       import * as predict from "lamella/predict";
+       const require = createRequire(import.meta.url);
+       const same = [[lamella, "lamella"], [predict, "lamella/predict"]].map(
+         ([module, name]) => require(name).FormatError === module.FormatError,
+       );
+       console.log(same.join() + " " + Boolean(process.features.require_module));`,
+    );
+    expect(["true,true true", "false,false false"]).toContain(output);
+  });
+
   test("ends by itself, and prints no warning", async () => {
     project.write("silent.mjs", `${inModule}const options = {};\n${print}`);
     project.write(
