@@ -164,18 +164,21 @@ export function gemmPanels<T>(
   }
 }
 
-/** Products below so many multiply-adds, 30 µs, are not worth waking anybody. */
+/** Products below so many multiply-adds, some 130 µs, are not worth waking anybody. */
 // @ts-ignore: decorator
 @inline
-const FORKED: f64 = 1048576;
+const FORKED: f64 = 3_000_000;
 /** A task of at most so many, 10 ms, or of few rows: whoever waits sees that things go on. */
 // @ts-ignore: decorator
 @inline
 const TASK: f64 = 268435456;
-/** A strip begins where a tile does, and a panel of weights. */
+/** A strip of rows begins where a tile does, 4 or 6 high, one of columns where a panel of weights does. */
 // @ts-ignore: decorator
 @inline
-const STRIP: usize = 96;
+const ROWS: usize = 12;
+// @ts-ignore: decorator
+@inline
+const COLUMNS: usize = 32;
 
 /** Rows of a strip of C, or columns where C has more of these, of which each thread has one at a time; 0 for one thread. */
 function stripOf(M: usize, N: usize, K: usize): usize {
@@ -183,8 +186,9 @@ function stripOf(M: usize, N: usize, K: usize): usize {
   const work = <f64>M * <f64>N * <f64>K;
   if (count < 2 || work < FORKED) return 0;
   const length = max(M, N);
-  const tasks = max(count, min(<usize>(work / TASK), length / STRIP));
-  const strip = roundUp((length + tasks - 1) / tasks, STRIP);
+  const unit = M < N ? COLUMNS : ROWS;
+  const tasks = max(count, min(<usize>(work / TASK), length / (4 * unit)));
+  const strip = roundUp((length + tasks - 1) / tasks, unit);
   return strip < length ? strip : 0;
 }
 

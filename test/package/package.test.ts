@@ -121,7 +121,7 @@ describe("a program in Node", () => {
   test("computes on two threads with lamella/wasm/shared by import and by require, and ends", async () => {
     const result = `
       lamella.createRuntime({ wasm: shared, threads: 2 }).then((runtime) => {
-        const [x, w, b] = [runtime.ones([150, 150]), runtime.ones([150, 150]), runtime.zeros([150])];
+        const [x, w, b] = [runtime.ones([200, 200]), runtime.ones([200, 200]), runtime.zeros([200])];
         console.log(runtime.threads, lamella.affineForward(x, w, b).out.data[0]);
       });`;
     const [imported, required] = await Promise.all([
@@ -132,7 +132,7 @@ describe("a program in Node", () => {
          const { default: shared } = require("lamella/wasm/shared");\n${result}`,
       ),
     ]);
-    expect(imported).toBe("2 150");
+    expect(imported).toBe("2 200");
     expect(required).toBe(imported);
   });
 
