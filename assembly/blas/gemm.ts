@@ -168,7 +168,7 @@ export function gemmPanels<T>(
 // @ts-ignore: decorator
 @inline
 const FORKED: f64 = 3_000_000;
-/** A task of at most so many, 10 ms, or of few rows: whoever waits sees that things go on. */
+/** Tasks of at most so many, some 10 ms, as far as there are rows: whoever waits sees that things go on. */
 // @ts-ignore: decorator
 @inline
 const TASK: f64 = 268435456;
@@ -187,7 +187,7 @@ function stripOf(M: usize, N: usize, K: usize): usize {
   if (count < 2 || work < FORKED) return 0;
   const length = max(M, N);
   const unit = M < N ? COLUMNS : ROWS;
-  const tasks = max(count, min(<usize>(work / TASK), length / (4 * unit)));
+  const tasks = max(count, min(<usize>(work / TASK), length / unit));
   const strip = roundUp((length + tasks - 1) / tasks, unit);
   return strip < length ? strip : 0;
 }

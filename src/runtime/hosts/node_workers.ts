@@ -2,7 +2,7 @@
 
 import type { WorkerHost } from "../pool.ts";
 
-const SOURCE = `const { parentPort, workerData } = require("node:worker_threads");
+const SOURCE = `const { parentPort, workerData } = process.getBuiltinModule("node:worker_threads");
 const { module, memory, thread } = workerData;
 const { exports } = new WebAssembly.Instance(module, { env: { memory } });
 parentPort.postMessage("ready");
@@ -22,9 +22,9 @@ export function nodeWorkers(): WorkerHost | null {
   return {
     cores: os.availableParallelism(),
     start(data, events) {
-      const worker = new threads.Worker(SOURCE, {
-        // Not the parent's: `--input-type=module` would make the source a module.
-        ...{ eval: true, workerData: data, execArgv: [], env: threads.SHARE_ENV },
+      const url = new URL(`data:text/javascript,${encodeURIComponent(SOURCE)}`);
+      const worker = new threads.Worker(url, {
+        ...{ workerData: data, execArgv: [], env: threads.SHARE_ENV },
         name: `lamella ${data.thread}`,
       });
       worker.once("message", () => events.ready());
