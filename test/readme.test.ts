@@ -17,10 +17,12 @@ const blocksOf = (page: string) =>
     { heading: "", found: [] as { heading: string; code: string }[] },
   ).found;
 
-const pages = ["README.md", "docs/training.md", "docs/serving.md"].map((page) => ({
-  page,
-  blocks: blocksOf(page),
-}));
+const pages = ["README.md", "docs/training.md", "docs/serving.md", "docs/threads.md"].map(
+  (page) => ({
+    page,
+    blocks: blocksOf(page),
+  }),
+);
 const { blocks } = pages[0]!;
 
 /** Runs a block in a process of its own; "lamella" is this package, by its own exports. */
