@@ -47,10 +47,11 @@ import {
   mt19937StateBytes,
 } from "./random/mt19937";
 import { RELAXED } from "./simd";
+import { freeBase } from "./threads/queue";
 
-/** The first byte of the memory that no constant of the core takes. */
+/** The first byte of the memory that neither constants nor the queue of a shared build take. */
 export function heap_base(): usize {
-  return __heap_base;
+  return freeBase();
 }
 
 /** Whether products and sums are rounded together where the host can. */

@@ -1,7 +1,7 @@
 // @ts-check
 // How fast is a matrix product, forward and both backward, through the facade?
 
-import { RELAXED } from "./contenders/lamella.js";
+import { RELAXED, TWO_THREADS } from "./contenders/lamella.js";
 import { disposeAll, field } from "./support/field.js";
 import { PEAK_FLOP, peakContender } from "./support/limits-core.js";
 import { figure, race, ratio } from "./support/measure.js";
@@ -89,6 +89,8 @@ export async function run(context) {
         ),
         ofPeak: ofPeak(PEAK, "Lamella"),
         relaxedOfPeak: ofPeak(RELAXED_PEAK, RELAXED),
+        twoThreads:
+          Lamella && figures[TWO_THREADS] ? ratio(Lamella, figures[TWO_THREADS]) : undefined,
       });
     }
   }
@@ -103,6 +105,17 @@ export async function run(context) {
       ...names.map((name) => digits(gflops[name]?.median)),
       ...[ofPeak, relaxedOfPeak].map((of) => (of ? `${(100 * of.median).toFixed(0)} %` : "–")),
     ]),
+  );
+  printTable(
+    "Two threads over one, median (quartiles) of the rounds",
+    ["M × N × K", "", "×"],
+    products
+      .filter(({ twoThreads }) => twoThreads)
+      .map(({ M, N, K, direction, twoThreads }) => [
+        `${M} × ${N} × ${K}`,
+        direction,
+        spread(twoThreads),
+      ]),
   );
   const square = products.find(({ M, direction }) => M === 512 && direction === "forward");
   if (square) {

@@ -1,7 +1,7 @@
 // @ts-check
 // How long does a train step take: forward, mean softmax loss, backward, SGD with momentum?
 
-import { RELAXED } from "./contenders/lamella.js";
+import { RELAXED, TWO_THREADS } from "./contenders/lamella.js";
 import { disposeAll, field } from "./support/field.js";
 import { race, ratio } from "./support/measure.js";
 import { trainingOf } from "./support/networks.js";
@@ -46,5 +46,7 @@ export async function run(context) {
   const numpy = figures["NumPy, AVX2"] ?? figures.NumPy;
   const relaxed = figures[RELAXED];
   const relaxedTimesNumpy = numpy && relaxed && ratio(relaxed, numpy);
-  return { network: SIZES.join("-"), batch: BATCH, rows, relaxedTimesNumpy };
+  const threads = figures[TWO_THREADS];
+  const threadsTimesNumpy = numpy && threads && ratio(threads, numpy);
+  return { network: SIZES.join("-"), batch: BATCH, rows, relaxedTimesNumpy, threadsTimesNumpy };
 }

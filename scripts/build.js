@@ -26,6 +26,8 @@ async function compile(entry, target) {
 await compile("index", "release");
 await compile("index", "debug");
 await compile("index", "relaxed");
+await compile("shared", "shared");
+await compile("shared", "relaxed-shared");
 await compile("predict_core", "predict");
 
 /** src/runtime/wasm.ts tells what an entry knows of its core. */
@@ -58,31 +60,6 @@ const importingHosts = [
   ["edge", "?module"],
 ];
 
-// The other builds of the core, each an import of its own: nobody pays for one that is not asked for.
-for (const variant of ["relaxed"]) {
-  const file = `core.${variant}.wasm`;
-  const write = (ending, text) =>
-    writeFileSync(
-      `build/${variant}.${ending}`,
-      `// Made by scripts/build.js from ${file}.\n${text}`,
-    );
-  const object = (code) => `{ variant: "${variant}", file: "lamella/${file}", ${code} }`;
-  const inlined = object(`hex: "${readFileSync(`build/${file}`, "hex")}"`);
-  write("js", `export default ${inlined};\n`);
-  write("cjs", `exports.__esModule = true;\nexports.default = ${inlined};\n`);
-  for (const [host, query] of importingHosts) {
-    const text = `import module from "./${file}${query}";\nexport default ${object("module")};\n`;
-    write(`${host}.js`, text);
-  }
-  for (const kind of ["ts", "cts"]) {
-    const from = `./index.${kind.replace("ts", "js")}`;
-    write(
-      `d.${kind}`,
-      `import type { WasmVariant } from "${from}";\ndeclare const variant: WasmVariant;\nexport default variant;\n`,
-    );
-  }
-}
-
 /** Puts an import of the .wasm file in the place of its text. */
 const importing = (query) => ({
   name: "importing",
@@ -97,24 +74,25 @@ const importing = (query) => ({
   },
 });
 
+const common = {
+  bundle: true,
+  platform: "neutral",
+  mainFields: ["module", "main"],
+  target: "es2022",
+  legalComments: "none",
+  // A fresh process parses what is published, so that comments cost it a millisecond or two. Names and lines stay: who
+  // finds them in a stack trace can read what is there.
+  minifyWhitespace: true,
+  lineLimit: 120,
+};
+
 for (const entry of ["index", "predict"]) {
-  const common = {
-    entryPoints: [`src/${entry}.ts`],
-    bundle: true,
-    platform: "neutral",
-    mainFields: ["module", "main"],
-    target: "es2022",
-    legalComments: "none",
-    // A fresh process parses what is published, so that comments cost it a millisecond or two. Names and lines stay: who
-    // finds them in a stack trace can read what is there.
-    minifyWhitespace: true,
-    lineLimit: 120,
-  };
-  await build({ ...common, format: "esm", outfile: `build/${entry}.js` });
-  await build({ ...common, format: "cjs", outfile: `build/${entry}.cjs` });
+  const options = { ...common, entryPoints: [`src/${entry}.ts`] };
+  await build({ ...options, format: "esm", outfile: `build/${entry}.js` });
+  await build({ ...options, format: "cjs", outfile: `build/${entry}.cjs` });
   for (const [host, query] of importingHosts) {
     const plugins = [importing(query)];
-    await build({ ...common, plugins, format: "esm", outfile: `build/${entry}.${host}.js` });
+    await build({ ...options, plugins, format: "esm", outfile: `build/${entry}.${host}.js` });
   }
 
   // One file without imports, so that it serves ES modules and CommonJS alike.
@@ -124,4 +102,35 @@ for (const entry of ["index", "predict"]) {
   const lib = '/// <reference lib="esnext.disposable" />\n';
   for (const kind of ["ts", "cts"]) writeFileSync(`build/${entry}.d.${kind}`, lib + output[0].code);
   await types.close();
+}
+
+// The other builds of the core, each an import of its own: nobody pays for one that is not asked for. Those with a shared
+// memory bring along what starts workers.
+for (const variant of ["relaxed", "shared", "relaxed-shared"]) {
+  const file = `core.${variant}.wasm`;
+  const hasPool = variant.endsWith("shared");
+  const contents = (before, code) => `${before}
+    ${hasPool ? 'import { Pool } from "./src/runtime/pool.ts";' : ""}
+    export default { variant: "${variant}", file: "lamella/${file}", ${hasPool ? "Pool," : ""} ${code} };`;
+  const write = (text, ending, options) => {
+    const stdin = { contents: text, resolveDir: "." };
+    const own = { stdin, plugins: [importing("")], outfile: `build/${variant}.${ending}` };
+    return build({ ...common, ...own, format: "esm", ...options });
+  };
+  const inlined = contents("", `hex: "${readFileSync(`build/${file}`, "hex")}"`);
+  await write(inlined, "js");
+  // Of what esbuild makes of a default export for CommonJS, tools that read it see nothing.
+  const footer = { js: "exports.__esModule = true;\nexports.default = variant.default;" };
+  await write(inlined, "cjs", { format: "iife", globalName: "variant", footer });
+  for (const [host, query] of importingHosts) {
+    const text = contents(`import module from "./${file}${query}";`, "module");
+    await write(text, `${host}.js`);
+  }
+  for (const kind of ["ts", "cts"]) {
+    const from = `./index.${kind.replace("ts", "js")}`;
+    writeFileSync(
+      `build/${variant}.d.${kind}`,
+      `import type { WasmVariant } from "${from}";\ndeclare const variant: WasmVariant;\nexport default variant;\n`,
+    );
+  }
 }

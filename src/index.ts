@@ -106,6 +106,7 @@ export {
   MemoryError,
   RuntimeMismatchError,
   ShapeError,
+  WorkerError,
 } from "./runtime/errors.ts";
 export type { WasmSource, WasmVariant } from "./runtime/wasm.ts";
 export type { Cache } from "./tensor/cache.ts";

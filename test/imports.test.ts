@@ -20,8 +20,9 @@ const facade = [
 ];
 const core = [
   ["assembly/simd.ts"],
+  ["assembly/threads"],
   ["assembly/blas", "assembly/math", "assembly/random"],
-  ["assembly/layers", "assembly/losses", "assembly/optim", "assembly/threads"],
+  ["assembly/layers", "assembly/losses", "assembly/optim"],
   ["assembly"],
 ];
 
@@ -173,6 +174,7 @@ describe("this test", () => {
     ["examples/mnist/index.js", "../../src/index.ts"],
     ["examples/mnist/index.js", "../../build/index.js"],
     ["assembly/simd.ts", "./math/exp"],
+    ["assembly/threads/queue.ts", "../blas/gemm"],
     ["assembly/math/exp.ts", "../layers/relu"],
     ["assembly/blas/gemm.ts", "../losses/svm"],
     ["assembly/blas/gemm.ts", "../index"],

@@ -17,7 +17,13 @@ const blocksOf = (page: string) =>
     { heading: "", found: [] as { heading: string; code: string }[] },
   ).found;
 
-const names = ["README.md", "docs/training.md", "docs/serving.md", "docs/hosts/README.md"];
+const names = [
+  "README.md",
+  "docs/training.md",
+  "docs/serving.md",
+  "docs/threads.md",
+  "docs/hosts/README.md",
+];
 const pages = names.map((page) => ({
   page,
   blocks: blocksOf(page),

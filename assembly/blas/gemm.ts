@@ -7,6 +7,7 @@
 // block's sum added to what is there. The blocking of M and N, and what is packed, change no bit.
 
 import { LANES, RELAXED } from "../simd";
+import { fork, SHARED, threads, words } from "../threads/queue";
 import { gemm_4x1v_simd128 } from "./gemm_4x1v_simd128";
 import { gemm_4x2v_rows_simd128 } from "./gemm_4x2v_rows_simd128";
 import { gemm_4x2v_simd128 } from "./gemm_4x2v_simd128";
@@ -59,8 +60,14 @@ function isTurned(M: usize, N: usize, csa: usize): bool {
   return csa != 1 && N <= N_TURNED && N < M;
 }
 
-/** Elements of workspace for a product that is computed as it is. */
+/** Elements of workspace for a product that is computed as it is: more of M, N or K never need less. */
 function workElements<T>(M: usize, N: usize, K: usize): usize {
+  const each = tileElements<T>(M, N, K);
+  return SHARED && stripOf(M, N, K) != 0 ? threads() * each : each;
+}
+
+/** The same for one thread, and for a part of C. */
+function tileElements<T>(M: usize, N: usize, K: usize): usize {
   const kc = min(K, KC());
   const a = min(roundUp(M, PACKED_MR()), MC) * kc;
   const b = packedColumns<T>(M, N) * kc;
@@ -112,7 +119,7 @@ export function gemm<T>(
   } else if (N == 1 && csa == 1) {
     gemvRows<T>(c, a, rsa, b, row, 0, floor, work, M, K);
   } else {
-    gemmBlocked<T>(c, a, rsa, csa, b, rsb, csb, false, row, floor, work, M, N, K);
+    gemmTiled<T>(c, a, rsa, csa, b, rsb, csb, false, row, floor, work, M, N, K);
   }
 }
 
@@ -129,7 +136,7 @@ export function gemmPanels<T>(
   K: usize,
 ): void {
   if (M > 3) {
-    gemmBlocked<T>(c, a, K, 1, b, 0, 1, true, row, floor, work, M, N, K);
+    gemmTiled<T>(c, a, K, 1, b, 0, 1, true, row, floor, work, M, N, K);
     return;
   }
   // A panel's block of K stays in L1 while the rows go by.
@@ -157,9 +164,122 @@ export function gemmPanels<T>(
   }
 }
 
-/** As gemm, or gemmPanels, by tiles. */
+/** Products below so many multiply-adds, some 130 µs, are not worth waking anybody. */
+// @ts-ignore: decorator
+@inline
+const FORKED: f64 = 3_000_000;
+/** Tasks of at most so many, some 10 ms, as far as there are rows: whoever waits sees that things go on. */
+// @ts-ignore: decorator
+@inline
+const TASK: f64 = 268435456;
+/** A strip of rows begins where a tile does, 4 or 6 high, one of columns where a panel of weights does. */
+// @ts-ignore: decorator
+@inline
+const ROWS: usize = 12;
+// @ts-ignore: decorator
+@inline
+const COLUMNS: usize = 32;
+
+/** Rows of a strip of C, or columns where C has more of these, of which each thread has one at a time; 0 for one thread. */
+function stripOf(M: usize, N: usize, K: usize): usize {
+  const count = threads();
+  const work = <f64>M * <f64>N * <f64>K;
+  if (count < 2 || work < FORKED) return 0;
+  const length = max(M, N);
+  const unit = M < N ? COLUMNS : ROWS;
+  const tasks = max(count, min(<usize>(work / TASK), length / unit));
+  const strip = roundUp((length + tasks - 1) / tasks, unit);
+  return strip < length ? strip : 0;
+}
+
+/** As gemm, or gemmPanels, by tiles: on all threads where C is large enough. Each strip packs for itself. */
+function gemmTiled<T>(
+  c: usize,
+  a: usize,
+  rsa: usize,
+  csa: usize,
+  b: usize,
+  rsb: usize,
+  csb: usize,
+  inPanels: bool,
+  row: usize,
+  floor: T,
+  work: usize,
+  M: usize,
+  N: usize,
+  K: usize,
+): void {
+  const strip = SHARED ? stripOf(M, N, K) : 0;
+  if (strip == 0) {
+    gemmBlocked<T>(c, N, a, rsa, csa, b, rsb, csb, inPanels, row, floor, work, M, N, K);
+  } else if (SHARED) {
+    const w = words();
+    store<u32>(w, c);
+    store<u32>(w, a, 4);
+    store<u32>(w, rsa, 8);
+    store<u32>(w, csa, 12);
+    store<u32>(w, b, 16);
+    store<u32>(w, rsb, 20);
+    store<u32>(w, csb, 24);
+    store<u32>(w, inPanels, 28);
+    store<u32>(w, row, 32);
+    store<u32>(w, work, 36);
+    store<u32>(w, M, 40);
+    store<u32>(w, N, 44);
+    store<u32>(w, K, 48);
+    store<u32>(w, strip, 52);
+    store<f64>(w, floor, 56);
+    fork(sizeof<T>() == 8 ? gemmStripF64 : gemmStripF32, (max(M, N) + strip - 1) / strip);
+  }
+}
+
+/** One strip of what gemmTiled has put into the job's words. */
+function gemmStrip<T>(task: usize, thread: usize): void {
+  const size = sizeof<T>();
+  const w = words();
+  let c = <usize>load<u32>(w);
+  let a = <usize>load<u32>(w, 4);
+  const rsa = <usize>load<u32>(w, 8);
+  const csa = <usize>load<u32>(w, 12);
+  let b = <usize>load<u32>(w, 16);
+  const rsb = <usize>load<u32>(w, 20);
+  const csb = <usize>load<u32>(w, 24);
+  const inPanels = load<u32>(w, 28) != 0;
+  let row = <usize>load<u32>(w, 32);
+  let work = <usize>load<u32>(w, 36);
+  const ldc = <usize>load<u32>(w, 44);
+  const K = <usize>load<u32>(w, 48);
+  const strip = <usize>load<u32>(w, 52);
+  const floor = <T>load<f64>(w, 56);
+  let M = <usize>load<u32>(w, 40);
+  let N = ldc;
+  const from = task * strip;
+  work += thread * tileElements<T>(M, N, K) * size;
+  if (M < N) {
+    c += from * size;
+    b += from * (inPanels ? K : csb) * size;
+    if (row != 0) row += from * size;
+    N = min(N - from, strip);
+  } else {
+    c += from * ldc * size;
+    a += from * rsa * size;
+    M = min(M - from, strip);
+  }
+  gemmBlocked<T>(c, ldc, a, rsa, csa, b, rsb, csb, inPanels, row, floor, work, M, N, K);
+}
+
+// A generic function has no address.
+function gemmStripF32(task: usize, thread: usize): void {
+  gemmStrip<f32>(task, thread);
+}
+function gemmStripF64(task: usize, thread: usize): void {
+  gemmStrip<f64>(task, thread);
+}
+
+/** The same on one thread, for a part of C whose rows are ldc elements apart. */
 function gemmBlocked<T>(
   c: usize,
+  ldc: usize,
   a: usize,
   rsa: usize,
   csa: usize,
@@ -220,9 +340,9 @@ function gemmBlocked<T>(
             bStep = width * size;
           }
           // The first block of K starts from the row, if there is one; the others from what is there.
-          const top = c + (ic * N + column) * size;
+          const top = c + (ic * ldc + column) * size;
           let addend = top;
-          let ldAddend = N;
+          let ldAddend = ldc;
           if (pc == 0) {
             addend = row == 0 ? 0 : row + column * size;
             ldAddend = 0;
@@ -237,7 +357,7 @@ function gemmBlocked<T>(
             gemmTiles<T>(
               mr,
               top,
-              N,
+              ldc,
               panelA,
               aStep,
               aNext,
@@ -253,7 +373,7 @@ function gemmBlocked<T>(
           }
           for (; ir < mc; ir += mr) {
             const rows = min(mc - ir, mr);
-            const tile = top + ir * N * size;
+            const tile = top + ir * ldc * size;
             const tileAddend = addend == 0 ? <usize>0 : addend + ir * ldAddend * size;
             // A's rows: packed side by side, or where they lie.
             const inPlace = !packsA && (rsa != 1 || rows == mr);
@@ -263,7 +383,7 @@ function gemmBlocked<T>(
             if (rows == mr && columns == NR<T>()) {
               gemm_4x2v_rows_simd128<T>(
                 tile,
-                N,
+                ldc,
                 panelA,
                 aRow,
                 rows,
@@ -290,7 +410,7 @@ function gemmBlocked<T>(
             } else {
               gemm_4x2v_rows_simd128<T>(edge, width, panelA, aRow, rows, panelB, bStep, kc, 0, 0, none);
             }
-            finishTile<T>(tile, N, edge, width, tileAddend, ldAddend, least, rows, columns);
+            finishTile<T>(tile, ldc, edge, width, tileAddend, ldAddend, least, rows, columns);
           }
         }
       }

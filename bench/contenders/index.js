@@ -48,6 +48,7 @@
 const modules = [
   ["Lamella", async () => (await import("./lamella.js")).open()],
   ["Lamella, relaxed", async () => (await import("./lamella.js")).openRelaxed()],
+  ["Lamella, 2 threads", async () => (await import("./lamella.js")).openThreads()],
   ["tfjs-wasm", async () => (await import("./tfjs.js")).open()],
   ["onnxruntime-web", async () => (await import("./onnxruntime.js")).openWeb()],
   ["jax-js", async () => (await import("./jax.js")).open()],

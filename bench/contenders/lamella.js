@@ -1,10 +1,13 @@
 // @ts-check
+import { availableParallelism } from "node:os";
 
 import relaxed from "../../build/relaxed.js";
+import shared from "../../build/shared.js";
 import {
   affine,
   affineBackward,
   affineForward,
+  createRuntime,
   createRuntimeSync,
   momentum as momentumOptimizer,
   relu,
@@ -18,6 +21,8 @@ import { local } from "../support/measure.js";
 const name = "Lamella";
 /** The layers again, on the core with fused multiply-add. */
 export const RELAXED = "Lamella, relaxed";
+/** On two threads, strict. */
+export const TWO_THREADS = "Lamella, 2 threads";
 /** What a network is served by. */
 export const PREDICTOR = "Lamella, compiled";
 
@@ -50,6 +55,15 @@ export function openRelaxed() {
   if (variant !== "relaxed") throw new Error("this Node does not know relaxed SIMD");
   const { product, training } = layers(own);
   return { name: RELAXED, version: `${version}, ${variant}`, product, training };
+}
+
+/** @returns {Promise<import("./index.js").Participant>} */
+export async function openThreads() {
+  if (availableParallelism() < 2) throw new Error("there is one core");
+  const runtime = await createRuntime({ wasm: shared, threads: 2 });
+  const { product, training } = layers({ name: TWO_THREADS, runtime });
+  const close = () => runtime.dispose();
+  return { name: TWO_THREADS, version: `${version}, ${runtime.variant}`, product, training, close };
 }
 
 /** @param {Own} own */

@@ -75,10 +75,6 @@ export function judge(results, major) {
   loading(results, add);
 
   serving(results, add);
-  if (isNew) {
-    later("train step, 2 threads, in times of NumPy's on one", "≤ 1 ×", "needs threads");
-  }
-  later("2 threads over one, 512³ and above", "≥ 1.8 ×", "needs threads");
   return verdicts;
 }
 
@@ -104,6 +100,16 @@ function products({ gemm }, isNew, add) {
     const value = cube?.relaxedOfPeak;
     add({ what: "512³, relaxed, of the relaxed peak", sign: "≥", limit: 0.85, value });
   }
+  const large = gemm?.products.filter(
+    ({ group, M, direction }) => group === "square" && M >= 512 && direction === "forward",
+  );
+  const slowest = large
+    ?.map(({ M, twoThreads }) => ({ M, twoThreads }))
+    .reduce((a, b) => ((b.twoThreads?.median ?? 0) < (a.twoThreads?.median ?? 0) ? b : a));
+  add({
+    what: "2 threads over one, the least of 512³ and above",
+    ...{ sign: "≥", limit: 1.8, value: slowest?.twoThreads, note: `, ${slowest?.M}³` },
+  });
   for (const [what, isIncluded] of /** @type {[string, (size: number) => boolean][]} */ ([
     ["a FLOP at a tile's edge over the rounded-up size, worst of M and N in 10, 100", (n) => n > 3],
     ["the same, worst of M and N in 1, 3", (n) => n <= 3],
@@ -132,6 +138,10 @@ function training({ train }, isNew, add) {
     add({
       what: `train step, relaxed, in times of NumPy's${held ? ", AVX2" : ""}`,
       ...{ sign: "≤", limit: 1.45, value: train?.relaxedTimesNumpy },
+    });
+    add({
+      what: `train step, 2 threads, in times of NumPy's on one${held ? ", AVX2" : ""}`,
+      ...{ sign: "≤", limit: 1, value: train?.threadsTimesNumpy },
     });
   }
   add({

@@ -19,13 +19,31 @@ type OfDtype<Suffix extends string> = {
 /** The kernels that exist for each dtype, without its suffix. */
 export type Kernels = OfDtype<"f32">;
 
+/** An instance of the core, with what it was made of. */
+export interface Instance {
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  readonly exports: WebAssembly.Exports;
+}
+
 export interface Core {
+  readonly instance: Instance;
   readonly exports: Exports;
   readonly float32: Kernels;
   readonly float64: Kernels;
 }
 
-export function openCore(module: WebAssembly.Module, memory: WebAssembly.Memory): Core {
+/** Whether a core works on a memory that threads share; such a one exports what a pool needs as well. */
+export function isShared(module: WebAssembly.Module): boolean {
+  return WebAssembly.Module.exports(module).some(({ name }) => name === "threads_work");
+}
+
+/** @param guard what each export is wrapped in, where one may have to wait for a worker that has died */
+export function openCore(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  guard?: <F>(kernel: F) => F,
+): Core {
   const imports = { env: { memory } };
   // The loader takes a module of another realm for bytes, which the edge's sandboxes refuse to compile.
   // Its own exports wrap each call; the instance's are the plain functions.
@@ -43,9 +61,12 @@ export function openCore(module: WebAssembly.Module, memory: WebAssembly.Memory)
       const kernel = value as (...sizes: number[]) => number;
       entry = (a: number, b: number, c: number) => kernel(a, b, c) >>> 0;
     }
+    if (guard) entry = guard(entry);
     exports[name] = entry;
     if (name.endsWith("_f32")) float32[name.slice(0, -4)] = entry;
     if (name.endsWith("_f64")) float64[name.slice(0, -4)] = entry;
   }
-  return { exports, float32, float64 } as unknown as Core;
+  const { exports: plain } = instance;
+  const made = { instance: { module, memory, exports: plain }, exports, float32, float64 };
+  return made as unknown as Core;
 }

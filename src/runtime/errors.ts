@@ -23,6 +23,11 @@ export class RuntimeMismatchError extends Error {
   override name = "RuntimeMismatchError";
 }
 
+/** A host that starts no workers, or one of a runtime's that has died: then the runtime cannot be used any more. */
+export class WorkerError extends Error {
+  override name = "WorkerError";
+}
+
 /** Bytes that are not what their format says: a SyntaxError, as JSON.parse throws for text that is no JSON. */
 export class FormatError extends SyntaxError {
   override name = "FormatError";

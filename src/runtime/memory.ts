@@ -40,13 +40,19 @@ export class Memory {
   private readonly maximum: number;
   private allocator: Allocator | null = null;
 
-  /** Limits that checkLimits has passed. */
-  constructor(operation: string, { initialMemory = MIB, maxMemory }: MemoryLimits) {
+  /** Limits that checkLimits has passed; shared is for a core that threads share. */
+  constructor(
+    operation: string,
+    { initialMemory = MIB, maxMemory }: MemoryLimits,
+    private readonly shared = false,
+  ) {
     this.maximum = Math.floor((maxMemory ?? MOST) / PAGE);
     const initial = Math.min(Math.ceil(initialMemory / PAGE), this.maximum);
     try {
       this.wasm = new WebAssembly.Memory(
-        maxMemory === undefined ? { initial } : { initial, maximum: this.maximum },
+        maxMemory === undefined && !shared
+          ? { initial }
+          : { initial, maximum: this.maximum, shared },
       );
     } catch (cause) {
       const bytes = initial * PAGE;
@@ -94,7 +100,7 @@ export class Memory {
 
   /** Lets go of the memory, and ends the views that others have of it. */
   close(): void {
-    this.wasm.grow(0); // which detaches the buffer
+    if (!this.shared) this.wasm.grow(0); // which detaches the buffer
     this.wasm = undefined as never;
     this.allocator = null;
   }

@@ -1,6 +1,7 @@
 // From what a caller passes as `wasm`, or from the build that an entry has with it, to a compiled module.
 
 import { readFileUrl } from "./hosts/node.ts";
+import type { Pool } from "./pool.ts";
 
 /** The build of a core that an entry has with it; scripts/build.js makes it. */
 export interface Build {
@@ -15,15 +16,15 @@ export interface Build {
 }
 
 /**
- * Another build of the core, as an import gives it: `lamella/wasm/relaxed`. Where this host does not know its instructions,
+ * Another build of the core, as an import gives it: `lamella/wasm/relaxed`, `/shared` or `/relaxed-shared`. Where this host does not know its instructions,
  * the strict build computes, which is there anyway.
  */
 export interface WasmVariant {
-  readonly variant: "relaxed";
+  readonly variant: "relaxed" | "shared" | "relaxed-shared";
 }
 
 /** What such an import holds; scripts/build.js makes it too. */
-type Inlined = Pick<Build, "file" | "hex" | "module">;
+type Inlined = Pick<Build, "file" | "hex" | "module"> & { readonly Pool?: typeof Pool };
 
 /** A compiled module, the bytes of one, a response with them, where to fetch them, or a variant's import. */
 export type WasmSource = WasmVariant | WebAssembly.Module | BufferSource | Response | URL | string;
@@ -37,6 +38,10 @@ function tagOf(value: unknown): string {
 
 /** Compiled once in a process. */
 const modules = new WeakMap<Inlined, WebAssembly.Module>();
+const pools = new WeakMap<WebAssembly.Module, typeof Pool>();
+
+/** What starts workers for a module, where it came with it. */
+export const poolOf = (module: WebAssembly.Module) => pools.get(module);
 
 /** The sources of one call, whose name its errors carry. */
 class Loader {
@@ -75,7 +80,10 @@ class Loader {
     } else {
       compiled = this.ofBytes(decodeHex(hex));
     }
-    if (compiled) modules.set(build, compiled);
+    if (compiled) {
+      modules.set(build, compiled);
+      if (build.Pool) pools.set(compiled, build.Pool);
+    }
     return compiled;
   }
 

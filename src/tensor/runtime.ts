@@ -1,7 +1,8 @@
-import { type Core, coreBuild, type Kernels, openCore } from "../runtime/core.ts";
-import { DisposedError, show } from "../runtime/errors.ts";
+import { type Core, coreBuild, isShared, type Kernels, openCore } from "../runtime/core.ts";
+import { DisposedError, show, WorkerError } from "../runtime/errors.ts";
 import { checkLimits, Memory, type MemoryLimits } from "../runtime/memory.ts";
-import { loadModule, loadModuleSync, type WasmSource } from "../runtime/wasm.ts";
+import type { Pool } from "../runtime/pool.ts";
+import { loadModule, loadModuleSync, poolOf, type WasmSource } from "../runtime/wasm.ts";
 import {
   checkDType,
   checkInt32,
@@ -24,7 +25,10 @@ export interface RuntimeOptions extends MemoryLimits {
    * none and a variant is among them, the inlined build computes.
    */
   wasm?: WasmSource | readonly WasmSource[] | undefined;
-  /** How many threads compute; default 1. This version has no core with shared memory, so 1 and "auto" mean the same. */
+  /**
+   * How many threads compute; default 1. More need a build with shared memory as `wasm`: the import `lamella/wasm/shared` or
+   * `/relaxed-shared`. "auto" is as many as the processor has, up to 16, and one where that cannot be.
+   */
   threads?: number | "auto" | undefined;
   /** Of the runtime's own generator, a whole number in [0, 2³²); default 0, the same in every host. */
   seed?: number | undefined;
@@ -48,6 +52,7 @@ export interface Runtime {
   readonly memory: MemoryFigures;
   /** Which build of the core computes: "strict" gives the same bits in every host, "relaxed" is faster where it can be. */
   readonly variant: "strict" | "relaxed";
+  /** How many threads compute. */
   readonly threads: number;
 
   /**
@@ -100,8 +105,11 @@ const UINT32 = 2 ** 32;
 /** The one implementation of Runtime; layers and losses see the rest of it. */
 export class LamellaRuntime implements Runtime {
   readonly variant: "strict" | "relaxed";
-  readonly threads = 1;
   disposed = false;
+  /** Why it is disposed, where nobody asked for it. */
+  private failure: WorkerError | undefined;
+  threads = 1;
+  private pool: Pool | undefined;
   readonly linear: Memory;
   /** Until dispose. */
   core: Core;
@@ -113,11 +121,37 @@ export class LamellaRuntime implements Runtime {
   /** Options that checkOptions has passed. */
   constructor(operation: string, module: WebAssembly.Module, options: RuntimeOptions) {
     this.seed = options.seed ?? 0;
-    this.linear = new Memory(operation, options);
-    this.core = openCore(module, this.linear.wasm);
+    const shared = isShared(module);
+    this.linear = new Memory(operation, options, shared);
+    const pool = poolOf(module);
+    this.core = openCore(
+      module,
+      this.linear.wasm,
+      pool?.guard((reason) => this.fail(reason)),
+    );
     this.variant = this.core.exports.is_relaxed() ? "relaxed" : "strict";
     this.linear.open(this.core.exports.heap_base());
     this.books = new Books(this.linear);
+  }
+
+  async start(operation: string, threads: number | "auto"): Promise<void> {
+    const { instance } = this.core;
+    const OwnPool = poolOf(instance.module);
+    if (!OwnPool || threads === 1) return;
+    this.pool = new OwnPool(instance, (reason) => this.fail(reason));
+    try {
+      this.threads = await this.pool.start(operation, threads);
+    } catch (error) {
+      this.dispose();
+      throw new WorkerError((error as Error).message);
+    }
+  }
+
+  /** Ends the runtime for good: what its memory holds can no longer be trusted. */
+  private fail(reason: string): WorkerError {
+    this.failure ??= new WorkerError(`${reason}; this runtime cannot be used any more`);
+    this.dispose();
+    return this.failure;
   }
 
   get memory(): MemoryFigures {
@@ -181,6 +215,7 @@ export class LamellaRuntime implements Runtime {
   dispose(): void {
     if (this.disposed) return;
     this.disposed = true;
+    this.pool?.close();
     this.linear.close();
     this.core = undefined as never;
   }
@@ -191,6 +226,7 @@ export class LamellaRuntime implements Runtime {
 
   /** Throws where this runtime has been disposed. */
   check(operation: string): void {
+    if (this.failure) throw new WorkerError(`${operation}: ${this.failure.message}`);
     if (this.disposed) throw new DisposedError(`${operation}: the runtime has been disposed`);
   }
 
@@ -294,15 +330,22 @@ function checkOptions(operation: string, options: RuntimeOptions): void {
   const { threads, seed } = options;
   if (seed !== undefined) checkSeed(operation, seed);
   checkLimits(operation, options);
-  if (threads === undefined || threads === 1 || threads === "auto") return;
-  if (Number.isInteger(threads) && threads > 1) {
+  if (threads === undefined || threads === "auto") return;
+  if (Number.isInteger(threads) && threads >= 1 && threads <= MOST_THREADS) return;
+  throw new RangeError(
+    `${operation}: threads must be a whole number from 1 to ${MOST_THREADS} or "auto", got ${show(threads)}`,
+  );
+}
+
+const MOST_THREADS = 64;
+
+/** Refuses threads without a memory that they could share. */
+function checkShared(operation: string, { threads }: RuntimeOptions, module: WebAssembly.Module) {
+  if (typeof threads === "number" && threads > 1 && !poolOf(module)) {
     throw new RangeError(
-      `${operation}: threads: ${threads} needs a core with shared memory, which this version does not have; leave it out, or say "auto"`,
+      `${operation}: threads: ${threads} needs a core with shared memory: import shared from "lamella/wasm/shared", and pass it as wasm`,
     );
   }
-  throw new RangeError(
-    `${operation}: threads must be a whole number from 1 up or "auto", got ${show(threads)}`,
-  );
 }
 
 /**
@@ -313,16 +356,22 @@ function checkOptions(operation: string, options: RuntimeOptions): void {
 export async function createRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
   const operation = "createRuntime";
   checkOptions(operation, options);
-  return new LamellaRuntime(
-    operation,
-    await loadModule(operation, coreBuild, options.wasm),
-    options,
-  );
+  const module = await loadModule(operation, coreBuild, options.wasm);
+  checkShared(operation, options, module);
+  const runtime = new LamellaRuntime(operation, module, options);
+  await runtime.start(operation, options.threads ?? 1);
+  return runtime;
 }
 
 /** As createRuntime, at once: `wasm` must be a WebAssembly.Module or bytes. */
 export function createRuntimeSync(options: Omit<RuntimeOptions, "threads"> = {}): Runtime {
   const operation = "createRuntimeSync";
   checkOptions(operation, options);
+  const { threads = 1 }: RuntimeOptions = options;
+  if (threads !== 1 && threads !== "auto") {
+    throw new RangeError(
+      `${operation}: threads: ${threads} must be waited for; await createRuntime`,
+    );
+  }
   return new LamellaRuntime(operation, loadModuleSync(operation, coreBuild, options.wasm), options);
 }

@@ -26,13 +26,15 @@ test("publint has nothing to say", async () => {
 
 test("are the types wrong? Not under any kind of resolution, for any entry", async () => {
   // A .wasm file is none that a module kind could be told of.
-  const excludeEntrypoints = ["./core.wasm", "./core.relaxed.wasm", "./predict.wasm"];
+  const cores = ["relaxed", "shared", "relaxed-shared"].map((variant) => `./core.${variant}.wasm`);
+  const excludeEntrypoints = ["./core.wasm", ...cores, "./predict.wasm"];
   const analysis = await checkPackage(createPackageFromTarballData(tarball), {
     excludeEntrypoints,
   });
   if (!analysis.types) throw new Error("no types were found");
   expect(analysis.problems).toEqual([]);
-  const entries = [".", "./predict", "./wasm/relaxed"];
+  const variants = ["./wasm/relaxed", "./wasm/shared", "./wasm/relaxed-shared"];
+  const entries = [".", "./predict", ...variants];
   expect(Object.keys(analysis.entrypoints)).toEqual([...entries, "./package.json"]);
   for (const name of entries) {
     const { resolutions } = analysis.entrypoints[name]!;

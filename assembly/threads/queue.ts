@@ -1,0 +1,175 @@
+// Fork and join in a memory that threads share: the calling thread posts a job of so many tasks, every thread takes
+// tasks until none is left, and the caller waits for those that others still run.
+//
+// The queue is one block, the first behind the core's constants, in shared builds alone. Two counters carry the
+// protocol, each in a cache line of its own:
+//
+//   remaining   tasks that nobody has taken; workers sleep on it while it is 0, and leave when it is below
+//   pending     tasks that nobody has finished; the caller sleeps on it
+//
+// A task is taken by lowering `remaining`, and only then are the job's words read. They cannot change before that task is
+// finished, since the next job waits for `pending` to be 0. So a worker that wakes late takes a task of whatever job there is
+// then, or none. test/threads/model.test.ts tries every order of these steps.
+
+/** Whether this build works on a memory that threads share: one that asc compiles with `--enable threads`. */
+// @ts-ignore: decorator
+@inline
+export const SHARED: bool = ASC_FEATURE_THREADS;
+
+/** What a job calls for each of its tasks, with the number of the thread that runs it: 0 is the caller. */
+export type Task = (task: usize, thread: usize) => void;
+
+// @ts-ignore: decorator
+@inline
+const REMAINING: usize = 0;
+// @ts-ignore: decorator
+@inline
+const PENDING: usize = 64;
+// @ts-ignore: decorator
+@inline
+const THREADS: usize = 128;
+/** Whether the calling thread may sleep: a page's main thread may not. */
+// @ts-ignore: decorator
+@inline
+const MAY_SLEEP: usize = 132;
+/** Not 0 once a worker has failed. */
+// @ts-ignore: decorator
+@inline
+const FAILED: usize = 136;
+// @ts-ignore: decorator
+@inline
+const TASK: usize = 140;
+/** The job's own words. */
+// @ts-ignore: decorator
+@inline
+const WORDS: usize = 192;
+// @ts-ignore: decorator
+@inline
+const BYTES: usize = 320;
+
+/** So many looks at a counter, some 20 µs, before going to sleep, which costs as much. */
+// @ts-ignore: decorator
+@inline
+const LOOKS: u32 = 5000;
+/** Nanoseconds of one sleep of the caller, and how many in a row without a finished task mean that none will come. */
+// @ts-ignore: decorator
+@inline
+const NAP: i64 = 100_000_000;
+// @ts-ignore: decorator
+@inline
+const NAPS: u32 = 10;
+/** The same for a caller that may not sleep, in looks: at a few nanoseconds each some seconds. */
+// @ts-ignore: decorator
+@inline
+const LOOKS_IN_VAIN: u32 = 1_000_000_000;
+
+// @ts-ignore: decorator
+@inline
+function queue(): usize {
+  return (__heap_base + 63) & ~63;
+}
+
+/** The first byte behind the queue, where there is one. */
+// @ts-ignore: decorator
+@inline
+export function freeBase(): usize {
+  return SHARED ? queue() + BYTES : __heap_base;
+}
+
+/** How many threads take tasks; 0 before the queue is opened. */
+// @ts-ignore: decorator
+@inline
+export function threads(): usize {
+  return SHARED ? <usize>load<u32>(queue(), THREADS) : 1;
+}
+
+/** Where a job's words are, 128 bytes. */
+// @ts-ignore: decorator
+@inline
+export function words(): usize {
+  return queue() + WORDS;
+}
+
+/** Before any worker runs. */
+export function openQueue(count: u32, maySleep: bool): void {
+  memory.fill(queue(), 0, BYTES);
+  store<u32>(queue(), count, THREADS);
+  store<u32>(queue(), <u32>maySleep, MAY_SLEEP);
+}
+
+/** Takes a task and runs it; false where there is none. */
+function runOne(thread: usize): bool {
+  const q = queue();
+  let remaining = atomic.load<i32>(q, REMAINING);
+  while (remaining > 0) {
+    const before = atomic.cmpxchg<i32>(q, remaining, remaining - 1, REMAINING);
+    if (before == remaining) {
+      call_indirect<void>(load<u32>(q, TASK), <usize>(remaining - 1), thread);
+      if (atomic.sub<i32>(q, 1, PENDING) == 1) atomic.notify(q + PENDING, 1);
+      return true;
+    }
+    remaining = before;
+  }
+  return false;
+}
+
+/** Runs a task function for each task below count, on all threads; returns when all are done. Tasks must not fork. */
+export function fork(task: Task, count: usize): void {
+  const q = queue();
+  if (atomic.load<i32>(q, FAILED) != 0) unreachable();
+  store<u32>(q, task.index, TASK);
+  atomic.store<i32>(q, <i32>count, PENDING);
+  atomic.store<i32>(q, <i32>count, REMAINING);
+  atomic.notify(q + REMAINING, <i32>count - 1);
+  while (runOne(0)) {}
+  join(q);
+}
+
+/** Waits until no task is pending. Traps where a worker has failed, or where nothing more is finished. */
+function join(q: usize): void {
+  let looks: u32 = 0;
+  let naps: u32 = 0;
+  let seen = atomic.load<i32>(q, PENDING);
+  while (seen != 0) {
+    if (atomic.load<i32>(q, FAILED) != 0) unreachable();
+    if (load<u32>(q, MAY_SLEEP) == 0) {
+      if (++looks == LOOKS_IN_VAIN) unreachable();
+    } else if (++looks > LOOKS && atomic.wait<i32>(q + PENDING, seen, NAP) == 2) {
+      if (++naps == NAPS) unreachable();
+    }
+    const pending = atomic.load<i32>(q, PENDING);
+    if (pending != seen) {
+      looks = 0;
+      naps = 0;
+      seen = pending;
+    }
+  }
+}
+
+/** A worker's life: tasks until the queue is closed. */
+export function work(thread: usize): void {
+  const q = queue();
+  let looks: u32 = 0;
+  while (true) {
+    if (runOne(thread)) {
+      looks = 0;
+    } else if (atomic.load<i32>(q, REMAINING) < 0) {
+      return;
+    } else if (++looks > LOOKS) {
+      looks = 0;
+      atomic.wait<i32>(q + REMAINING, 0, -1);
+    }
+  }
+}
+
+/** Lets all workers leave; no job is posted from here on. */
+export function closeQueue(): void {
+  atomic.store<i32>(queue(), -1, REMAINING);
+  atomic.notify(queue() + REMAINING, -1);
+}
+
+/** A worker ends without finishing its task: whoever waits for it need not. */
+export function failQueue(): void {
+  atomic.store<i32>(queue(), 1, FAILED);
+  atomic.notify(queue() + PENDING, -1);
+}
