@@ -60,7 +60,7 @@ function isTurned(M: usize, N: usize, csa: usize): bool {
   return csa != 1 && N <= N_TURNED && N < M;
 }
 
-/** Elements of workspace for a product that is computed as it is: more of M, N or K never need less. */
+/** Elements of workspace for a product that is computed as it is: more of M, N or K never need less, but for M below 3. */
 function workElements<T>(M: usize, N: usize, K: usize): usize {
   const each = tileElements<T>(M, N, K);
   return SHARED && stripOf(M, N, K) != 0 ? threads() * each : each;
