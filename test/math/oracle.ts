@@ -24,7 +24,7 @@ export function toExact(x: number): Exact {
 }
 
 /** digits · 2^(exponent + fractionBits), rounded down. */
-function toFixed({ digits, exponent }: Exact, fractionBits: number): bigint {
+export function toFixed({ digits, exponent }: Exact, fractionBits: number): bigint {
   const shift = exponent + fractionBits;
   return shift >= 0 ? digits << BigInt(shift) : digits >> BigInt(-shift);
 }
@@ -107,7 +107,7 @@ export function tanhExact(x: number): Exact {
 }
 
 /** √digits as a fixed-point number of so many bits */
-function squareRoot(fixed: bigint, bits: number): bigint {
+export function squareRoot(fixed: bigint, bits: number): bigint {
   const square = fixed << BigInt(bits);
   let root = 1n << BigInt((square.toString(2).length + 1) >> 1);
   for (;;) {

@@ -19,6 +19,7 @@ import {
   momentum,
   nesterov,
   type Optimizer,
+  readSafetensors,
   relu,
   rmsprop,
   Sequential,
@@ -749,3 +750,38 @@ test("a step by fit, by step and by hand give the same loss", async () => {
   const [event] = steps(await all(b.fit([{ x, y }], { epochs: 1 })));
   expect(event!.loss).toBe(loss);
 });
+
+describe.each(["float32", "float64"] as const)(
+  "what an optimizer remembers of a gradient that is 0 from then on becomes 0, not a number below the normal range (%s)",
+  (dtype) => {
+    test.each<[string, Optimizer]>([
+      ["momentum", momentum({ momentum: 0.75 })],
+      ["nesterov", nesterov({ momentum: 0.75 })],
+      ["rmsprop", rmsprop({ decayRate: 0.75 })],
+      ["adam", adam({ beta1: 0.75, beta2: 0.75 })],
+      ["adamw", adamw({ beta1: 0.75, beta2: 0.75 })],
+    ])("%s", (_, optimizer) => {
+      const runtime = createRuntimeSync();
+      const layers = [affine(3, { useBias: false })];
+      const model = new Sequential(runtime, { input: [2], layers, dtype });
+      const trainer = new Trainer(model, { loss: "softmax", optimizer });
+      trainer.step([1, 1], [0]);
+      // 0.75 to this power is far below either dtype; 0.75 times the smallest number is the smallest number.
+      while (trainer.steps < 40 * 64) trainer.step([1, 0], [0]);
+      const states = [...readSafetensors(trainer.checkpoint()).tensors].filter(([name]) =>
+        name.startsWith("optimizer."),
+      );
+      expect(states.length).toBeGreaterThan(0);
+      for (const [name, entry] of states) {
+        const state = runtime.zeros(entry.shape, dtype);
+        entry.copyTo(state.data);
+        const [used, unused] = [state.data.subarray(0, 3), state.data.subarray(3)];
+        expect(Array.from(unused, Math.abs), name).toEqual([0, 0, 0]);
+        expect(
+          used.some((value) => value !== 0),
+          name,
+        ).toBe(true);
+      }
+    });
+  },
+);
