@@ -556,7 +556,7 @@ export class Trainer extends Owner {
       // What decays step by step stays at the smallest numbers, with which processors are a hundred times slower. Made
       // smaller by ε and larger again they are 0, and all that is above 1e-30 (float64: 1e-291) keeps its bits.
       if (this.taken % 64 === 0) {
-        const factor = network.dtype === "float32" ? 2 ** -23 : Number.EPSILON;
+        const factor = network.dtype === "float32" ? 1 / 8388608 : Number.EPSILON;
         for (const address of update.state) {
           kernels.scal(update.n, factor, address);
           kernels.scal(update.n, 1 / factor, address);

@@ -31,7 +31,7 @@ const text = readFileSync(page, "utf8");
 const rowOf = (measure: Measure, cells: string[]) =>
   `| ${[measure.operation, measure.over, measure.unit, ...cells].join(" | ")} |`;
 const statedOf = (measure: Measure): string[] | undefined => {
-  const begin = rowOf(measure, []).slice(0, -1);
+  const begin = `${rowOf(measure, [])} `;
   const line = text.split("\n").find((line) => line.startsWith(begin));
   return line
     ?.slice(begin.length, -2)
@@ -45,6 +45,10 @@ const measured = new Map<Measure, string[]>();
 describe.each(columns)("$dtype, $build", ({ build, dtype }) => {
   const column = columns.findIndex((each) => each.build === build && each.dtype === dtype);
   if (build === "relaxed" && !hasRelaxed) {
+    // Reporters leave out the names of skipped tests.
+    console.warn(
+      `the relaxed build's errors in ${dtype} are not measured: this host knows no relaxed SIMD`,
+    );
     test.skip("not measured: this host knows no relaxed SIMD");
     return;
   }
