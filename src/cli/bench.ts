@@ -7,7 +7,7 @@ import relaxedLimits from "../../build/limits.relaxed.wasm";
 import limits from "../../build/limits.wasm";
 import { measure, median, type Timed } from "./measure.ts";
 import { openRuntime } from "./runtime.ts";
-import { bold, duration, json, note, print, table } from "./terminal.ts";
+import { bold, duration, integer, json, note, print, table } from "./terminal.ts";
 
 export interface BenchOptions {
   seconds: number;
@@ -148,7 +148,12 @@ export async function bench({ seconds, json: isJson }: BenchOptions): Promise<vo
     );
   }
   const rows = [...limitsOfCore, ...runtimes.flatMap(computing)];
+  const cpu = process.cpuUsage();
+  const began = performance.now();
   const times = measure(rows, seconds);
+  const { user, system } = process.cpuUsage(cpu);
+  /** Of the time that passed; threads have more than one. */
+  const share = (user + system) / 1000 / (performance.now() - began);
   const secondsOf = (name: string) => times.get(name) as number[];
   const results = rows.map(({ group, name, work, unit, variant, threads, limit }) => {
     const all = secondsOf(name);
@@ -170,29 +175,35 @@ export async function bench({ seconds, json: isJson }: BenchOptions): Promise<vo
   for (const runtime of runtimes) runtime.dispose();
 
   if (isJson) {
-    print(json({ host, seconds, missing, results }, 2));
+    print(json({ host, seconds, processorShare: share, missing, results }, 2));
     return;
   }
-  const figure = (value: number) =>
-    value >= 1000 ? value.toFixed(0) : value >= 100 ? value.toFixed(0) : value.toFixed(1);
+  const figure = (value: number) => (value >= 1000 ? integer(value) : value.toFixed(1)).padStart(8);
   const titles = {
     limits: "The most that one core gives to WebAssembly",
     product: `Matrix product, ${SIDE} × ${SIDE} · ${SIDE} × ${SIDE}, float32`,
     training: `Train step, 784-512-256-10, ${BATCH} examples, softmax, Adam`,
     prediction: "One prediction, 784-512-256-10, compiled",
   };
+  const width = results.reduce((most, { name }) => Math.max(most, name.length + 2), 0);
   for (const [group, title] of Object.entries(titles)) {
+    const head = ["", "median", "best", "", "", ""];
     const shown = results
       .filter((row) => row.group === group)
       .map(({ name, unit, median, best, seconds, ofLimit }) => [
-        `  ${name}`,
+        `  ${name}`.padEnd(width),
         figure(median),
         figure(best),
         unit,
         unit === "examples/s" ? duration(seconds) : "",
         ofLimit === undefined ? "" : `${(100 * ofLimit).toFixed(0)} % of the limit above`,
       ]);
-    print(`\n${table([[bold(title), "median", "best", "", "", ""], ...shown], "lrrlll")}`);
+    print(`\n${bold(title)}\n${table([head, ...shown], "lrrlll")}`);
+  }
+  if (share < 0.9) {
+    note(
+      `\nother programs had the processor for ${(100 - 100 * share).toFixed(0)} % of the time: trust "best", or measure again`,
+    );
   }
   for (const reason of missing) note(`not measured: ${reason}`);
 }

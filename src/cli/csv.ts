@@ -1,7 +1,7 @@
 // Tables: CSV into numbers, row by row. What does not fit is refused by its line and column.
 
 import { parse } from "csv-parse/sync";
-import { Fault, quoted, USAGE } from "./fault.ts";
+import { Fault, quoted, USAGE, visible } from "./fault.ts";
 
 export interface CsvOptions {
   /** undefined: decided by `choose`, which is told. */
@@ -18,6 +18,8 @@ export interface Choice {
   /** Indexes of columns, in the order in which the network takes them. */
   features: readonly number[];
   label: number | undefined;
+  /** May a feature that holds no numbers be left out? */
+  canDrop: boolean;
 }
 
 export interface Table {
@@ -50,12 +52,15 @@ export function readTable(
   { delimiter = sniff(bytes) }: CsvOptions,
   choose: (first: readonly string[]) => Choice,
 ): Table {
+  if (bytes.subarray(0, 65_536).includes(0)) {
+    throw new Fault(`${name}: neither a table nor IDX: it has zero bytes, as no text has`);
+  }
   let choice: Choice | undefined;
   let x = new Float64Array(4096);
   let count = 0;
   const labels: string[] = [];
   const addRow = (cells: readonly string[], line: number, chosen: Choice) => {
-    const { columns, features, label } = chosen;
+    const { columns, features, label, canDrop } = chosen;
     const place = `${name}, line ${line}`;
     if (cells.length !== columns.length) {
       const [given, expected] = [cells.length, columns.length];
@@ -76,9 +81,9 @@ export function readTable(
       const value = Number(cell);
       if (cell === "" || !Number.isFinite(value)) {
         const title = columns[column] as string;
-        throw new Fault(
-          `${place}: column ${quoted(title)} has ${cell === "" ? "nothing" : quoted(cell)}, expected a number (--drop ${quoted(title)} leaves the column out)`,
-        );
+        const given = cell === "" ? "nothing" : quoted(cell);
+        const hint = canDrop ? ` (--drop ${quoted(title)} leaves the column out)` : "";
+        throw new Fault(`${place}: column ${quoted(title)} has ${given}, expected a number${hint}`);
       }
       x[start + j] = value;
     }
@@ -110,7 +115,7 @@ export function readTable(
     });
   } catch (error) {
     if (error instanceof Fault) throw error;
-    throw new Fault(`${name}: not CSV: ${(error as Error).message}`);
+    throw new Fault(`${name}: not CSV: ${visible((error as Error).message)}`);
   }
   if (!choice) throw new Fault(`${name}: has no lines`);
   if (count === 0) throw new Fault(`${name}: has a header, but no line of data below it`);

@@ -124,7 +124,7 @@ export async function readTraining(path: string, options: DataOptions): Promise<
         `${name}: nothing to learn from: the ${columns.length === 1 ? "only column is" : "columns left are"} the label ${quoted(columns[label] as string)} (are columns separated by something else? --delimiter)`,
       );
     }
-    return { header, columns, features, label };
+    return { header, columns, features, label, canDrop: true };
   });
   return {
     ...{ name, format: "csv", count, shape: [features.length], x, labels },
@@ -171,7 +171,7 @@ export async function readQuestions(
   let labelName: string | undefined;
   let { header = known?.header === false ? false : undefined } = options;
   const { count, x, labels } = readTable(bytes, name, options, (first) => {
-    const isNames = known !== undefined && known.features.every((column) => first.includes(column));
+    const isNames = known?.features.every((column) => first.includes(column));
     // Without the label, or with it, a line of a table without a header is numbers, or numbers and a class.
     header ??= isNames || !allNumbers(first.slice(0, size));
     if (!header || !known) return byPlace(first, header);
@@ -189,7 +189,9 @@ export async function readQuestions(
       options.label === undefined
         ? columns.indexOf(known.label ?? "")
         : columnOf("--label", options.label, columns, name);
-    const dropped = [...known.dropped, ...(options.drop ?? [])];
+    const more = options.drop ?? [];
+    for (const column of more) columnOf("--drop", column, columns, name);
+    const dropped = [...known.dropped, ...more];
     const extra = columns.find(
       (column, i) => i !== label && !features.includes(i) && !dropped.includes(column),
     );
@@ -198,7 +200,7 @@ export async function readQuestions(
         `${name}: column ${quoted(extra)} is none that the model takes: --drop ${quoted(extra)} leaves it out`,
       );
     }
-    return { header, columns, features, label: label < 0 ? undefined : label };
+    return { header, columns, features, label: label < 0 ? undefined : label, canDrop: false };
   });
   return {
     ...{ name, format: "csv", count, shape: [...input], x, labels },
@@ -226,6 +228,12 @@ export async function readQuestions(
       throw new Fault(`${name}, line 1: ${first.length} columns, ${expected}: ${which}`);
     }
     labelName = label === undefined ? undefined : (names[label] ?? known?.label);
-    return { header: isHeader, columns: names.slice(0, first.length), features, label };
+    return {
+      header: isHeader,
+      columns: names.slice(0, first.length),
+      features,
+      label,
+      canDrop: false,
+    };
   }
 }

@@ -1,7 +1,8 @@
 // What `lamella train` writes into a model's file beside the model, and `lamella predict` reads: the metadata's "data",
 // JSON as here. To everybody else it is a model's file like any other.
 
-import { FormatError, readSafetensors, type SafetensorsFile, writeSafetensors } from "lamella";
+import { readSafetensors, type SafetensorsFile, writeSafetensors } from "lamella";
+import { Fault, visible } from "./fault.ts";
 
 export interface Description {
   format: "csv" | "idx";
@@ -26,8 +27,11 @@ export function withDescription(model: Uint8Array, description: Description): Ui
 const isStrings = (value: unknown): value is string[] =>
   Array.isArray(value) && value.every((item) => typeof item === "string");
 
-/** The description in a file, undefined where it has none; FormatError for one that is nothing of the kind. */
-export function descriptionOf({ metadata }: SafetensorsFile): Description | undefined {
+/** The description in a file, undefined where it has none; a Fault for one that is nothing of the kind. */
+export function descriptionOf(
+  path: string,
+  { metadata }: SafetensorsFile,
+): Description | undefined {
   const text = metadata.get(KEY);
   if (text === undefined || metadata.get("format") !== "lamella") return undefined;
   let value: Partial<Record<keyof Description, unknown>> | null = null;
@@ -50,7 +54,9 @@ export function descriptionOf({ metadata }: SafetensorsFile): Description | unde
     !isOptional(value.header, (header) => typeof header === "boolean") ||
     (value.classes === undefined) !== (value.loss === "mse")
   ) {
-    throw new FormatError(`the metadata's ${KEY} are not what \`lamella train\` writes`);
+    throw new Fault(
+      `${visible(path)}: the metadata's ${KEY} are not what \`lamella train\` writes`,
+    );
   }
   return value as Description;
 }

@@ -12,6 +12,7 @@ import {
 import { dirname } from "node:path";
 import process from "node:process";
 import { gunzipSync } from "node:zlib";
+import { readSafetensors, type SafetensorsFile } from "lamella";
 import { Fault, touching, visible } from "./fault.ts";
 
 /** How messages call an input. */
@@ -28,7 +29,18 @@ export async function readInput(path: string): Promise<Uint8Array<ArrayBuffer>> 
   }
 }
 
-export const readFile = (path: string) => touching(path, () => new Uint8Array(readFileSync(path)));
+const readFile = (path: string) => touching(path, () => new Uint8Array(readFileSync(path)));
+
+/** A safetensors file and its bytes; what is none is told by the file's name. */
+export function readModel(path: string): { bytes: Uint8Array<ArrayBuffer>; file: SafetensorsFile } {
+  const bytes = readFile(path);
+  try {
+    return { bytes, file: readSafetensors(bytes) };
+  } catch (error) {
+    const why = (error as Error).message.replace(/^readSafetensors: /, "");
+    throw new Fault(`${visible(path)}: not a safetensors file: ${visible(why)}`);
+  }
+}
 
 async function readStandardInput(): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];

@@ -3,7 +3,7 @@
 
 import process from "node:process";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { Fault, report, USAGE } from "./fault.ts";
+import { Fault, report, USAGE, visible } from "./fault.ts";
 import { parseLayers } from "./layers.ts";
 import { answers } from "./predict.ts";
 import { endWithReader } from "./terminal.ts";
@@ -37,7 +37,6 @@ const program = new Command("lamella")
   .description("Small neural networks from the command line: train, ask, look inside, measure.")
   .version(VERSION, "-V, --version", "print the version")
   .helpOption("-h, --help", "show help")
-  .helpCommand(false)
   .enablePositionalOptions()
   .addHelpText(
     "after",
@@ -264,7 +263,13 @@ Examples:
 
 /** What commander finds wrong, in the shape of all errors here. */
 function usage(error: CommanderError): Fault {
-  const text = error.message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
+  const text = error.message
+    .replace(/^error: /, "")
+    .replace(
+      /^option '(?:-\w, )?(--[\w-]+).*?' argument '([\s\S]*)' is invalid\. /,
+      (_, option, given) => `${option} ${visible(given)}: `,
+    )
+    .replace(/Allowed choices are (.*)\./, "expected one of $1");
   return new Fault(text, USAGE);
 }
 

@@ -1,9 +1,9 @@
 // What is in a safetensors file, ours or anybody's.
 
-import { readSafetensors, type SafetensorsEntry, type SafetensorsFile } from "lamella";
+import type { SafetensorsEntry, SafetensorsFile } from "lamella";
 import { type Description, descriptionOf } from "./description.ts";
 import { visible } from "./fault.ts";
-import { readFile } from "./files.ts";
+import { readModel } from "./files.ts";
 import { bold, bytes, integer, json, plural, print, short, table } from "./terminal.ts";
 
 /** Of the finite numbers, but for the counts. NaN where there are none. */
@@ -123,9 +123,8 @@ function introduce(file: SafetensorsFile, description: Description | undefined):
 }
 
 export function inspect(path: string, options: { json?: boolean }): void {
-  const contents = readFile(path);
-  const file = readSafetensors(contents);
-  const description = descriptionOf(file);
+  const { bytes: contents, file } = readModel(path);
+  const description = descriptionOf(path, file);
   const architecture = architectureOf(file);
   const tensors = [...file.tensors].map(([name, entry]) => ({
     name,

@@ -1,17 +1,10 @@
 // What a model says of new examples.
 
-import {
-  FormatError,
-  loadModel,
-  mseLoss,
-  readSafetensors,
-  type Sequential,
-  softmaxForward,
-} from "lamella";
+import { FormatError, loadModel, mseLoss, type Sequential, softmaxForward } from "lamella";
 import { type Data, type DataOptions, readQuestions } from "./data.ts";
 import { descriptionOf } from "./description.ts";
 import { Fault, quoted, USAGE, visible } from "./fault.ts";
-import { readFile } from "./files.ts";
+import { readModel } from "./files.ts";
 import { openRuntime } from "./runtime.ts";
 import { integer, json, note, percent, print, short } from "./terminal.ts";
 
@@ -45,10 +38,10 @@ export async function predict(
   if (input === undefined || (dataPath !== undefined && options.input !== undefined)) {
     throw new Fault("expected one file of data, or - for the standard input", USAGE);
   }
-  const contents = readFile(path);
-  const description = descriptionOf(readSafetensors(contents));
+  const { bytes, file } = readModel(path);
+  const description = descriptionOf(path, file);
   const runtime = await openRuntime({});
-  const model = modelOf(path, () => loadModel(runtime, contents) as Sequential);
+  const model = modelOf(path, () => loadModel(runtime, bytes) as Sequential);
   const width = model.output.reduce((product, length) => product * length, 1);
   const { loss } = description ?? {};
   let { classes } = description ?? {};
