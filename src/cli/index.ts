@@ -38,6 +38,8 @@ const program = new Command("lamella")
   .version(VERSION, "-V, --version", "print the version")
   .helpOption("-h, --help", "show help")
   .enablePositionalOptions()
+  .exitOverride() // inherited by the commands, as the next
+  .configureOutput({ outputError: () => {} }) // told below
   .addHelpText(
     "after",
     `
@@ -54,20 +56,10 @@ With --json the standard output is JSON alone; notes and errors go to the standa
 NO_COLOR=1 turns colours off; into a pipe or a file there are none.`,
   );
 
-/** What commander says about a wrong command line, as one line with the way to more. */
-function tell(command: Command): Command {
-  return command
-    .exitOverride()
-    .configureOutput({ outputError: () => {} }) // told by main
-    .option(
-      "-v, --verbose",
-      "with an error, tell where in the program it came from (as DEBUG=1 does)",
-    );
-}
-
-const withData = (command: Command) =>
+const withData = (command: Command, label: string) =>
   command
-    .option("--label <column>", "the column with the label (default: the last)")
+    .optionsGroup("The data:")
+    .option("--label <column>", `the column with the label (default: ${label})`)
     .option("--drop <column>", "a column to leave out; may be given more than once", list)
     .option(
       "--labels <file>",
@@ -82,17 +74,13 @@ const withData = (command: Command) =>
       ).argParser(separator),
     );
 
-tell(program);
-
-tell(
-  program
-    .command("inspect")
-    .summary("layers, shapes, sizes and statistics of a safetensors file")
-    .description(
-      "Shows what is in a safetensors file, of this package, of PyTorch or of anybody: the layers where the\nmetadata tell of them, and each tensor's dtype, shape, bytes and statistics (over its finite numbers).",
-    )
-    .argument("<file>", "a safetensors file"),
-)
+program
+  .command("inspect")
+  .summary("layers, shapes, sizes and statistics of a safetensors file")
+  .description(
+    "Shows what is in a safetensors file, of this package, of PyTorch or of anybody: the layers where the metadata tell of them, and each tensor's dtype, shape, bytes and statistics (over its finite numbers).",
+  )
+  .argument("<file>", "a safetensors file")
   .option("--json", "print JSON")
   .addHelpText(
     "after",
@@ -106,16 +94,15 @@ Examples:
     inspect(file, options);
   });
 
-const training = tell(
-  program
-    .command("train")
-    .summary("teach a network a table (CSV) or images (IDX)")
-    .description(
-      "Teaches a network a table (CSV) or images (IDX, as MNIST's files), either may be gzip, - is the\nstandard input. The model's file holds everything: layers, weights, normalisation, the names of classes.",
-    )
-    .argument("<data>", "a CSV or IDX file"),
-);
-withData(training)
+const training = program
+  .command("train")
+  .summary("teach a network a table (CSV) or images (IDX)")
+  .description(
+    "Teaches a network a table (CSV) or images (IDX, as MNIST's files), either of which may be gzip; - is the standard input. The model's file holds everything: layers, weights, normalisation, the names of classes.",
+  )
+  .argument("<data>", "a CSV or IDX file");
+withData(training, "the last")
+  .optionsGroup("The network and its training:")
   .addOption(
     new Option(
       "--layers <list>",
@@ -136,7 +123,7 @@ withData(training)
   .addOption(
     new Option(
       "--learning-rate <rate>",
-      "(default: adam 0.005 for tables, 0.001 for images; others 0.01)",
+      "how far a step goes (default: adam 0.005 for tables, 0.001 for images; others 0.01)",
     ).argParser(number("a number above 0", (value) => value > 0)),
   )
   .addOption(
@@ -180,6 +167,7 @@ withData(training)
       .argParser(whole(0, 2 ** 32 - 1))
       .default(0),
   )
+  .optionsGroup("The rest:")
   .option("-o, --out <file>", "where the model goes", "model.safetensors")
   .addOption(
     new Option("--threads <n>", "threads that compute, or auto; the file is the same").argParser(
@@ -205,18 +193,17 @@ Ctrl-C ends the training and writes the best model so far (exit code 130); twice
     process.exitCode = await train(data, options);
   });
 
-const asking = tell(
-  program
-    .command("predict")
-    .summary("what a model says of new rows or images")
-    .description(
-      "Prints what a model says of each row of a table or each image, as CSV. Columns are found by name, in any\norder; rows without a header have them in the order of the training. With labels there, the share of\nright answers goes to the standard error.",
-    )
-    .argument("<model>", "a file that `lamella train` or saveModel wrote")
-    .argument("[data]", "a CSV or IDX file, or - for the standard input"),
-);
-withData(asking)
-  .option("-i, --input <file>", "the same as [data]")
+const asking = program
+  .command("predict")
+  .summary("what a model says of new rows or images")
+  .description(
+    "Prints what a model says of each row of a table or each image, as CSV. Columns are found by name, in any order; rows without a header have them in the order of the training. With labels there, the share of right answers goes to the standard error.",
+  )
+  .argument("<model>", "a file that `lamella train` or saveModel wrote")
+  .argument("[data]", "a CSV or IDX file, or - for the standard input");
+asking.option("-i, --input <file>", "the same as [data]");
+withData(asking, "the one of the training, if it is there")
+  .optionsGroup("The answers:")
   .addOption(
     new Option(
       "--answer <kind>",
@@ -237,14 +224,12 @@ Examples:
     await predict(model, data, options);
   });
 
-tell(
-  program
-    .command("bench")
-    .summary("this machine against its limits")
-    .description(
-      "Measures what this machine gives to WebAssembly at most, and how near products, training and single\npredictions come, with relaxed instructions and threads where there are any.",
-    ),
-)
+program
+  .command("bench")
+  .summary("this machine against its limits")
+  .description(
+    "Measures what this machine gives to WebAssembly at most, and how near products, training and single predictions come, with relaxed instructions and threads where there are any.",
+  )
   .addOption(
     new Option("--seconds <n>", "how long to measure").argParser(whole(1, 600)).default(10),
   )
@@ -260,6 +245,15 @@ Examples:
     const { bench } = await import("./bench.ts");
     await bench(options);
   });
+
+for (const command of [program, ...program.commands]) {
+  command
+    .optionsGroup("Options:")
+    .option(
+      "-v, --verbose",
+      "with an error, tell where in the program it came from (as DEBUG=1 does)",
+    );
+}
 
 /** What commander finds wrong, in the shape of all errors here. */
 function usage(error: CommanderError): Fault {

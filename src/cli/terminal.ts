@@ -127,8 +127,9 @@ export class Progress {
 
   private left(): string {
     if (this.done === 0) return "";
-    const seconds = (performance.now() - this.began) / 1000;
-    return `${duration(Math.ceil(((this.total - this.done) * seconds) / this.done))} left`;
+    const passed = (performance.now() - this.began) / 1000;
+    const seconds = Math.ceil(((this.total - this.done) * passed) / this.done);
+    return `${seconds < 100 ? `${seconds} s` : duration(seconds)} left`;
   }
 }
 
