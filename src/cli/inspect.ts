@@ -41,7 +41,7 @@ function numbersOf(entry: SafetensorsEntry): ArrayLike<number> | null {
     const get = dtype === "I64" ? view.getBigInt64 : view.getBigUint64;
     return Float64Array.from({ length: size }, (_, i) => Number(get.call(view, 8 * i, true)));
   }
-  if (/^(F8|F6|F4|C64)/.test(dtype)) return null;
+  if (/^(F8_|F6_|F4$|C64)/.test(dtype)) return null;
   return entry.toTypedArray("float64");
 }
 

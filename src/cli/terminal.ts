@@ -46,10 +46,11 @@ const columnsOf = (stream: Stream) => Math.min(LONGEST, Math.max(40, stream.colu
 /** 12345 → "12,345". */
 export const integer = (value: number) => value.toFixed(0).replace(/\B(?=(\d{3})+$)/g, ",");
 export const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
-/** So many digits that count: 0.00012, 1.235, 12346, 1.2e+20. */
+/** So many digits that count, and those before the point: 0.00012, 1.235, 12346, 1.235e+20. */
 export const short = (value: number, digits = 4) => {
   const size = Math.abs(value);
-  if (size >= 1000 && size < 1e9) return value.toFixed(0);
+  if (size >= 1e9) return value.toExponential(digits - 1);
+  if (size >= 1000) return value.toFixed(0);
   return `${Number(value.toPrecision(digits))}`;
 };
 export const plural = (count: number, one: string, many = `${one}s`) =>

@@ -230,41 +230,39 @@ describe("interrupted", () => {
     expect(loadModel(createRuntimeSync(), folder.read(name)).output).toEqual([3]);
   });
 
-  test("it leaves a terminal with its cursor on, and draws in colour unless NO_COLOR says no", async () => {
-    // `script` of util-linux gives its command a terminal, and passes on what is typed.
-    const script = "/usr/bin/script";
-    if (process.platform !== "linux" || !existsSync(script)) {
-      console.warn(
-        "test/cli/train.test.ts: not run in a terminal, for there is no /usr/bin/script",
+  // `script` of util-linux gives its command a terminal, and passes on what is typed.
+  const script = "/usr/bin/script";
+  const inTerminals = test.skipIf(process.platform !== "linux" || !existsSync(script));
+  inTerminals(
+    "it leaves a terminal with its cursor on, and draws in colour unless NO_COLOR says no",
+    async () => {
+      const inTerminal = async (more: Record<string, string>) => {
+        const { NO_COLOR: _, ...env } = process.env;
+        const command = `"${process.execPath}" "${program}" train "${iris}" --epochs 1000000 -o tty`;
+        const child = spawn(script, ["-qec", command, "/dev/null"], {
+          cwd: folder.path,
+          env: { ...env, TERM: "xterm", ...more },
+        });
+        let typed = false;
+        return outcome(child, (stdout) => {
+          if (typed || !/epoch \d{2,}\/1000000 {2}loss/.test(stdout)) return;
+          typed = true;
+          child.stdin.write("\x03");
+        });
+      };
+      const coloured = await inTerminal({});
+      expect(coloured.code).toBe(130);
+      expect(coloured.stdout.lastIndexOf("\x1b[?25h")).toBeGreaterThan(
+        coloured.stdout.lastIndexOf("\x1b[?25l"),
       );
-      return;
-    }
-    const inTerminal = async (more: Record<string, string>) => {
-      const { NO_COLOR: _, ...env } = process.env;
-      const command = `"${process.execPath}" "${program}" train "${iris}" --epochs 1000000 -o tty`;
-      const child = spawn(script, ["-qec", command, "/dev/null"], {
-        cwd: folder.path,
-        env: { ...env, TERM: "xterm", ...more },
-      });
-      let typed = false;
-      return outcome(child, (stdout) => {
-        if (typed || !/epoch \d{2,}\/1000000 {2}loss/.test(stdout)) return;
-        typed = true;
-        child.stdin.write("\x03");
-      });
-    };
-    const coloured = await inTerminal({});
-    expect(coloured.code).toBe(130);
-    expect(coloured.stdout.lastIndexOf("\x1b[?25h")).toBeGreaterThan(
-      coloured.stdout.lastIndexOf("\x1b[?25l"),
-    );
-    expect(coloured.stdout).toContain("\x1b[34mloss, learning\x1b[0m, \x1b[33mloss, validation");
-    const plain = await inTerminal({ NO_COLOR: "1" });
-    expect(plain.code).toBe(130);
-    expect(plain.stdout).toContain("░");
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
-    expect(plain.stdout).not.toMatch(/\x1b\[\d*m/);
-  });
+      expect(coloured.stdout).toContain("\x1b[34mloss, learning\x1b[0m, \x1b[33mloss, validation");
+      const plain = await inTerminal({ NO_COLOR: "1" });
+      expect(plain.code).toBe(130);
+      expect(plain.stdout).toContain("░");
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+      expect(plain.stdout).not.toMatch(/\x1b\[\d*m/);
+    },
+  );
 });
 
 test("a reader that leaves early does not end a training", async () => {

@@ -27,12 +27,15 @@ describe("help", () => {
     expect(stdout).toMatch(/Exit codes: 0 done, 1 failed, 2 .* 130 interrupted/);
   });
 
-  test.each(["inspect", "train", "predict", "bench"])("of %s has examples", async (command) => {
-    const { stdout, code } = await folder.lamella(command, "--help");
-    expect(code).toBe(0);
-    expect(stdout).toMatch(new RegExp(`^Usage: lamella ${command} .*\n\n(.+\n)+\n`));
-    expect(stdout).toMatch(new RegExp(`\nExamples:\n(  .*lamella ${command} ?.*\n)+`));
-  });
+  test.concurrent.each(["inspect", "train", "predict", "bench"])(
+    "of %s has examples",
+    async (command) => {
+      const { stdout, code } = await folder.lamella(command, "--help");
+      expect(code).toBe(0);
+      expect(stdout).toMatch(new RegExp(`^Usage: lamella ${command} .*\n\n(.+\n)+\n`));
+      expect(stdout).toMatch(new RegExp(`\nExamples:\n(  .*lamella ${command} ?.*\n)+`));
+    },
+  );
 
   test("without a command is on the standard error, with code 2", async () => {
     const { stdout, stderr, code } = await folder.lamella();
@@ -51,7 +54,7 @@ describe("help", () => {
 });
 
 describe("a refusal is one line that names what is wrong, and a code", () => {
-  test.each<[string[], number, string]>([
+  test.concurrent.each<[string[], number, string]>([
     [["trian"], 2, "lamella: unknown command 'trian' (Did you mean train?)"],
     [["train"], 2, "lamella train: missing required argument 'data'"],
     [
