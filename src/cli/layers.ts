@@ -30,7 +30,11 @@ const kinds: Record<
   batchnorm: { make: () => batchnorm(), bends: false },
   dropout: {
     make: (p) => dropout(p as number),
-    ...{ bends: false, value: "a probability from 0 up to, not including, 1", most: 1 - 2 ** -53 },
+    ...{
+      bends: false,
+      value: "a probability from 0 up to, not including, 1",
+      most: 1 - Number.EPSILON,
+    },
   },
 };
 

@@ -49,7 +49,7 @@ export const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
 /** So many digits that count, and those before the point: 0.00012, 1.235, 12346, 1.235e+20. */
 export const short = (value: number, digits = 4) => {
   const size = Math.abs(value);
-  if (size >= 1e9) return value.toExponential(digits - 1);
+  if (size >= 1e9) return Number(value.toPrecision(digits)).toExponential();
   if (size >= 1000) return value.toFixed(0);
   return `${Number(value.toPrecision(digits))}`;
 };
