@@ -1,7 +1,7 @@
 import process from "node:process";
 
 /** Exit codes, as `lamella --help` tells them. */
-export const FAILED = 1;
+const FAILED = 1;
 export const USAGE = 2;
 
 /** What went wrong in one line that names the file or the argument; the process ends with its code. */

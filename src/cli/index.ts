@@ -18,7 +18,7 @@ const whole = (least: number, most: number) => (text: string) => {
   throw new InvalidArgumentError(`expected a whole number from ${least} to ${most}`);
 };
 
-/** A number in this range, of which `above` excludes the lower end. */
+/** A number for which this holds; `expected` says it in words. */
 const number = (expected: string, is: (value: number) => boolean) => (text: string) => {
   const value = Number(text);
   if (text.trim() !== "" && Number.isFinite(value) && is(value)) return value;

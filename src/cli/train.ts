@@ -23,6 +23,7 @@ import { type Data, type DataOptions, readTraining } from "./data.ts";
 import { type Description, withDescription } from "./description.ts";
 import { Fault, quoted, USAGE, visible } from "./fault.ts";
 import { checkWritable, writeWhole } from "./files.ts";
+import { parseLayers } from "./layers.ts";
 import { openRuntime, type RuntimeChoice } from "./runtime.ts";
 import {
   bold,
@@ -198,7 +199,6 @@ export async function train(path: string, options: TrainOptions): Promise<number
   const loss = options.loss ?? "softmax";
   const usual = defaults[data.format];
   const { epochs = usual.epochs, batch = usual.batch, seed } = options;
-  const { parseLayers } = await import("./layers.ts");
   const hidden = options.layers ?? parseLayers(usual.layers);
 
   const runtime = await openRuntime(options);
@@ -248,7 +248,8 @@ export async function train(path: string, options: TrainOptions): Promise<number
   const lossText = (value: number) => (classes ? value.toFixed(4) : short(Math.sqrt(value)));
   const lossName = classes ? "loss" : "error";
   try {
-    const { earlyStopping } = patienceOf(options);
+    const { patience } = options;
+    const earlyStopping = patience === undefined ? undefined : { patience };
     const set = { x: training.x, y: training.y, ...(validation && { validation }) };
     const fitOptions = { epochs, batchSize: batch, signal: stop.signal, earlyStopping };
     for await (const event of trainer.fit(set, fitOptions)) {
@@ -399,10 +400,6 @@ export async function train(path: string, options: TrainOptions): Promise<number
     const pace = `${duration(seconds)}, ${integer(speed)} examples/s`;
     return [quality, `${wrote}; ${pace}`].filter(Boolean).join("\n");
   }
-}
-
-function patienceOf({ patience }: TrainOptions) {
-  return { earlyStopping: patience === undefined ? undefined : { patience } };
 }
 
 /** Examples to learn from and others to check with, drawn by the seed. */
