@@ -1,7 +1,7 @@
 // Everything under build/: the cores, the entries in each form that hosts want, the types.
 //   node scripts/build.js
 
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import asc from "assemblyscript/asc";
 import { build } from "esbuild";
 import { rollup } from "rollup";
@@ -134,3 +134,45 @@ for (const variant of ["relaxed", "shared", "relaxed-shared"]) {
     );
   }
 }
+
+// The command, one file beside the entries, with its libraries inside and the package itself outside.
+const { version } = JSON.parse(readFileSync("package.json", "utf8"));
+for (const variant of ["strict", "relaxed"]) {
+  // What bench measures the machine's limits with; asconfig.json is not for it, whose memory is its own.
+  const file = variant === "strict" ? "limits.wasm" : "limits.relaxed.wasm";
+  const { error, stderr } = await asc.main(
+    [
+      ...["limits.ts", "--baseDir", "bench/support", "--outFile", file],
+      ...["-O3", "--noAssert", "--runtime", "stub", "--use", "abort=", "--initialMemory", "513"],
+      ...["--enable", variant === "strict" ? "simd" : "simd,relaxed-simd"],
+    ],
+    { writeFile: (_, contents) => writeFileSync(`build/${file}`, contents) },
+  );
+  if (error) throw new Error(`limits.ts: ${stderr}`);
+}
+await build({
+  ...common,
+  entryPoints: ["src/cli/index.ts"],
+  outfile: "build/cli.js",
+  platform: "node",
+  format: "esm",
+  minify: true,
+  loader: { ".wasm": "binary" },
+  define: { VERSION: JSON.stringify(version) },
+  // Libraries that are CommonJS ask for Node's modules by `require`.
+  banner: {
+    js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
+  },
+  plugins: [
+    {
+      name: "the package itself",
+      setup({ onResolve }) {
+        onResolve({ filter: /^lamella(\/wasm\/[\w-]+)?$/ }, ({ path }) => {
+          const file = path === "lamella" ? "index" : path.slice("lamella/wasm/".length);
+          return { path: `./${file}.js`, external: true };
+        });
+      },
+    },
+  ],
+});
+chmodSync("build/cli.js", 0o755);

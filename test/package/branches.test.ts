@@ -158,7 +158,9 @@ describe("the branch that has the core as text", () => {
 });
 
 describe("every file of JavaScript in the package", () => {
-  const scripts = () => project.files().filter((file) => /\.c?js$/.test(file));
+  // The command is no part of the library, and runs where there are files.
+  const scripts = () =>
+    project.files().filter((file) => /\.c?js$/.test(file) && file !== "build/cli.js");
 
   test("makes no code of strings, and imports no module of Node", () => {
     for (const file of scripts()) {

@@ -1,4 +1,7 @@
+import { isBuiltin } from "node:module";
 import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { hasRelaxed } from "../support/core.ts";
 import { Project, run } from "./installed.ts";
@@ -190,6 +193,39 @@ describe("a program in Node", () => {
     ]);
     expect(imported).toBe("ERR_PACKAGE_PATH_NOT_EXPORTED");
     expect(required).toBe("ERR_PACKAGE_PATH_NOT_EXPORTED");
+  });
+});
+
+describe("the command", () => {
+  const bin = (...args: string[]) =>
+    run(`${project.folder}/node_modules/.bin/lamella`, args, project.folder);
+
+  test("trains by npx in an empty project, predicts and looks inside", async () => {
+    const iris = fileURLToPath(new URL("../../examples/tabular/iris.csv", import.meta.url));
+    const options = ["--epochs", "20", "--quiet", "--threads", "2"];
+    const { stdout } = await run("npx", ["lamella", "train", iris, ...options], project.folder);
+    expect(stdout).toMatch(/right on 30 examples/);
+    expect((await bin("--version")).stdout).toBe(`${project.manifest.version}\n`);
+    const predicted = await bin("predict", "model.safetensors", iris);
+    expect(predicted.stdout.split("\n")).toHaveLength(152);
+    expect((await bin("inspect", "model.safetensors")).stdout).toContain("affine(32)");
+  });
+
+  test("is one small file beside the entries, which imports them and has no core in it", async () => {
+    const contents = project.read("build/cli.js");
+    const { metafile } = await build({
+      ...{ stdin: { contents }, bundle: true, write: false, metafile: true, format: "esm" },
+      ...{ platform: "node", external: ["./*"] },
+    });
+    const [output] = Object.values(metafile.outputs);
+    const imports = new Set(output!.imports.map(({ path }) => path));
+    expect([...imports].filter((path) => !isBuiltin(path)).sort()).toEqual(
+      ["index", "relaxed-shared", "relaxed", "shared"].map((name) => `./${name}.js`),
+    );
+    expect(gzipSync(contents, { level: 9 }).length).toBeLessThan(50_000);
+    // How an entry begins its core, in hex.
+    expect(contents).not.toContain("0061736d01000000");
+    expect(project.read("build/index.js")).not.toMatch(/commander|csv-parse|asciichart/);
   });
 });
 

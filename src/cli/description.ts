@@ -1,0 +1,62 @@
+// What `lamella train` writes into a model's file beside the model, and `lamella predict` reads: the metadata's "data",
+// JSON as here. To everybody else it is a model's file like any other.
+
+import { readSafetensors, type SafetensorsFile, writeSafetensors } from "lamella";
+import { Fault, visible } from "./fault.ts";
+
+export interface Description {
+  format: "csv" | "idx";
+  loss: "softmax" | "svm" | "mse";
+  /** By label; undefined for values. */
+  classes?: string[] | undefined;
+  /** Of a table. */
+  features?: string[] | undefined;
+  label?: string | undefined;
+  header?: boolean | undefined;
+  dropped?: string[] | undefined;
+}
+
+const KEY = "data";
+
+/** The same file with a description. */
+export function withDescription(model: Uint8Array, description: Description): Uint8Array {
+  const { tensors, metadata } = readSafetensors(model);
+  return writeSafetensors(tensors, [...metadata, [KEY, JSON.stringify(description)]]);
+}
+
+const isStrings = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((item) => typeof item === "string");
+
+/** The description in a file, undefined where it has none; a Fault for one that is nothing of the kind. */
+export function descriptionOf(
+  path: string,
+  { metadata }: SafetensorsFile,
+): Description | undefined {
+  const text = metadata.get(KEY);
+  if (text === undefined || metadata.get("format") !== "lamella") return undefined;
+  let value: Partial<Record<keyof Description, unknown>> | null = null;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // Said below.
+  }
+  const isOptional = (given: unknown, is: (value: unknown) => boolean) =>
+    given === undefined || is(given);
+  if (
+    typeof value !== "object" ||
+    value === null ||
+    !["csv", "idx"].includes(value.format as string) ||
+    !["softmax", "svm", "mse"].includes(value.loss as string) ||
+    !isOptional(value.classes, isStrings) ||
+    !isOptional(value.features, isStrings) ||
+    !isOptional(value.dropped, isStrings) ||
+    !isOptional(value.label, (label) => typeof label === "string") ||
+    !isOptional(value.header, (header) => typeof header === "boolean") ||
+    (value.classes === undefined) !== (value.loss === "mse")
+  ) {
+    throw new Fault(
+      `${visible(path)}: the metadata's ${KEY} are not what \`lamella train\` writes`,
+    );
+  }
+  return value as Description;
+}

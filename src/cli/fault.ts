@@ -1,0 +1,57 @@
+import process from "node:process";
+
+/** Exit codes, as `lamella --help` tells them. */
+const FAILED = 1;
+export const USAGE = 2;
+
+/** What went wrong in one line that names the file or the argument; the process ends with its code. */
+export class Fault extends Error {
+  constructor(
+    message: string,
+    readonly code: number = FAILED,
+  ) {
+    super(message);
+  }
+}
+
+/** Text of a file or an argument in a message: on one line, without what a terminal would obey, and not too long. */
+export function visible(text: string): string {
+  const escaped = text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (character) => {
+    const code = character.codePointAt(0) as number;
+    return `\\u{${code.toString(16)}}`;
+  });
+  return escaped.length > 200 ? `${escaped.slice(0, 200)}…` : escaped;
+}
+
+/** The same in quotes. */
+export const quoted = (text: string) => `"${visible(text)}"`;
+
+const systemErrors: Record<string, string> = {
+  ENOENT: "no such file",
+  EISDIR: "is a folder, expected a file",
+  ENOTDIR: "a part of its path is no folder",
+  EACCES: "permission denied",
+  EPERM: "permission denied",
+  EROFS: "the file system is read-only",
+  ENOSPC: "no space left on the device",
+  ERR_FS_FILE_TOO_LARGE: "the file is larger than can be read at once (2 GiB)",
+};
+
+/** Runs what touches a file; its errors name the file. */
+export function touching<T>(path: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new Fault(`${visible(path)}: ${systemErrors[code ?? ""] ?? visible(message)}`);
+  }
+}
+
+/** Tells an error in one line, where it came from as well if somebody wants to know, and the exit code. */
+export function report(command: string, error: unknown, verbose: boolean): number {
+  const { message, stack } =
+    error instanceof Error ? error : { message: String(error), stack: undefined };
+  process.stderr.write(`${command}: ${message.replace(/\s*\n\s*/g, " ")}\n`);
+  if (verbose && stack) process.stderr.write(`${stack}\n`);
+  return error instanceof Fault ? error.code : FAILED;
+}

