@@ -107,6 +107,14 @@ for (const entry of ["index", "predict"]) {
   await types.close();
 }
 
+// The file that browsers start workers from where they may not from a Blob: src/runtime/hosts/web_workers.ts tells what is in it.
+const { outputFiles } = await build({
+  ...common,
+  ...{ entryPoints: ["src/runtime/hosts/web_workers.ts"], format: "esm", write: false },
+});
+const { SOURCE } = await import(`data:text/javascript,${encodeURIComponent(outputFiles[0].text)}`);
+writeFileSync("build/worker.js", SOURCE);
+
 // The other builds of the core, each an import of its own: nobody pays for one that is not asked for. Those with a shared
 // memory bring along what starts workers.
 for (const variant of ["relaxed", "shared", "relaxed-shared"]) {
@@ -118,7 +126,9 @@ for (const variant of ["relaxed", "shared", "relaxed-shared"]) {
   const write = (text, ending, options) => {
     const stdin = { contents: text, resolveDir: "." };
     const own = { stdin, plugins: [importing("")], outfile: `build/${variant}.${ending}` };
-    return build({ ...common, ...own, format: "esm", ...options });
+    // Where there is no import.meta, or no worker, nothing is to look for the worker's file.
+    const define = ending === "js" ? {} : { "import.meta.url": "undefined" };
+    return build({ ...common, ...own, define, format: "esm", ...options });
   };
   const inlined = contents("", `hex: "${readFileSync(`build/${file}`, "hex")}"`);
   await write(inlined, "js");
