@@ -23,8 +23,6 @@ export interface WorkerEvents {
 
 /** A way in which a host starts workers. */
 export interface WorkerSource {
-  /** In messages: workers "from a Blob". */
-  readonly name: string;
   /** @throws Error, or tells of a failure by the event */
   start(data: WorkerData, events: WorkerEvents): HostWorker;
 }
@@ -70,11 +68,11 @@ class Crew {
   private timer: ReturnType<typeof setTimeout> | undefined;
   private hasEnded = false;
 
-  constructor({ name, start }: WorkerSource, instance: Instance, size: number) {
+  constructor({ start }: WorkerSource, instance: Instance, size: number) {
     const { module, memory } = instance;
     this.ready = new Promise((resolve, reject) => {
-      const fail = (reason: string) => reject(new Error(`${name}: ${reason}`));
-      this.timer = setTimeout(() => fail(`not there after ${PATIENCE} ms`), PATIENCE);
+      const fail = (reason: string) => reject(new Error(reason));
+      this.timer = setTimeout(() => fail(`none was there after ${PATIENCE} ms`), PATIENCE);
       let missing = size;
       for (let thread = 1; thread <= size; thread++) {
         const events = {
@@ -144,7 +142,7 @@ function recruit(
         if (reasons.length < sources.length) return;
         isDone = true;
         clearTimeout(timer);
-        reject(new Error(reasons.join("; ")));
+        reject(new Error([...new Set(reasons)].join("; ")));
       };
       crew.ready.then(arrived, failed);
     };

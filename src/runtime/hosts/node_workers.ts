@@ -18,7 +18,6 @@ export function nodeWorkers(): WorkerSource[] {
   if (!threads) return [];
   return [
     {
-      name: "of node:worker_threads",
       start(data, events) {
         const url = new URL(`data:text/javascript,${encodeURIComponent(SOURCE)}`);
         const worker = new threads.Worker(url, {

@@ -1,7 +1,7 @@
 // Workers of browsers: from a Blob, for which nothing has to be served; else from a file, which a Content-Security-Policy
 // of script-src 'self' allows and the Blob not.
 
-import type { WorkerEvents, WorkerSource } from "../pool.ts";
+import type { HostWorker, WorkerData, WorkerEvents, WorkerSource } from "../pool.ts";
 
 /** Also what build/worker.js is. The second message is sent when all workers have answered the first. */
 export const SOURCE = `onmessage = ({ data: { module, memory, thread } }) => {
@@ -20,22 +20,24 @@ export const SOURCE = `onmessage = ({ data: { module, memory, thread } }) => {
 /** None where there is no global Worker: Cloudflare's and Vercel's edge. */
 export function webWorkers(): WorkerSource[] {
   if (typeof Worker !== "function") return [];
-  const file: WorkerSource = {
-    name: "from worker.js",
-    // Bundlers look for these very words. A worker that they give another name, or none, is one that fails to load.
-    start: (data, events) =>
-      listen(new Worker(new URL("./worker.js", import.meta.url), { type: "module" }), data, events),
-  };
-  return typeof URL.createObjectURL === "function" ? [fromBlob, file] : [file];
+  return typeof URL.createObjectURL === "function" ? [fromBlob, fromFile] : [fromFile];
 }
 
+const fromFile: WorkerSource = {
+  start(data, events) {
+    // Bundlers look for these very words, and put the file beside what they make, or leave it out.
+    const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+    return listen("worker.js", worker, data, events);
+  },
+};
+
 const fromBlob: WorkerSource = {
-  name: "from a Blob",
   start(data, events) {
     const url = URL.createObjectURL(new Blob([SOURCE], { type: "text/javascript" }));
     // A worker that a policy refuses says nothing by itself.
     const refused = ({ blockedURI }: SecurityPolicyViolationEvent) => {
-      if (blockedURI.startsWith("blob")) events.failed("refused by the Content-Security-Policy");
+      if (blockedURI.startsWith("blob"))
+        events.failed("the Content-Security-Policy refuses workers from a Blob");
     };
     const settle = () => {
       URL.revokeObjectURL(url);
@@ -44,7 +46,7 @@ const fromBlob: WorkerSource = {
     globalThis.addEventListener?.("securitypolicyviolation", refused);
     try {
       const worker = new Worker(url, { type: "module", name: `lamella ${data.thread}` });
-      return listen(worker, data, events, settle);
+      return listen("a Blob", worker, data, events, settle);
     } catch (error) {
       settle();
       throw error;
@@ -52,15 +54,21 @@ const fromBlob: WorkerSource = {
   },
 };
 
-/** @param settle called once it is there, and again when it is ended */
-function listen(worker: Worker, data: object, events: WorkerEvents, settle = () => {}) {
+/** @param settle called when it is there, or is ended */
+function listen(
+  script: string,
+  worker: Worker,
+  data: WorkerData,
+  events: WorkerEvents,
+  settle = () => {},
+): HostWorker {
   worker.onmessage = () => {
     settle();
     events.ready();
   };
   worker.onerror = (event) => {
     event.preventDefault();
-    events.failed(event.message || "its script was not loaded");
+    events.failed(event.message || `${script} was not loaded as a worker`);
   };
   const terminate = () => {
     settle();
