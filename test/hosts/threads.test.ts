@@ -1,6 +1,6 @@
 // A pool of workers in every host: a training on two threads, whose digest is that of one; and what is said where none can be.
 
-import { cpSync, readFileSync } from "node:fs";
+import { copyFileSync, cpSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
@@ -208,7 +208,8 @@ describe.each([
   unthreaded(workerd, `\`import\` by esbuild, compatibility date ${date}`, why, ask, isWarned);
 });
 
-// Vite and webpack find the worker's file and bundle it, so that their pages run under a strict policy as well.
+// Vite and webpack find the worker's file and bundle it, so that their pages run under a strict policy as well; beside
+// Rollup's it is copied. esbuild's default is no module, whose file could not be found.
 describe("bundlers", () => {
   const sources = {
     "package.json": JSON.stringify({ private: true, type: "module" }),
@@ -223,10 +224,16 @@ describe("bundlers", () => {
   for (const bundler of bundlers.filter(({ forNode }) => !forNode)) {
     const missing = bundler.host.missing ?? chromium.missing;
     const host = missing === undefined ? bundler.host : { ...bundler.host, missing };
-    const hasFile = ["Vite", "webpack"].includes(host.name);
+    const hasFile = host.name !== "esbuild";
     const under = hasFile ? `, CSP \`${strict}\`` : "";
     threaded(host, `\`import\`, its output in Chromium${under}`, async () => {
       const dist = await bundlePage(bundler, "pool", sources);
+      if (host.name === "Rollup") {
+        copyFileSync(
+          join(dist, "../../node_modules/lamella/build/worker.js"),
+          join(dist, "worker.js"),
+        );
+      }
       const headers = hasFile ? { ...isolation, ...policy } : isolation;
       return (await visit(chromium, dist, headers)).posted.get("/report") as PoolReport;
     });
