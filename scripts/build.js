@@ -6,6 +6,7 @@ import asc from "assemblyscript/asc";
 import { build } from "esbuild";
 import { rollup } from "rollup";
 import { dts } from "rollup-plugin-dts";
+import { arrange } from "./arrange.js";
 
 process.chdir(new URL("..", import.meta.url).pathname);
 mkdirSync("build", { recursive: true });
@@ -15,7 +16,9 @@ async function compile(entry, target) {
   const { error, stderr } = await asc.main([`assembly/${entry}.ts`, "--target", target], {
     writeFile(name, contents) {
       // asc's glue code is not used: it would instantiate by itself. Of its types the core's are the ABI's only list.
-      if (/\.(wasm|map)$|\bcore\.d\.ts$/.test(name)) writeFileSync(name, contents);
+      if (!/\.(wasm|map)$|\bcore\.d\.ts$/.test(name)) return;
+      const isRelease = name.endsWith(".wasm") && target !== "debug";
+      writeFileSync(name, isRelease ? arrange(contents) : contents);
     },
   });
   if (error) {
@@ -104,6 +107,14 @@ for (const entry of ["index", "predict"]) {
   await types.close();
 }
 
+// The file that browsers start workers from where they may not from a Blob: src/runtime/hosts/web_workers.ts tells what is in it.
+const { outputFiles } = await build({
+  ...common,
+  ...{ entryPoints: ["src/runtime/hosts/web_workers.ts"], format: "esm", write: false },
+});
+const { SOURCE } = await import(`data:text/javascript,${encodeURIComponent(outputFiles[0].text)}`);
+writeFileSync("build/worker.js", SOURCE);
+
 // The other builds of the core, each an import of its own: nobody pays for one that is not asked for. Those with a shared
 // memory bring along what starts workers.
 for (const variant of ["relaxed", "shared", "relaxed-shared"]) {
@@ -115,7 +126,9 @@ for (const variant of ["relaxed", "shared", "relaxed-shared"]) {
   const write = (text, ending, options) => {
     const stdin = { contents: text, resolveDir: "." };
     const own = { stdin, plugins: [importing("")], outfile: `build/${variant}.${ending}` };
-    return build({ ...common, ...own, format: "esm", ...options });
+    // Where there is no import.meta, or no worker, nothing is to look for the worker's file.
+    const define = ending === "js" ? {} : { "import.meta.url": "undefined" };
+    return build({ ...common, ...own, define, format: "esm", ...options });
   };
   const inlined = contents("", `hex: "${readFileSync(`build/${file}`, "hex")}"`);
   await write(inlined, "js");

@@ -9,20 +9,21 @@ import {
 import { fileFloats, matchState, type StateEntry, targetsOf } from "../nn/state.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
 import type { Runtime } from "../tensor/runtime.ts";
-import { entriesOf, jsonOf, metadataOf, readOurs } from "./model_file.ts";
-import { type SafetensorsFile, writeSafetensors } from "./safetensors.ts";
+import { checkOurs, entriesOf, jsonOf, metadataOf } from "./model_file.ts";
+import { readSafetensors, type StoredFile, writeSafetensors } from "./safetensors.ts";
 
-/** The model of a file's architecture, with these of its tensors. */
+/** The model of a file's architecture, with these of its tensors; `taken` are the file's dtypes that they may be of. */
 export function modelFrom(
   operation: string,
   runtime: Runtime,
-  file: SafetensorsFile,
+  file: StoredFile,
   entries: readonly StateEntry[],
+  taken: (dtype: FloatDType) => readonly string[],
 ): Sequential<FloatDType> {
   const architecture = jsonOf(operation, file, "architecture");
   const { input, layers, dtype } = architecture as unknown as SequentialOptions;
   return sequentialFrom(runtime, { input, layers, dtype }, (network) =>
-    matchState(operation, targetsOf(network), entries, fileFloats),
+    matchState(operation, targetsOf(network), entries, taken(network.dtype)),
   );
 }
 
@@ -48,6 +49,7 @@ export function loadModel(
   bytes: Uint8Array | ArrayBuffer,
 ): Sequential<FloatDType> {
   const operation = "loadModel";
-  const file = readOurs(operation, bytes, "model");
-  return modelFrom(operation, runtime, file, entriesOf(file));
+  const file = readSafetensors(bytes);
+  checkOurs(operation, file, "model");
+  return modelFrom(operation, runtime, file, entriesOf(file), () => fileFloats);
 }

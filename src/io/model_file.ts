@@ -8,7 +8,7 @@
 
 import type { StateEntry } from "../nn/state.ts";
 import { FormatError, show } from "../runtime/errors.ts";
-import { readSafetensors, type SafetensorsFile } from "./safetensors.ts";
+import type { StoredFile } from "./safetensors.ts";
 
 const VERSION = 1;
 
@@ -23,14 +23,8 @@ export function metadataOf(kind: string, architecture: object): Record<string, s
   };
 }
 
-/** A file of ours of this kind, or FormatError with the name of the call that reads what it is. */
-export function readOurs(
-  operation: string,
-  bytes: Uint8Array | ArrayBuffer,
-  kind: string,
-): SafetensorsFile {
-  const file = readSafetensors(bytes);
-  const { metadata } = file;
+/** Refuses a file that is not ours, or of another kind: FormatError with the name of the call that reads what it is. */
+export function checkOurs(operation: string, { metadata }: StoredFile, kind: string): void {
   if (metadata.get("format") !== "lamella") {
     throw new FormatError(
       `${operation}: not a file of this package, whose metadata say format "lamella"; loadTorch reads a state_dict of PyTorch`,
@@ -49,13 +43,12 @@ export function readOurs(
       `${operation}: expected version ${VERSION} of the file, got ${show(version)}`,
     );
   }
-  return file;
 }
 
 /** An object in the metadata. */
 export function jsonOf(
   operation: string,
-  { metadata }: SafetensorsFile,
+  { metadata }: StoredFile,
   key: string,
 ): Record<string, unknown> {
   let value: unknown;
@@ -71,7 +64,7 @@ export function jsonOf(
 }
 
 /** The tensors of a file. */
-export function entriesOf({ tensors }: SafetensorsFile): StateEntry[] {
+export function entriesOf({ tensors }: StoredFile): StateEntry[] {
   return [...tensors].map(([name, entry]) => ({
     name,
     dtype: entry.dtype,

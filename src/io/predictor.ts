@@ -8,8 +8,8 @@ import { PredictCore, predictBuild } from "../runtime/predict_core.ts";
 import { loadModule, loadModuleSync, type WasmSource } from "../runtime/wasm.ts";
 import { typedArrays } from "../tensor/dtype.ts";
 import { checkCount } from "../tensor/numbers.ts";
-import { entriesOf, jsonOf, readOurs } from "./model_file.ts";
-import type { SafetensorsEntry } from "./safetensors.ts";
+import { checkOurs, entriesOf, jsonOf } from "./model_file.ts";
+import { readSafetensors, type SafetensorsEntry } from "./safetensors.ts";
 
 export interface LoadPredictorOptions {
   /** The most examples that go through at once, from 1 up; default 1. */
@@ -32,7 +32,8 @@ function prepare(
   }
   const { maxBatch = 1 } = options;
   checkCount(operation, "maxBatch", maxBatch);
-  const file = readOurs(operation, bytes, "model");
+  const file = readSafetensors(bytes);
+  checkOurs(operation, file, "model");
   const architecture = jsonOf(operation, file, "architecture");
   const dtype = checkFloatDType(operation, architecture.dtype ?? "float32");
   const input = checkInput(operation, architecture.input);

@@ -41,7 +41,7 @@ export type SafetensorsDType = keyof typeof bits;
 
 const order = Object.keys(bits);
 
-const fileDTypes: Record<DType, SafetensorsDType> = {
+export const fileDTypes: Record<DType, SafetensorsDType> = {
   float32: "F32",
   float64: "F64",
   int32: "I32",
@@ -101,6 +101,12 @@ export interface SafetensorsFile {
   readonly metadata: Map<string, string>;
 }
 
+/** What both readers give. */
+export interface StoredFile {
+  readonly tensors: Map<string, Pick<StoredTensor, keyof StoredTensor>>;
+  readonly metadata: Map<string, string>;
+}
+
 /** What writeSafetensors takes as a tensor: a Tensor, an entry of a file that was read, or this by hand. */
 export interface SafetensorsData {
   readonly dtype: SafetensorsDType | DType;
@@ -114,7 +120,8 @@ type BigIntArray = BigInt64Array | BigUint64Array;
 
 type ByName<T> = Iterable<readonly [string, T]> | Readonly<Record<string, T>>;
 
-class Entry implements SafetensorsEntry {
+/** A tensor in a file without what converts it, which a checkpoint has no need of. */
+export class StoredTensor {
   constructor(
     readonly dtype: SafetensorsDType,
     readonly shape: readonly number[],
@@ -129,6 +136,13 @@ class Entry implements SafetensorsEntry {
     return this.file.subarray(this.begin, this.end);
   }
 
+  /** Its bytes as they are: the target has as many, of the same dtype. */
+  copyTo(target: ArrayBufferView): void {
+    bytesIn(target).set(this.data);
+  }
+}
+
+class Entry extends StoredTensor implements SafetensorsEntry {
   toTypedArray(): Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
   toTypedArray<D extends DType>(dtype: D): TypedArrayOf<D>;
   toTypedArray(dtype?: DType) {
@@ -141,7 +155,7 @@ class Entry implements SafetensorsEntry {
     return out;
   }
 
-  copyTo(target: Target): void {
+  override copyTo(target: Target): void {
     const operation = "copyTo";
     const dtype = ArrayBuffer.isView(target) ? dtypeOf(target) : undefined;
     if (!dtype) {
@@ -173,7 +187,7 @@ class Entry implements SafetensorsEntry {
 
   private convert(operation: string, target: Target, dtype: DType): void {
     if (fileDTypes[dtype] === this.dtype) {
-      bytesIn(target).set(this.data);
+      super.copyTo(target);
       return;
     }
     // What may be refused is looked through first, so that the target stays as it was.
@@ -265,6 +279,18 @@ function byteCount(shape: readonly number[], dtype: SafetensorsDType): string {
  * @throws FormatError for bytes that are no safetensors file, or have anything beside it
  */
 export function readSafetensors(bytes: Uint8Array | ArrayBuffer): SafetensorsFile {
+  return readHeader(bytes, Entry);
+}
+
+/** As readSafetensors, with the tensors as they are stored. */
+export function readStored(bytes: Uint8Array | ArrayBuffer): StoredFile {
+  return readHeader(bytes, StoredTensor);
+}
+
+function readHeader<E extends StoredTensor>(
+  bytes: Uint8Array | ArrayBuffer,
+  Kind: new (...of: ConstructorParameters<typeof StoredTensor>) => E,
+): { tensors: Map<string, E>; metadata: Map<string, string> } {
   const operation = "readSafetensors";
   const file = bytesOf(bytes);
   if (!file) {
@@ -297,7 +323,7 @@ export function readSafetensors(bytes: Uint8Array | ArrayBuffer): SafetensorsFil
     throw fail("the header is not UTF-8");
   }
 
-  const tensors = new Map<string, SafetensorsEntry>();
+  const tensors = new Map<string, E>();
   const metadata = new Map<string, string>();
   const spans: { name: string; begin: number; end: number }[] = [];
   const scanner = new Scanner(operation, text);
@@ -354,7 +380,7 @@ export function readSafetensors(bytes: Uint8Array | ArrayBuffer): SafetensorsFil
         `${tensor}: ${dtype} of shape ${quoteShape(shape)} takes ${byteCount(shape, dtype)} bytes, got data_offsets [${begin}, ${end}]`,
       );
     }
-    const entry = new Entry(
+    const entry = new Kind(
       dtype,
       Object.freeze(shape),
       size,

@@ -21,11 +21,7 @@ export interface LoadTorchOptions<D extends FloatDType = FloatDType> {
 }
 
 /** to (D, M) = from (M, D), transposed. */
-function transpose(
-  to: Float32Array | Float64Array,
-  from: ArrayLike<number>,
-  [D, M]: [number, number],
-) {
+function transpose(to: { [i: number]: number }, from: ArrayLike<number>, [D, M]: [number, number]) {
   for (let d = 0; d < D; d++) {
     for (let m = 0; m < M; m++) to[d * M + m] = from[m * D + d] as number;
   }

@@ -4,13 +4,16 @@ import { ShapeError } from "../runtime/errors.ts";
 import { formatShape, sameShape } from "../tensor/shape.ts";
 import type { Network } from "./network.ts";
 
+/** Of a tensor, or the bytes of a generator's state. */
+type Numbers = Float32Array | Float64Array | Uint8Array;
+
 /** A tensor by its name, wherever it comes from. */
 export interface StateEntry {
   readonly name: string;
   readonly shape: readonly number[];
   /** Ours, or a file's. */
   readonly dtype: string;
-  copyTo(target: Float32Array | Float64Array): void;
+  copyTo(target: Numbers): void;
 }
 
 /** What wants to be filled. */
@@ -18,7 +21,7 @@ interface Target {
   readonly name: string;
   readonly shape: readonly number[];
   readonly dtype: string;
-  data(): Float32Array | Float64Array;
+  data(): Numbers;
 }
 
 /** Checks what a model is to be filled with before its tensors are made, and gives what fills them. */

@@ -1,6 +1,11 @@
 import { modelFrom } from "../io/model.ts";
-import { entriesOf, jsonOf, metadataOf, readOurs } from "../io/model_file.ts";
-import { type SafetensorsData, writeSafetensors } from "../io/safetensors.ts";
+import { checkOurs, entriesOf, jsonOf, metadataOf } from "../io/model_file.ts";
+import {
+  fileDTypes,
+  readStored,
+  type SafetensorsData,
+  writeSafetensors,
+} from "../io/safetensors.ts";
 import { DisposedError, FormatError, ShapeError, show } from "../runtime/errors.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
 import { checkCount, checkSeed } from "../tensor/numbers.ts";
@@ -336,14 +341,15 @@ export class Trainer extends Owner {
    */
   static resume(runtime: Runtime, bytes: Uint8Array | ArrayBuffer): Trainer {
     const operation = "Trainer.resume";
-    const file = readOurs(operation, bytes, "checkpoint");
+    const file = readStored(bytes);
+    checkOurs(operation, file, "checkpoint");
     const training = jsonOf(operation, file, "training") as unknown as Saved;
     const entries = entriesOf(file);
     const isModel = ({ name }: StateEntry) => name.startsWith(MODEL);
     const ofModel = entries
       .filter(isModel)
       .map((entry) => ({ ...entry, name: entry.name.slice(MODEL.length) }));
-    const model = modelFrom(operation, runtime, file, ofModel);
+    const model = modelFrom(operation, runtime, file, ofModel, (dtype) => [fileDTypes[dtype]]);
     let trainer: Trainer | undefined;
     try {
       trainer = new Trainer(model, training);
@@ -601,14 +607,13 @@ export class Trainer extends Owner {
         count: run.count === null ? null : whole("run.count", run.count),
       };
     }
-    const generator = new Float64Array(this.shuffle.length);
     const targets = this.stateByName().map(([name, tensor]) => ({
-      ...{ name, shape: tensor.shape, dtype: tensor.dtype === "float32" ? "F32" : "F64" },
+      ...{ name, shape: tensor.shape, dtype: fileDTypes[tensor.dtype] },
       data: () => tensor.data,
     }));
-    const last = { name: GENERATOR, shape: [generator.length], dtype: "U8", data: () => generator };
+    const { shuffle } = this;
+    const last = { name: GENERATOR, shape: [shuffle.length], dtype: "U8", data: () => shuffle };
     matchState(operation, [...targets, last], entries)();
-    this.shuffle.set(generator);
     this.random.restore(operation, this.shuffle);
   }
 

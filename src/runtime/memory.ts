@@ -10,7 +10,10 @@ const HIGHEST = 2 ** 32 - 64;
 export interface MemoryLimits {
   /** Bytes at the start, rounded up to pages of 64 KiB; default 1 MiB, or maxMemory where that is less. */
   initialMemory?: number | undefined;
-  /** The most bytes it may grow to, rounded down to pages; default what the host gives, up to 4 GiB. */
+  /**
+   * The most bytes it may grow to, rounded down to pages; default what the host gives, up to 4 GiB. A shared memory reserves
+   * addresses for as many: where the host refuses, the default is halved until it does not, and what is said here is not.
+   */
   maxMemory?: number | undefined;
 }
 
@@ -46,23 +49,32 @@ export class Memory {
     { initialMemory = MIB, maxMemory }: MemoryLimits,
     private readonly shared = false,
   ) {
-    this.maximum = Math.floor((maxMemory ?? MOST) / PAGE);
-    const initial = Math.min(Math.ceil(initialMemory / PAGE), this.maximum);
-    try {
-      this.wasm = new WebAssembly.Memory(
-        maxMemory === undefined && !shared
-          ? { initial }
-          : { initial, maximum: this.maximum, shared },
-      );
-    } catch (cause) {
-      const bytes = initial * PAGE;
-      const error = new MemoryError(
-        `${operation}: the host gave no memory of ${bytes} bytes`,
-        bytes,
-        0,
-      );
-      throw Object.assign(error, { cause });
+    let maximum = Math.floor((maxMemory ?? MOST) / PAGE);
+    const initial = Math.min(Math.ceil(initialMemory / PAGE), maximum);
+    const unlimited = maxMemory === undefined;
+    for (;;) {
+      try {
+        this.wasm = new WebAssembly.Memory(
+          unlimited && !shared ? { initial } : { initial, maximum, shared },
+        );
+        break;
+      } catch (cause) {
+        // A shared memory reserves the addresses for all that it may become.
+        if (unlimited && shared && maximum > initial) {
+          maximum = Math.max(maximum >> 1, initial);
+          continue;
+        }
+        const bytes = initial * PAGE;
+        const reserve = shared ? ` that may grow to ${maximum * PAGE}` : "";
+        const error = new MemoryError(
+          `${operation}: the host gave no memory of ${bytes} bytes${reserve}`,
+          bytes,
+          0,
+        );
+        throw Object.assign(error, { cause });
+      }
     }
+    this.maximum = maximum;
   }
 
   /** Everything from this byte address on may be given out. */

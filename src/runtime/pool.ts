@@ -4,15 +4,15 @@
 // lamella/wasm/shared and /relaxed-shared bring it along: nobody else pays for it.
 
 import type { Instance } from "./core.ts";
-import { nodeWorkers } from "./hosts/node_workers.ts";
+import { cores, nodeWorkers } from "./hosts/node_workers.ts";
 import { webWorkers } from "./hosts/web_workers.ts";
 
 /** A thread of the host. */
 export interface HostWorker {
   /** Ends it, wherever it is. */
   terminate(): void;
-  /** Lets the process end while it runs. */
-  release(): void;
+  /** All are there: it takes tasks from now on, and lets the process end meanwhile. */
+  begin(): void;
 }
 
 export interface WorkerEvents {
@@ -21,10 +21,9 @@ export interface WorkerEvents {
   failed(reason: string): void;
 }
 
-/** How a host starts workers; null in a host that has none. */
-export interface WorkerHost {
-  /** The threads that this machine has for us. */
-  readonly cores: number;
+/** A way in which a host starts workers. */
+export interface WorkerSource {
+  /** @throws Error, or tells of a failure by the event */
   start(data: WorkerData, events: WorkerEvents): HostWorker;
 }
 
@@ -36,14 +35,18 @@ export interface WorkerData {
 
 /** "auto" takes no more: what is left to win is small. */
 const AUTO_THREADS = 16;
-/** Milliseconds in which a worker must be there. */
+/** Milliseconds in which workers must be there. */
 const PATIENCE = 5000;
+/** Milliseconds after which the next way is tried as well. */
+const HEAD_START = 1000;
 
 /** What shared builds export beside the kernels: assembly/shared.ts. */
 interface QueueExports {
   threads_open(threads: number, may_sleep: number): void;
   threads_close(): void;
 }
+
+const queueOf = ({ exports }: Instance) => exports as unknown as QueueExports;
 
 /** A thread that waits may sleep, but for a page's own. */
 function maySleep(): boolean {
@@ -55,12 +58,122 @@ function maySleep(): boolean {
   }
 }
 
+/** The workers of one pool, all started in the same way. They hold on to this, and this to no Pool. */
+class Crew {
+  /** Fulfilled once all are there. */
+  readonly ready: Promise<void>;
+  /** Called where one ends that should be there. */
+  onLoss: (reason: string) => void = () => {};
+  private readonly workers: HostWorker[] = [];
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private hasEnded = false;
+
+  constructor({ start }: WorkerSource, instance: Instance, size: number) {
+    const { module, memory } = instance;
+    this.ready = new Promise((resolve, reject) => {
+      const fail = (reason: string) => reject(new Error(reason));
+      this.timer = setTimeout(() => fail(`none was there after ${PATIENCE} ms`), PATIENCE);
+      let missing = size;
+      for (let thread = 1; thread <= size; thread++) {
+        const events = {
+          ready: () => {
+            if (--missing > 0) return;
+            clearTimeout(this.timer);
+            resolve();
+          },
+          failed: (reason: string) => {
+            fail(reason); // of no effect once it was there
+            if (!this.hasEnded) this.onLoss(`worker ${thread} has ended: ${reason}`);
+          },
+        };
+        try {
+          this.workers.push(start({ module, memory, thread }, events));
+        } catch (error) {
+          return fail((error as Error).message);
+        }
+      }
+    });
+  }
+
+  begin(): void {
+    for (const worker of this.workers) worker.begin();
+  }
+
+  end(): void {
+    this.hasEnded = true;
+    clearTimeout(this.timer);
+    for (const worker of this.workers) worker.terminate();
+  }
+}
+
+/**
+ * The first crew that is complete. A way that fails is followed by the next. One that says nothing for a while is not given
+ * up, since a busy machine looks the same: the next is tried beside it. Whoever comes late never begins.
+ */
+function recruit(
+  sources: readonly WorkerSource[],
+  instance: Instance,
+  size: number,
+): Promise<Crew> {
+  const crews: Crew[] = [];
+  const reasons: string[] = [];
+  let isDone = false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  return new Promise((resolve, reject) => {
+    const tryNext = () => {
+      clearTimeout(timer);
+      const source = sources[crews.length];
+      if (!source) return;
+      const crew = new Crew(source, instance, size);
+      crews.push(crew);
+      timer = setTimeout(tryNext, HEAD_START);
+      const arrived = () => {
+        if (isDone) return;
+        isDone = true;
+        clearTimeout(timer);
+        for (const other of crews) if (other !== crew) other.end();
+        resolve(crew);
+      };
+      const failed = ({ message }: Error) => {
+        crew.end();
+        reasons.push(message);
+        if (isDone) return;
+        tryNext();
+        if (reasons.length < sources.length) return;
+        isDone = true;
+        clearTimeout(timer);
+        reject(new Error([...new Set(reasons)].join("; ")));
+      };
+      crew.ready.then(arrived, failed);
+    };
+    tryNext();
+  });
+}
+
+/** A function that calls another and does not keep it. */
+function weakly(fn: (reason: string) => void): (reason: string) => void {
+  const ref = new WeakRef(fn);
+  return (reason) => ref.deref()?.(reason);
+}
+
+/** Workers that work. */
+interface Force {
+  readonly crew: Crew;
+  readonly queue: QueueExports;
+}
+
+function dismiss({ crew, queue }: Force): void {
+  queue.threads_close();
+  crew.end();
+}
+
+/** Ends the workers of pools that were forgotten. Made where there are workers: not every edge has it. */
+let forgotten: FinalizationRegistry<Force> | undefined;
+
 const warned = new Set<string>();
 
 export class Pool {
-  private workers: HostWorker[] = [];
-  private readonly queue: QueueExports;
-  private isOpen = true;
+  private force: Force | undefined;
 
   /** Wraps an export, so that a call that traps fails with this. */
   static guard(fail: (reason: string) => Error): <F>(kernel: F) => F {
@@ -79,13 +192,11 @@ export class Pool {
   constructor(
     private readonly instance: Instance,
     private readonly onFailure: (reason: string) => void,
-  ) {
-    this.queue = instance.exports as unknown as QueueExports;
-  }
+  ) {}
 
   /**
    * Starts the workers for so many threads, the caller among them; returns how many there are. "auto" does without where
-   * the host has none, and says so once.
+   * the host starts none, and says so once.
    * @throws Error where this host starts none
    */
   async start(operation: string, threads: number | "auto"): Promise<number> {
@@ -101,51 +212,32 @@ export class Pool {
   }
 
   private async startAll(threads: number | "auto"): Promise<number> {
-    const host = nodeWorkers() ?? webWorkers();
-    const count = threads === "auto" ? Math.min(host?.cores ?? 1, AUTO_THREADS) : threads;
+    const sources = [...nodeWorkers(), ...webWorkers()];
+    if (sources.length === 0) throw new Error("this host has no workers");
+    const count = threads === "auto" ? Math.min(cores(), AUTO_THREADS) : threads;
     if (count === 1) return 1;
-    if (!host) throw new Error("this host has no workers");
-    this.queue.threads_open(count, Number(maySleep()));
+    const queue = queueOf(this.instance);
+    queue.threads_open(count, Number(maySleep()));
     try {
-      await Promise.all(Array.from({ length: count - 1 }, (_, i) => this.worker(host, i + 1)));
+      const crew = await recruit(sources, this.instance, count - 1);
+      crew.onLoss = weakly(this.onFailure);
+      crew.begin();
+      this.force = { crew, queue };
+      forgotten ??= new FinalizationRegistry(dismiss);
+      forgotten.register(this, this.force, this);
+      return count;
     } catch (error) {
-      this.close();
-      this.queue.threads_open(1, 0);
+      queue.threads_close();
+      queue.threads_open(1, 0);
       throw error;
     }
-    for (const worker of this.workers) worker.release();
-    return count;
   }
 
   /** Ends the workers; a call that waits for one fails. */
   close(): void {
-    this.isOpen = false;
-    this.queue.threads_close();
-    for (const worker of this.workers) worker.terminate();
-    this.workers = [];
-  }
-
-  private worker(host: WorkerHost, thread: number): Promise<void> {
-    const { module, memory } = this.instance;
-    return new Promise((resolve, reject) => {
-      let isReady = false;
-      const timer = setTimeout(
-        () => reject(new Error(`none answered in ${PATIENCE} ms`)),
-        PATIENCE,
-      );
-      const events = {
-        ready: () => {
-          isReady = true;
-          clearTimeout(timer);
-          resolve();
-        },
-        failed: (reason: string) => {
-          clearTimeout(timer);
-          if (!isReady) reject(new Error(reason));
-          else if (this.isOpen) this.onFailure(`worker ${thread} has ended: ${reason}`);
-        },
-      };
-      this.workers.push(host.start({ module, memory, thread }, events));
-    });
+    if (!this.force) return;
+    forgotten?.unregister(this);
+    dismiss(this.force);
+    this.force = undefined;
   }
 }

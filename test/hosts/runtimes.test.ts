@@ -1,8 +1,9 @@
 // Runtimes that read the package from node_modules by themselves.
 
 import { beforeAll } from "vitest";
-import { folderWith, type Host, imports, packaged, reportIn, row, suiteSource } from "./hosts.ts";
+import { folderWith, type Host, imports, reportIn, row, suiteSource } from "./hosts.ts";
 import { run } from "./processes.ts";
+import { bun, deno, nodes, quiet } from "./programs.ts";
 
 let folder = "";
 beforeAll(() => {
@@ -33,19 +34,15 @@ function prints(host: Host, form: string, args: string[], env: Record<string, st
   });
 }
 
-for (const major of ["20", "26"]) {
-  const node = packaged(`Node ${major}`, `node${major}`, "bin/node");
+for (const node of nodes) {
   prints(node, "`import`", ["import.mjs"]);
   prints(node, "`require`", ["require.cjs"]);
   prints(node, "`import`, two copies", ["copies.mjs"]);
 }
 
-const deno = packaged("Deno", "@deno/linux-x64-glibc", "deno");
-const quiet = { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" };
 prints(deno, "`import`, no permission", ["run", "--no-prompt", "import.mjs"], quiet);
 // It is reading node_modules that takes the permission.
 prints(deno, "`require`", ["run", "--no-prompt", "--allow-read=..", "require.cjs"], quiet);
 
-const bun = packaged("Bun", "@oven/bun-linux-x64-baseline", "bin/bun");
 prints(bun, "`import`", ["import.mjs"]);
 prints(bun, "`require`", ["require.cjs"]);

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import type { Reporter, TestModule } from "vitest/node";
 
 /** The tests, in the table's order. */
-const files = ["runtimes", "browsers", "workerd", "next", "bundlers"];
+const files = ["runtimes", "browsers", "workerd", "next", "bundlers", "threads"];
 const root = new URL("../../", import.meta.url);
 
 /** The browsers are the system's, and move on by themselves. */
@@ -45,6 +45,10 @@ export default class HostTable implements Reporter {
       "the package as it is published: all twelve calls, 200 steps of training in float32 and in float64, save, load, predict. The",
       "digest is the SHA-256 over all parameters and losses of both trainings; the same digest is the same bits.",
       "",
+      "The rows at the end, of one or two threads, are runs of `test/hosts/pool_suite.js`: ten steps in float32 and in float64 that",
+      "are large enough for a pool, with the digest that one thread without a pool gives. Where the row says one, `threads: 2` was the error",
+      'that says why, and `"auto"` said it on the console, once.',
+      "",
       "Engines: V8 in Node, Deno, Chromium, workerd and Next.js; JavaScriptCore in Bun, as in Safari, which is not tried itself;",
       "SpiderMonkey in Firefox. Next.js runs as `next build` and `next start` with contexts that compile no bytes, as on Vercel's edge.",
       "",
@@ -52,7 +56,7 @@ export default class HostTable implements Reporter {
       "| --- | --- | --- | --- | --- |",
       ...lines,
       "",
-      ...[...digests].map((digest) => `Digest: \`${digest}\``),
+      ...[...digests].map((digest) => `- \`${digest}\``),
       "",
     ].join("\n");
     mkdirSync(new URL("build/", root), { recursive: true });

@@ -247,7 +247,7 @@ describe("a pool", () => {
   });
 
   interface Inside {
-    pool: { workers: { terminate(): void }[] };
+    pool: { force: { crew: { workers: { terminate(): void }[] } } };
     linear: { wasm: WebAssembly.Memory };
     core: { instance: { exports: { heap_base(): number } } };
   }
@@ -259,7 +259,7 @@ describe("a pool", () => {
       await create({ wasm: shared, threads: 2 }),
     ];
     const x = runtime.ones([2, 2]);
-    inside(runtime).pool.workers[1]!.terminate();
+    inside(runtime).pool.force.crew.workers[1]!.terminate();
     const failure = () => {
       try {
         runtime.zeros([1]);

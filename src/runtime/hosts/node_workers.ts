@@ -1,6 +1,6 @@
-// Workers of Node.
+// Workers of node:worker_threads, which Node, Deno and Bun have.
 
-import type { WorkerHost } from "../pool.ts";
+import type { WorkerSource } from "../pool.ts";
 
 const SOURCE = `const { parentPort, workerData } = process.getBuiltinModule("node:worker_threads");
 const { module, memory, thread } = workerData;
@@ -12,28 +12,33 @@ try {
   exports.threads_fail();
 }`;
 
-/** Null outside Node: Deno and Bun, which have its modules, have workers of their own as well. */
-export function nodeWorkers(): WorkerHost | null {
-  const { process } = globalThis;
-  const isNode = process?.versions?.node && !process.versions.bun && !("Deno" in globalThis);
-  const threads = isNode ? process.getBuiltinModule?.("node:worker_threads") : undefined;
-  const os = isNode ? process.getBuiltinModule?.("node:os") : undefined;
-  if (!threads || !os || typeof os.availableParallelism !== "function") return null;
-  return {
-    cores: os.availableParallelism(),
-    start(data, events) {
-      const url = new URL(`data:text/javascript,${encodeURIComponent(SOURCE)}`);
-      const worker = new threads.Worker(url, {
-        ...{ workerData: data, execArgv: [], env: threads.SHARE_ENV },
-        name: `lamella ${data.thread}`,
-      });
-      worker.once("message", () => events.ready());
-      worker.once("error", (error) => events.failed(error.message));
-      worker.once("exit", (code) => events.failed(`it exited with code ${code}`));
-      return {
-        terminate: () => void worker.terminate(),
-        release: () => worker.unref(),
-      };
+/** None in browsers. workerd has the module, and a constructor that throws. */
+export function nodeWorkers(): WorkerSource[] {
+  const threads = globalThis.process?.getBuiltinModule?.("node:worker_threads");
+  if (!threads) return [];
+  return [
+    {
+      start(data, events) {
+        const url = new URL(`data:text/javascript,${encodeURIComponent(SOURCE)}`);
+        const worker = new threads.Worker(url, {
+          ...{ workerData: data, execArgv: [], env: threads.SHARE_ENV },
+          name: `lamella ${data.thread}`,
+        });
+        worker.once("message", () => events.ready());
+        worker.once("error", (error) => events.failed(error.message));
+        worker.once("exit", (code) => events.failed(`it exited with code ${code}`));
+        return {
+          terminate: () => void worker.terminate(),
+          begin: () => worker.unref(), // it works already
+        };
+      },
     },
-  };
+  ];
+}
+
+/** The threads that this machine has for us: navigator tells everywhere but in Node 20. */
+export function cores(): number {
+  const { navigator, process } = globalThis as Partial<typeof globalThis>;
+  const os = () => process?.getBuiltinModule?.("node:os");
+  return navigator?.hardwareConcurrency || os()?.availableParallelism?.() || 1;
 }

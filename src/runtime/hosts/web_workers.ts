@@ -1,40 +1,87 @@
-// Workers of browsers, Deno and Bun.
+// Workers of browsers: from a Blob, for which nothing has to be served; else from a file, which a Content-Security-Policy
+// of script-src 'self' allows and the Blob not.
 
-import type { WorkerHost } from "../pool.ts";
+import type { HostWorker, WorkerData, WorkerEvents, WorkerSource } from "../pool.ts";
 
-const SOURCE = `onmessage = ({ data: { module, memory, thread } }) => {
+/** Also what build/worker.js is. The second message is sent when all workers have answered the first. */
+export const SOURCE = `onmessage = ({ data: { module, memory, thread } }) => {
   const { exports } = new WebAssembly.Instance(module, { env: { memory } });
-  postMessage("ready");
-  try {
-    exports.threads_work(thread);
-  } catch {
-    exports.threads_fail();
-  }
-};`;
-
-/** Null where there is no global Worker, or none that takes a script of its own: Cloudflare's. */
-export function webWorkers(): WorkerHost | null {
-  const { Worker, Blob, navigator } = globalThis as Partial<typeof globalThis>;
-  if (!Worker || !Blob || typeof URL.createObjectURL !== "function") return null;
-  return {
-    cores: navigator?.hardwareConcurrency ?? 1,
-    start(data, events) {
-      const url = URL.createObjectURL(new Blob([SOURCE], { type: "text/javascript" }));
-      const worker = new Worker(url, { type: "module", name: `lamella ${data.thread}` });
-      worker.onmessage = () => {
-        URL.revokeObjectURL(url);
-        events.ready();
-      };
-      worker.onerror = (event) => {
-        event.preventDefault();
-        events.failed(event.message || "its script was refused");
-      };
-      worker.postMessage(data);
-      return {
-        terminate: () => worker.terminate(),
-        // Deno's and Bun's, which keep their process alive.
-        release: () => (worker as { unref?: () => void }).unref?.(),
-      };
-    },
+  onmessage = () => {
+    try {
+      exports.threads_work(thread);
+    } catch {
+      exports.threads_fail();
+    }
   };
+  postMessage("ready");
+};
+`;
+
+/** None where there is no global Worker: Cloudflare's and Vercel's edge. */
+export function webWorkers(): WorkerSource[] {
+  if (typeof Worker !== "function") return [];
+  return typeof URL.createObjectURL === "function" ? [fromBlob, fromFile] : [fromFile];
 }
+
+const fromFile: WorkerSource = {
+  start(data, events) {
+    // Bundlers look for these very words, and put the file beside what they make, or leave it out.
+    const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+    return listen("worker.js", worker, data, events);
+  },
+};
+
+const fromBlob: WorkerSource = {
+  start(data, events) {
+    const url = URL.createObjectURL(new Blob([SOURCE], { type: "text/javascript" }));
+    // A worker that a policy refuses says nothing by itself.
+    const refused = ({ blockedURI }: SecurityPolicyViolationEvent) => {
+      if (blockedURI.startsWith("blob"))
+        events.failed("the Content-Security-Policy refuses workers from a Blob");
+    };
+    const settle = () => {
+      URL.revokeObjectURL(url);
+      globalThis.removeEventListener?.("securitypolicyviolation", refused);
+    };
+    globalThis.addEventListener?.("securitypolicyviolation", refused);
+    try {
+      const worker = new Worker(url, { type: "module", name: `lamella ${data.thread}` });
+      return listen("a Blob", worker, data, events, settle);
+    } catch (error) {
+      settle();
+      throw error;
+    }
+  },
+};
+
+/** @param settle called when it is there, or is ended */
+function listen(
+  script: string,
+  worker: Worker,
+  data: WorkerData,
+  events: WorkerEvents,
+  settle = () => {},
+): HostWorker {
+  worker.onmessage = () => {
+    settle();
+    events.ready();
+  };
+  worker.onerror = (event) => {
+    event.preventDefault();
+    events.failed(event.message || `${script} was not loaded as a worker`);
+  };
+  const terminate = () => {
+    settle();
+    worker.terminate();
+  };
+  try {
+    worker.postMessage(data);
+  } catch (error) {
+    terminate();
+    throw globalThis.crossOriginIsolated === false ? new Error(NOT_ISOLATED) : error;
+  }
+  return { terminate, begin: () => worker.postMessage("begin") };
+}
+
+const NOT_ISOLATED =
+  "the page is not cross-origin isolated; it is when served with the headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp";
