@@ -1,0 +1,157 @@
+// One call on all threads: its elements, rows or columns are cut into ranges, and each range is a task. A kernel that may be
+// split begins with
+//
+//   if (SHARED && splits(n, each)) {
+//     pass(out, x);
+//     split((from, n) => kernel<T>(at<T>(0, from), at<T>(1, from), n));
+//     return;
+//   }
+//
+// and runs on a range as it runs on the whole: a range is too short to be split again. Where the cuts are depends
+// on the sizes alone, and no sum crosses one, so the bits are those of one thread.
+
+import { LANES } from "../simd";
+import { fork, threads, words } from "./queue";
+
+/** What a call does for `count` elements, rows or columns from number `from` on, on a thread. */
+export type Range = (from: usize, count: usize, thread: usize) => void;
+
+// The job's words: the function and where it is cut, 13 whole numbers, 8 float64.
+// @ts-ignore: decorator
+@inline
+const WHOLE: usize = 12;
+// @ts-ignore: decorator
+@inline
+const NUMBERS: usize = 64;
+
+/** So few ranges are not worth it. */
+// @ts-ignore: decorator
+@inline
+const FEW: usize = 4;
+
+/** Whether n elements, rows or columns are shared among threads, in ranges of `each`: then split must follow. */
+export function splits(n: usize, each: usize): bool {
+  if (n < FEW * each || threads() < 2) return false;
+  cut(n, each);
+  return true;
+}
+
+/** Where the next job is cut. */
+// @ts-ignore: decorator
+@inline
+export function cut(n: usize, each: usize): void {
+  const w = words();
+  store<u32>(w, n, 4);
+  store<u32>(w, each, 8);
+}
+
+/** Elements of a range for a kernel that does no more than read and write them: some 2 µs. Others take a part of it. */
+// @ts-ignore: decorator
+@inline
+export function ELEMENTS<T>(): usize {
+  return 4096 * LANES<T>();
+}
+
+/** As many rows of so many elements as take the same time, where an element takes `cost` times as long; at least one. */
+// @ts-ignore: decorator
+@inline
+export function ROWS<T>(elements: usize, cost: usize): usize {
+  return max<usize>(ELEMENTS<T>() / cost / max<usize>(elements, 1), 1);
+}
+
+/** As many columns of so many elements, or rows of a matrix that is read once, in whole `unit`s: at least one unit. */
+// @ts-ignore: decorator
+@inline
+export function LINES<T>(elements: usize, unit: usize): usize {
+  return max<usize>((2 * ELEMENTS<T>()) / max<usize>(elements, 1) & ~(unit - 1), unit);
+}
+
+/** The whole numbers of the call: sizes, and the addresses that a range begins from. */
+export function pass(
+  a: usize,
+  b: usize = 0,
+  c: usize = 0,
+  d: usize = 0,
+  e: usize = 0,
+  f: usize = 0,
+  g: usize = 0,
+  h: usize = 0,
+  i: usize = 0,
+  j: usize = 0,
+  k: usize = 0,
+  l: usize = 0,
+  m: usize = 0,
+): void {
+  const w = words() + WHOLE;
+  store<u32>(w, a);
+  store<u32>(w, b, 4);
+  store<u32>(w, c, 8);
+  store<u32>(w, d, 12);
+  store<u32>(w, e, 16);
+  store<u32>(w, f, 20);
+  store<u32>(w, g, 24);
+  store<u32>(w, h, 28);
+  store<u32>(w, i, 32);
+  store<u32>(w, j, 36);
+  store<u32>(w, k, 40);
+  store<u32>(w, l, 44);
+  store<u32>(w, m, 48);
+}
+
+/** Its other numbers. */
+export function passNumbers(
+  a: f64,
+  b: f64 = 0,
+  c: f64 = 0,
+  d: f64 = 0,
+  e: f64 = 0,
+  f: f64 = 0,
+  g: f64 = 0,
+): void {
+  const w = words() + NUMBERS;
+  store<f64>(w, a);
+  store<f64>(w, b, 8);
+  store<f64>(w, c, 16);
+  store<f64>(w, d, 24);
+  store<f64>(w, e, 32);
+  store<f64>(w, f, 40);
+  store<f64>(w, g, 48);
+}
+
+/** The whole number i. */
+// @ts-ignore: decorator
+@inline
+export function arg(i: usize): usize {
+  return <usize>load<u32>(words() + WHOLE + 4 * i);
+}
+
+/** The address i, moved on by so many elements of T. */
+// @ts-ignore: decorator
+@inline
+export function at<T>(i: usize, elements: usize): usize {
+  return arg(i) + elements * sizeof<T>();
+}
+
+/** The other number i. */
+// @ts-ignore: decorator
+@inline
+export function number(i: usize): f64 {
+  return load<f64>(words() + NUMBERS + 8 * i);
+}
+
+/** Runs a range function on all ranges, on all threads; returns when all are done. */
+export function split(range: Range): void {
+  const w = words();
+  store<u32>(w, range.index);
+  const n = <usize>load<u32>(w, 4);
+  const each = <usize>load<u32>(w, 8);
+  fork(runRange, (n + each - 1) / each);
+}
+
+function runRange(task: usize, thread: usize): void {
+  const w = words();
+  const n = <usize>load<u32>(w, 4);
+  const each = <usize>load<u32>(w, 8);
+  const from = task * each;
+  call_indirect<void>(load<u32>(w), from, min(n - from, each), thread);
+}
