@@ -11,7 +11,7 @@
 // on the sizes alone, and no sum crosses one, so the bits are those of one thread.
 
 import { LANES } from "../simd";
-import { fork, threads, words } from "./queue";
+import { fork, MOST_TERMS, terms, threads, words } from "./queue";
 
 /** What a call does for `count` elements, rows or columns from number `from` on, on a thread. */
 export type Range = (from: usize, count: usize, thread: usize) => void;
@@ -137,6 +137,20 @@ export function at<T>(i: usize, elements: usize): usize {
 @inline
 export function number(i: usize): f64 {
   return load<f64>(words() + NUMBERS + 8 * i);
+}
+
+/** Leaves what `index` adds to a sum, for addTerms. */
+// @ts-ignore: decorator
+@inline
+export function leaveTerm(index: usize, term: f64): void {
+  store<f64>(terms() + (index << 3), term);
+}
+
+/** sum + the first n terms, one after the other, as one thread adds them. */
+export function addTerms(sum: f64, n: usize): f64 {
+  const end = terms() + (n << 3);
+  for (let p = terms(); p != end; p += 8) sum += load<f64>(p);
+  return sum;
 }
 
 /** Runs a range function on all ranges, on all threads; returns when all are done. */
