@@ -44,24 +44,23 @@ export function columnSum<T>(out: usize, x: usize, work: usize, N: usize, M: usi
   if (SHARED && splits(M, LINES<T>(N, 16))) {
     pass(out, x, work, N, M);
     split((from, M) =>
-      columnSums<T>(at<T>(0, from), at<T>(1, from), arg(4), at<f64>(2, from), arg(3), M),
+      columnSums<T>(at<T>(0, from), at<T>(1, from), at<f64>(2, from), arg(3), M, arg(4) * sizeof<T>()),
     );
     return;
   }
-  columnSums<T>(out, x, M, work, N, M);
+  columnSums<T>(out, x, work, N, M, M * sizeof<T>());
 }
 
 /** The same of an x whose rows are ldx elements apart. */
 function columnSums<T>(
   out: usize,
   x: usize,
-  ldx: usize,
   work: usize,
   N: usize,
   M: usize,
+  step: usize,
 ): void {
   const size = sizeof<T>();
-  const step = ldx * size;
   for (let from: usize = 0; from < M; from += STRIP) {
     const columns = min(M - from, STRIP);
     const whole = columns & ~(LANES<T>() - 1);

@@ -63,6 +63,6 @@ export function bceWithLogitsLoss<T>(
       i += elements;
     }
   }
-  for (; i < n; i += 2) sum = f64x2.add(sum, pairLoss<T>(dx, x, y, i, n, count));
+  for (; i < n; i += 2) sum = f64x2.add(pairLoss<T>(dx, x, y, i, n, count), sum);
   return (f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1)) / <f64>n;
 }
