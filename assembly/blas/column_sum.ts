@@ -2,7 +2,7 @@
 
 import { LANES, loadF64x2, loadLanes, storeF64x2, widenHigh, widenLow } from "../simd";
 import { SHARED } from "../threads/queue";
-import { arg, at, LINES, pass, split, splits } from "../threads/split";
+import { arg, at, pass, split, splits } from "../threads/split";
 
 /** So many columns at a time, so that their sums stay in L1. */
 // @ts-ignore: decorator
@@ -41,7 +41,7 @@ function addEightRows<T>(sums: usize, x: usize, step: usize, n: usize): void {
 
 /** out (M,) = Σₙ x (N, M) */
 export function columnSum<T>(out: usize, x: usize, work: usize, N: usize, M: usize): void {
-  if (SHARED && splits(M, LINES<T>(N, 16))) {
+  if (SHARED && splits(M, (N * sizeof<T>()) / 2, 64)) {
     pass(out, x, work, N, M);
     split((from, M) =>
       columnSums<T>(at<T>(0, from), at<T>(1, from), at<f64>(2, from), arg(3), M, arg(4) * sizeof<T>()),

@@ -8,7 +8,7 @@
 
 import { LANES, RELAXED } from "../simd";
 import { SHARED, threads } from "../threads/queue";
-import { arg, at, cut, LINES, number, pass, passNumbers, split, splits } from "../threads/split";
+import { arg, at, cut, number, pass, passNumbers, split, splits } from "../threads/split";
 import { gemm_4x1v_simd128 } from "./gemm_4x1v_simd128";
 import { gemm_4x2v_rows_simd128 } from "./gemm_4x2v_rows_simd128";
 import { gemm_4x2v_simd128 } from "./gemm_4x2v_simd128";
@@ -141,7 +141,7 @@ export function gemmPanels<T>(
     gemmTiled<T>(c, a, K, 1, b, 0, 1, true, row, floor, work, M, N, K);
     return;
   }
-  if (SHARED && splits(N, LINES<T>(M * K, PW<T>()))) {
+  if (SHARED && splits(N, (M * K * sizeof<T>()) / 2, PW<T>())) {
     pass(c, a, b, row, work, M, N, K);
     passNumbers(floor);
     split((from, count, thread) => {

@@ -5,7 +5,7 @@
 
 import { LANES, loadLanes, loadTail, multiplyAdd, storeLanes, storeTail } from "../simd";
 import { SHARED } from "../threads/queue";
-import { arg, at, LINES, number, pass, passNumbers, split, splits } from "../threads/split";
+import { arg, at, number, pass, passNumbers, split, splits } from "../threads/split";
 import { KC, PW } from "./tile";
 
 /** sums (N,) += a[0] · b[0] (N,), then a[1] · b[1], … a[3] · b[3]; steps in bytes. */
@@ -151,28 +151,6 @@ export function gemv<T>(
   N: usize,
   K: usize,
 ): void {
-  if (SHARED && M == 1 && splits(N, LINES<T>(K, 16))) {
-    pass(c, a, csa, b, rsb, row, work, K);
-    passNumbers(floor);
-    split((from, N) => {
-      const row = arg(5);
-      gemv<T>(
-        at<T>(0, from),
-        arg(1),
-        0,
-        arg(2),
-        at<T>(3, from),
-        arg(4),
-        row == 0 ? 0 : row + from * sizeof<T>(),
-        <T>number(0),
-        at<T>(6, from),
-        1,
-        N,
-        arg(7),
-      );
-    });
-    return;
-  }
   const size = sizeof<T>();
   const bStep = rsb * size;
   const aStep = csa * size;
@@ -276,7 +254,7 @@ export function gemvRows<T>(
   M: usize,
   K: usize,
 ): void {
-  if (SHARED && splits(M, LINES<T>(K, 16))) {
+  if (SHARED && splits(M, (K * sizeof<T>()) / 2, 16)) {
     pass(c, a, lda, x, addend, addendStep, work, K);
     passNumbers(floor);
     split((from, M, thread) => {

@@ -2,7 +2,7 @@
 
 import { LANES, loadTail, multiplyAdd, storeTail } from "../simd";
 import { SHARED } from "../threads/queue";
-import { arg, at, number, pass, passNumbers, ROWS, split, splits } from "../threads/split";
+import { arg, at, number, pass, passNumbers, split, splits } from "../threads/split";
 
 /** 0 + a · b, which is never −0. */
 // @ts-ignore: decorator
@@ -22,7 +22,7 @@ export function ger<T>(
   M: usize,
   N: usize,
 ): void {
-  if (SHARED && splits(M, ROWS<T>(N, 1))) {
+  if (SHARED && splits(M, N * sizeof<T>())) {
     pass(c, a, inca, b, row, N);
     passNumbers(floor);
     split((from, M) => {

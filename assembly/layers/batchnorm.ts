@@ -17,7 +17,7 @@
 import { LANES, loadLanes, multiplyAdd, storeLanes } from "../simd";
 import { addWidened } from "../blas/column_sum";
 import { SHARED } from "../threads/queue";
-import { arg, at, LINES, number, pass, passNumbers, ROWS, split, splits } from "../threads/split";
+import { arg, at, number, pass, passNumbers, split, splits } from "../threads/split";
 
 /** So many columns at a time, so that their sums stay in L1. */
 // @ts-ignore: decorator
@@ -199,7 +199,7 @@ export function batchnormMoments<T>(
   D: usize,
 ): void {
   assert(N > 0);
-  if (SHARED && splits(D, LINES<T>(2 * N, 16))) {
+  if (SHARED && splits(D, 2 * N * sizeof<T>(), 64)) {
     pass(mean, m2, x, work, N, D);
     split((from, columns) => {
       const step = arg(5) * sizeof<T>();
@@ -270,7 +270,7 @@ export function batchnormApply<T>(
   N: usize,
   D: usize,
 ): void {
-  if (SHARED && splits(N, ROWS<T>(D, 1))) {
+  if (SHARED && splits(N, D * sizeof<T>())) {
     pass(out, x, high, scale, shift, D);
     split((from, N) => {
       const D = arg(5);
@@ -306,7 +306,7 @@ export function batchnormForward<T>(
   momentum: f64,
   training: bool,
 ): void {
-  if (SHARED && splits(D, LINES<T>(2 * N, 16))) {
+  if (SHARED && splits(D, 2 * N * sizeof<T>(), 64)) {
     pass(out, saved, runningMean, runningVar, x, gamma, beta, work, N, D, training);
     passNumbers(eps, momentum);
     split((from, columns) =>
@@ -554,7 +554,7 @@ export function batchnormBackward<T>(
   D: usize,
   training: bool,
 ): void {
-  if (SHARED && splits(D, LINES<T>(3 * N, 16))) {
+  if (SHARED && splits(D, 3 * N * sizeof<T>(), 64)) {
     pass(dx, dgamma, dbeta, dout, x, gamma, saved, work, N, D, training);
     split((from, columns) =>
       backwardStrip<T>(

@@ -5,7 +5,7 @@ import { LANES, loadLanes, loadTail, storeLanes, storeTail } from "../simd";
 import { mt19937Seed, mt19937StateBytes, nextDouble } from "../random/mt19937";
 import { philox4x32x4 } from "../random/philox";
 import { SHARED, threads } from "../threads/queue";
-import { arg, at, ELEMENTS, number, pass, passNumbers, split, splits } from "../threads/split";
+import { arg, at, number, pass, passNumbers, split, splits } from "../threads/split";
 
 /** Bytes of workspace for dropoutForwardSeeded: the generator's state. */
 export function dropoutSeededWorkBytes(): usize {
@@ -93,7 +93,7 @@ export function dropoutForward<T>(
   counterLow: u32,
   counterHigh: u32,
 ): void {
-  if (SHARED && splits(n, 2 * CHUNK)) {
+  if (SHARED && splits(n, 2 * sizeof<T>(), 2 * CHUNK)) {
     pass(out, mask, x, work, key, counterLow, counterHigh);
     passNumbers(p);
     split(
@@ -148,7 +148,7 @@ export function dropoutForward<T>(
 
 /** dx = dout · mask. dx may be dout. */
 export function dropoutBackward<T>(dx: usize, dout: usize, mask: usize, n: usize): void {
-  if (SHARED && splits(n, ELEMENTS<T>())) {
+  if (SHARED && splits(n, (3 * sizeof<T>()) / 2, 16)) {
     pass(dx, dout, mask);
     split(
       (from, n) => dropoutBackward<T>(at<T>(0, from), at<T>(1, from), at<T>(2, from), n),

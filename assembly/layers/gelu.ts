@@ -5,7 +5,7 @@
 import { bell, cutTail, tailRatio } from "../math/normal";
 import { loadF64x2, storeF64x2 } from "../simd";
 import { SHARED } from "../threads/queue";
-import { at, ELEMENTS, pass, split, splits } from "../threads/split";
+import { at, pass, split, splits } from "../threads/split";
 
 /** tail below 0, and from there up what it lacks to 1. */
 // @ts-ignore: decorator
@@ -17,7 +17,7 @@ function fromTail(tail: v128, x: v128): v128 {
 
 /** out overlaps nothing, as the backward needs x. */
 export function geluForward<T>(out: usize, x: usize, n: usize): void {
-  if (SHARED && splits(n, ELEMENTS<f64>() / 16)) {
+  if (SHARED && splits(n, 24 * sizeof<f64>(), 16)) {
     pass(out, x);
     split((from, n) => geluForward<T>(at<T>(0, from), at<T>(1, from), n));
     return;
@@ -35,7 +35,7 @@ export function geluForward<T>(out: usize, x: usize, n: usize): void {
 
 /** dx may be dout. */
 export function geluBackward<T>(dx: usize, dout: usize, x: usize, n: usize): void {
-  if (SHARED && splits(n, ELEMENTS<f64>() / 16)) {
+  if (SHARED && splits(n, 24 * sizeof<f64>(), 16)) {
     pass(dx, dout, x);
     split(
       (from, n) => geluBackward<T>(at<T>(0, from), at<T>(1, from), at<T>(2, from), n),

@@ -2,7 +2,7 @@
 
 import { LANES, loadTail, storeTail } from "../simd";
 import { SHARED } from "../threads/queue";
-import { at, ELEMENTS, number, pass, passNumbers, split, splits } from "../threads/split";
+import { at, number, pass, passNumbers, split, splits } from "../threads/split";
 
 /** v where x > 0, else v · slope. */
 // @ts-ignore: decorator
@@ -27,7 +27,7 @@ export function leakyReluBackward<T>(
   n: usize,
   negativeSlope: f64,
 ): void {
-  if (SHARED && splits(n, ELEMENTS<T>())) {
+  if (SHARED && splits(n, (3 * sizeof<T>()) / 2, 16)) {
     pass(dx, dout, x);
     passNumbers(negativeSlope);
     split(

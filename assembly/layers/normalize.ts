@@ -3,7 +3,7 @@
 
 import { LANES, loadLanes, storeLanes } from "../simd";
 import { SHARED } from "../threads/queue";
-import { arg, at, pass, ROWS, split, splits } from "../threads/split";
+import { arg, at, pass, split, splits } from "../threads/split";
 
 /** out may be x. */
 export function normalizeForward<T>(
@@ -14,7 +14,7 @@ export function normalizeForward<T>(
   N: usize,
   D: usize,
 ): void {
-  if (SHARED && splits(N, ROWS<T>(D, 2))) {
+  if (SHARED && splits(N, 2 * D * sizeof<T>())) {
     pass(out, x, mean, std, D);
     split(
       (from, N) => {
@@ -44,7 +44,7 @@ export function normalizeBackward<T>(
   N: usize,
   D: usize,
 ): void {
-  if (SHARED && splits(N, ROWS<T>(D, 2))) {
+  if (SHARED && splits(N, 2 * D * sizeof<T>())) {
     pass(dx, dout, std, D);
     split(
       (from, N) => {

@@ -2,7 +2,7 @@
 
 import { LANES, loadTail, storeTail } from "../simd";
 import { SHARED } from "../threads/queue";
-import { at, ELEMENTS, pass, split, splits } from "../threads/split";
+import { at, pass, split, splits } from "../threads/split";
 
 /** pmax(x, 0) = x < 0 ? 0 : x keeps a NaN; adding 0 then turns −0 into 0, as maximum(0, −0) does. */
 // @ts-ignore: decorator
@@ -14,7 +14,7 @@ function relu<T>(x: v128): v128 {
 
 /** out may be x. */
 export function reluForward<T>(out: usize, x: usize, n: usize): void {
-  if (SHARED && splits(n, ELEMENTS<T>())) {
+  if (SHARED && splits(n, sizeof<T>(), 16)) {
     pass(out, x);
     split((from, n) => reluForward<T>(at<T>(0, from), at<T>(1, from), n));
     return;
@@ -39,7 +39,7 @@ function gate<T>(dout: v128, x: v128): v128 {
 
 /** dx may be dout. */
 export function reluBackward<T>(dx: usize, dout: usize, x: usize, n: usize): void {
-  if (SHARED && splits(n, ELEMENTS<T>())) {
+  if (SHARED && splits(n, (3 * sizeof<T>()) / 2, 16)) {
     pass(dx, dout, x);
     split(
       (from, n) => reluBackward<T>(at<T>(0, from), at<T>(1, from), at<T>(2, from), n),

@@ -3,11 +3,11 @@
 import { sigmoid } from "../math/sigmoid";
 import { LANES, loadLanes, loadTail, storeLanes, storeTail } from "../simd";
 import { SHARED } from "../threads/queue";
-import { at, ELEMENTS, pass, split, splits } from "../threads/split";
+import { at, pass, split, splits } from "../threads/split";
 
 /** out may be x. */
 export function sigmoidForward<T>(out: usize, x: usize, n: usize): void {
-  if (SHARED && splits(n, ELEMENTS<T>() / 16)) {
+  if (SHARED && splits(n, 16 * sizeof<T>(), 16)) {
     pass(out, x);
     split((from, n) => sigmoidForward<T>(at<T>(0, from), at<T>(1, from), n));
     return;
@@ -30,7 +30,7 @@ function slope<T>(dout: v128, out: v128): v128 {
 
 /** dx = dout · out · (1 − out). dx may be dout. */
 export function sigmoidBackward<T>(dx: usize, dout: usize, out: usize, n: usize): void {
-  if (SHARED && splits(n, ELEMENTS<T>())) {
+  if (SHARED && splits(n, (3 * sizeof<T>()) / 2, 16)) {
     pass(dx, dout, out);
     split(
       (from, n) => sigmoidBackward<T>(at<T>(0, from), at<T>(1, from), at<T>(2, from), n),

@@ -4,7 +4,7 @@ import { expShifted, rowMax, scaleRow } from "../math/reduce";
 import { LANES, loadLanes, storeLanes } from "../simd";
 import { dot } from "../blas/level1";
 import { SHARED } from "../threads/queue";
-import { arg, at, pass, ROWS, split, splits } from "../threads/split";
+import { arg, at, pass, split, splits } from "../threads/split";
 
 /** out may be x. */
 export function softmaxForward<T>(
@@ -13,7 +13,7 @@ export function softmaxForward<T>(
   N: usize,
   C: usize,
 ): void {
-  if (SHARED && splits(N, ROWS<T>(C, 16))) {
+  if (SHARED && splits(N, 16 * C * sizeof<T>())) {
     pass(out, x, C);
     split(
       (from, N) => {
@@ -39,7 +39,7 @@ export function softmaxBackward<T>(
   N: usize,
   C: usize,
 ): void {
-  if (SHARED && splits(N, ROWS<T>(C, 4))) {
+  if (SHARED && splits(N, 4 * C * sizeof<T>())) {
     pass(dx, dout, out, C);
     split(
       (from, N) => {

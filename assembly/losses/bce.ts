@@ -6,7 +6,7 @@ import { exp } from "../math/exp";
 import { log1p } from "../math/log1p";
 import { loadF64x2, storeF64x2 } from "../simd";
 import { MOST_TERMS, SHARED, terms } from "../threads/queue";
-import { arg, ELEMENTS, pass, split, splits } from "../threads/split";
+import { arg, pass, split, splits } from "../threads/split";
 
 /** What elements i and i + 1 add to n · loss, and their dx. */
 // @ts-ignore: decorator
@@ -46,7 +46,7 @@ export function bceWithLogitsLoss<T>(
   let sum = f64x2.splat(0);
   let i: usize = 0;
   if (SHARED) {
-    while (splits(min(n - i, MOST_TERMS), ELEMENTS<f64>() / 32)) {
+    while (splits(min(n - i, MOST_TERMS), 48 * sizeof<f64>(), 16)) {
       pass(dx, x, y, n, i);
       split((from, count) => {
         const n = arg(3);

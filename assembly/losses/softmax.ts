@@ -3,7 +3,7 @@
 import { log } from "../math/log";
 import { expShifted, rowMax, scaleRow } from "../math/reduce";
 import { MOST_TERMS, SHARED } from "../threads/queue";
-import { addTerms, arg, leaveTerm, pass, ROWS, split, splits } from "../threads/split";
+import { addTerms, arg, leaveTerm, pass, split, splits } from "../threads/split";
 
 /** Bytes of workspace for softmaxLoss: one row, for a call that leaves dx out. */
 export function softmaxLossWorkBytes<T>(C: usize): usize {
@@ -41,7 +41,7 @@ export function softmaxLoss<T>(
   let loss: f64 = 0;
   let n: usize = 0;
   if (SHARED && dx != 0) {
-    while (splits(min(N - n, MOST_TERMS), ROWS<T>(C, 32))) {
+    while (splits(min(N - n, MOST_TERMS), 24 * C * sizeof<T>())) {
       pass(dx, x, y, N, C, n);
       split((from, count) => {
         for (let i: usize = 0; i < count; i++) {

@@ -3,7 +3,7 @@
 
 import { loadF64x2, storeF64x2 } from "../simd";
 import { MOST_TERMS, SHARED } from "../threads/queue";
-import { addTerms, arg, leaveTerm, pass, ROWS, split, splits } from "../threads/split";
+import { addTerms, arg, leaveTerm, pass, split, splits } from "../threads/split";
 
 /** What row n adds to N · loss, and its dx; share is 1 / N. */
 // @ts-ignore: decorator
@@ -59,7 +59,7 @@ export function svmLoss<T>(
   let loss: f64 = 0;
   let n: usize = 0;
   if (SHARED) {
-    while (splits(min(N - n, MOST_TERMS), ROWS<T>(C, 8))) {
+    while (splits(min(N - n, MOST_TERMS), 8 * C * sizeof<T>())) {
       pass(dx, x, y, N, C, n);
       split((from, count) => {
         const share = f64x2.splat(1 / <f64>arg(3));

@@ -3,7 +3,7 @@
 
 import { LANES, loadLanes, storeLanes } from "../simd";
 import { SHARED } from "../threads/queue";
-import { at, ELEMENTS, number, pass, passNumbers, split, splits } from "../threads/split";
+import { at, number, pass, passNumbers, split, splits } from "../threads/split";
 
 // @ts-ignore: decorator
 @inline
@@ -71,7 +71,7 @@ export function adamw<T>(
   correction2: f64,
   weightDecay: f64,
 ): void {
-  if (SHARED && splits(n, ELEMENTS<T>() / 2)) {
+  if (SHARED && splits(n, 3 * sizeof<T>(), 16)) {
     pass(w, m, v, dw);
     passNumbers(learningRate, beta1, beta2, eps, correction1, correction2, weightDecay);
     split(

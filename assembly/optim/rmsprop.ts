@@ -3,7 +3,7 @@
 
 import { LANES, loadLanes, storeLanes } from "../simd";
 import { SHARED } from "../threads/queue";
-import { at, ELEMENTS, number, pass, passNumbers, split, splits } from "../threads/split";
+import { at, number, pass, passNumbers, split, splits } from "../threads/split";
 
 // @ts-ignore: decorator
 @inline
@@ -39,7 +39,7 @@ export function rmsprop<T>(
   decayRate: f64,
   eps: f64,
 ): void {
-  if (SHARED && splits(n, ELEMENTS<T>() / 2)) {
+  if (SHARED && splits(n, 3 * sizeof<T>(), 16)) {
     pass(w, cache, dw);
     passNumbers(learningRate, decayRate, eps);
     split(

@@ -46,7 +46,7 @@ const WORDS: usize = 192;
 /** How many float64 a job can leave to its caller. */
 // @ts-ignore: decorator
 @inline
-export const MOST_TERMS: usize = 4096;
+export const MOST_TERMS: usize = 8192;
 // @ts-ignore: decorator
 @inline
 const TERMS: usize = 320;

@@ -1,7 +1,7 @@
 // One call on all threads: its elements, rows or columns are cut into ranges, and each range is a task. A kernel that may be
 // split begins with
 //
-//   if (SHARED && splits(n, each)) {
+//   if (SHARED && splits(n, cost)) {
 //     pass(out, x);
 //     split((from, n) => kernel<T>(at<T>(0, from), at<T>(1, from), n));
 //     return;
@@ -10,13 +10,12 @@
 // and runs on a range as it runs on the whole: a range is too short to be split again. Where the cuts are depends
 // on the sizes alone, and no sum crosses one, so the bits are those of one thread.
 
-import { LANES } from "../simd";
 import { fork, MOST_TERMS, terms, threads, words } from "./queue";
 
 /** What a call does for `count` elements, rows or columns from number `from` on, on a thread. */
 export type Range = (from: usize, count: usize, thread: usize) => void;
 
-// The job's words: the function and where it is cut, 13 whole numbers, 8 float64.
+// The job's words: the function and where it is cut, 13 whole numbers, 7 float64.
 // @ts-ignore: decorator
 @inline
 const WHOLE: usize = 12;
@@ -24,46 +23,35 @@ const WHOLE: usize = 12;
 @inline
 const NUMBERS: usize = 64;
 
-/** So few ranges are not worth it. */
+/** What a range costs: as much as to read this many bytes and to write as many, some 4 µs. */
+// @ts-ignore: decorator
+@inline
+const RANGE: usize = 131072;
+/** Calls that cost less than so many ranges stay on one thread: to wake a worker takes 15 µs, and what is in this core's cache is not in another's. */
+// @ts-ignore: decorator
+@inline
+const WORTH: u64 = 16;
+/** Fewer ranges than these are not worth it either. More than one: a range is not split again. */
 // @ts-ignore: decorator
 @inline
 const FEW: usize = 4;
 
-/** Whether n elements, rows or columns are shared among threads, in ranges of `each`: then split must follow. */
-export function splits(n: usize, each: usize): bool {
-  if (n < FEW * each || threads() < 2) return false;
+/**
+ * Whether n elements, rows or columns are shared among threads, in ranges of whole `unit`s (a power of 2). The cost of one is in
+ * the bytes that RANGE is in. Where it says so, pass and split follow.
+ */
+export function splits(n: usize, cost: usize, unit: usize = 1): bool {
+  const each = max<usize>((RANGE / max<usize>(cost, 1)) & ~(unit - 1), unit);
+  if (n < FEW * each || <u64>n * <u64>cost < WORTH * RANGE || threads() < 2) return false;
   cut(n, each);
   return true;
 }
 
 /** Where the next job is cut. */
-// @ts-ignore: decorator
-@inline
 export function cut(n: usize, each: usize): void {
   const w = words();
   store<u32>(w, n, 4);
   store<u32>(w, each, 8);
-}
-
-/** Elements of a range for a kernel that does no more than read and write them: some 2 µs. Others take a part of it. */
-// @ts-ignore: decorator
-@inline
-export function ELEMENTS<T>(): usize {
-  return 4096 * LANES<T>();
-}
-
-/** As many rows of so many elements as take the same time, where an element takes `cost` times as long; at least one. */
-// @ts-ignore: decorator
-@inline
-export function ROWS<T>(elements: usize, cost: usize): usize {
-  return max<usize>(ELEMENTS<T>() / cost / max<usize>(elements, 1), 1);
-}
-
-/** As many columns of so many elements, or rows of a matrix that is read once, in whole `unit`s: at least one unit. */
-// @ts-ignore: decorator
-@inline
-export function LINES<T>(elements: usize, unit: usize): usize {
-  return max<usize>((2 * ELEMENTS<T>()) / max<usize>(elements, 1) & ~(unit - 1), unit);
 }
 
 /** The whole numbers of the call: sizes, and the addresses that a range begins from. */

@@ -19,7 +19,7 @@ interface Inside {
 export const inside = (runtime: Runtime) => runtime as unknown as Inside;
 
 /** The queue lies before what is given out: assembly/threads/queue.ts has its layout. */
-const QUEUE_BYTES = 320 + 8 * 4096;
+const QUEUE_BYTES = 320 + 8 * 8192;
 export const queueOf = (runtime: Runtime) =>
   inside(runtime).core.instance.exports.heap_base() - QUEUE_BYTES;
 
