@@ -7,7 +7,8 @@
 // block's sum added to what is there. The blocking of M and N, and what is packed, change no bit.
 
 import { LANES, RELAXED } from "../simd";
-import { fork, SHARED, threads, words } from "../threads/queue";
+import { SHARED, threads } from "../threads/queue";
+import { arg, at, cut, number, pass, passNumbers, split, splits } from "../threads/split";
 import { gemm_4x1v_simd128 } from "./gemm_4x1v_simd128";
 import { gemm_4x2v_rows_simd128 } from "./gemm_4x2v_rows_simd128";
 import { gemm_4x2v_simd128 } from "./gemm_4x2v_simd128";
@@ -63,7 +64,8 @@ function isTurned(M: usize, N: usize, csa: usize): bool {
 /** Elements of workspace for a product that is computed as it is: more of M, N or K never need less, but for M below 3. */
 function workElements<T>(M: usize, N: usize, K: usize): usize {
   const each = tileElements<T>(M, N, K);
-  return SHARED && stripOf(M, N, K) != 0 ? threads() * each : each;
+  if (!SHARED) return each;
+  return stripOf(M, N, K) != 0 ? threads() * each : max(each, threads() * PW<T>());
 }
 
 /** The same for one thread, and for a part of C. */
@@ -139,7 +141,45 @@ export function gemmPanels<T>(
     gemmTiled<T>(c, a, K, 1, b, 0, 1, true, row, floor, work, M, N, K);
     return;
   }
-  // A panel's block of K stays in L1 while the rows go by.
+  if (SHARED && splits(N, (M * K * sizeof<T>()) / 2, PW<T>())) {
+    pass(c, a, b, row, work, M, N, K);
+    passNumbers(floor);
+    split((from, count, thread) => {
+      const K = arg(7);
+      const row = arg(3);
+      gemmFewRows<T>(
+        at<T>(0, from),
+        arg(6),
+        arg(1),
+        at<T>(2, from * K),
+        row == 0 ? 0 : row + from * sizeof<T>(),
+        <T>number(0),
+        at<T>(4, thread * PW<T>()),
+        arg(5),
+        count,
+        K,
+      );
+    });
+    return;
+  }
+  gemmFewRows<T>(c, N, a, b, row, floor, work, M, N, K);
+}
+
+/** The same for a few rows, and columns of a C whose rows are ldc elements apart. A panel's block of K stays in L1 while the rows go by. */
+// @ts-ignore: decorator
+@inline
+function gemmFewRows<T>(
+  c: usize,
+  ldc: usize,
+  a: usize,
+  b: usize,
+  row: usize,
+  floor: T,
+  work: usize,
+  M: usize,
+  N: usize,
+  K: usize,
+): void {
   const size = sizeof<T>();
   for (let j: usize = 0; j < N; j += PW<T>()) {
     const width = min(N - j, PW<T>());
@@ -148,7 +188,7 @@ export function gemmPanels<T>(
       const kc = min(K - pc, KC());
       const least = pc + kc == K ? floor : <T>-Infinity;
       for (let i: usize = 0; i < M; i++) {
-        const to = c + (i * N + j) * size;
+        const to = c + (i * ldc + j) * size;
         const from = a + (i * K + pc) * size;
         const addend = pc != 0 ? to : row == 0 ? <usize>0 : row + j * size;
         if (width == PW<T>()) {
@@ -213,67 +253,41 @@ function gemmTiled<T>(
   if (strip == 0) {
     gemmBlocked<T>(c, N, a, rsa, csa, b, rsb, csb, inPanels, row, floor, work, M, N, K);
   } else if (SHARED) {
-    const w = words();
-    store<u32>(w, c);
-    store<u32>(w, a, 4);
-    store<u32>(w, rsa, 8);
-    store<u32>(w, csa, 12);
-    store<u32>(w, b, 16);
-    store<u32>(w, rsb, 20);
-    store<u32>(w, csb, 24);
-    store<u32>(w, inPanels, 28);
-    store<u32>(w, row, 32);
-    store<u32>(w, work, 36);
-    store<u32>(w, M, 40);
-    store<u32>(w, N, 44);
-    store<u32>(w, K, 48);
-    store<u32>(w, strip, 52);
-    store<f64>(w, floor, 56);
-    fork(sizeof<T>() == 8 ? gemmStripF64 : gemmStripF32, (max(M, N) + strip - 1) / strip);
+    pass(c, a, rsa, csa, b, rsb, csb, inPanels, row, work, M, N, K);
+    passNumbers(floor);
+    cut(max(M, N), strip);
+    split((from, count, thread) => gemmStrip<T>(from, count, thread));
   }
 }
 
-/** One strip of what gemmTiled has put into the job's words. */
-function gemmStrip<T>(task: usize, thread: usize): void {
+/** `count` rows or columns of C, of what gemmTiled has passed. */
+function gemmStrip<T>(from: usize, count: usize, thread: usize): void {
+  let c = arg(0);
+  let a = arg(1);
+  const rsa = arg(2);
+  const csa = arg(3);
+  let b = arg(4);
+  const rsb = arg(5);
+  const csb = arg(6);
+  const inPanels = arg(7) != 0;
+  let row = arg(8);
+  let M = arg(10);
+  let N = arg(11);
+  const ldc = N;
+  const K = arg(12);
+  const work = at<T>(9, thread * tileElements<T>(M, N, K));
   const size = sizeof<T>();
-  const w = words();
-  let c = <usize>load<u32>(w);
-  let a = <usize>load<u32>(w, 4);
-  const rsa = <usize>load<u32>(w, 8);
-  const csa = <usize>load<u32>(w, 12);
-  let b = <usize>load<u32>(w, 16);
-  const rsb = <usize>load<u32>(w, 20);
-  const csb = <usize>load<u32>(w, 24);
-  const inPanels = load<u32>(w, 28) != 0;
-  let row = <usize>load<u32>(w, 32);
-  let work = <usize>load<u32>(w, 36);
-  const ldc = <usize>load<u32>(w, 44);
-  const K = <usize>load<u32>(w, 48);
-  const strip = <usize>load<u32>(w, 52);
-  const floor = <T>load<f64>(w, 56);
-  let M = <usize>load<u32>(w, 40);
-  let N = ldc;
-  const from = task * strip;
-  work += thread * tileElements<T>(M, N, K) * size;
   if (M < N) {
     c += from * size;
     b += from * (inPanels ? K : csb) * size;
     if (row != 0) row += from * size;
-    N = min(N - from, strip);
+    N = count;
   } else {
     c += from * ldc * size;
     a += from * rsa * size;
-    M = min(M - from, strip);
+    M = count;
   }
-  gemmBlocked<T>(c, ldc, a, rsa, csa, b, rsb, csb, inPanels, row, floor, work, M, N, K);
-}
-
-// A generic function has no address.
-function gemmStripF32(task: usize, thread: usize): void {
-  gemmStrip<f32>(task, thread);
-}
-function gemmStripF64(task: usize, thread: usize): void {
-  gemmStrip<f64>(task, thread);
+  gemmBlocked<T>(c, ldc, a, rsa, csa, b, rsb, csb, inPanels, row, <T>number(0), work, M, N, K);
 }
 
 /** The same on one thread, for a part of C whose rows are ldc elements apart. */

@@ -4,7 +4,9 @@
 // the same.
 
 import { LANES, loadLanes, loadTail, multiplyAdd, storeLanes, storeTail } from "../simd";
-import { KC } from "./tile";
+import { SHARED } from "../threads/queue";
+import { arg, at, number, pass, passNumbers, split, splits } from "../threads/split";
+import { KC, PW } from "./tile";
 
 /** sums (N,) += a[0] · b[0] (N,), then a[1] · b[1], … a[3] · b[3]; steps in bytes. */
 function addFourRows<T>(
@@ -252,6 +254,26 @@ export function gemvRows<T>(
   M: usize,
   K: usize,
 ): void {
+  if (SHARED && splits(M, (K * sizeof<T>()) / 2, 16)) {
+    pass(c, a, lda, x, addend, addendStep, work, K);
+    passNumbers(floor);
+    split((from, M, thread) => {
+      const addend = arg(4);
+      gemvRows<T>(
+        at<T>(0, from),
+        at<T>(1, from * arg(2)),
+        arg(2),
+        arg(3),
+        addend == 0 ? 0 : addend + from * arg(5) * sizeof<T>(),
+        arg(5),
+        <T>number(0),
+        at<T>(6, thread * PW<T>()),
+        M,
+        arg(7),
+      );
+    });
+    return;
+  }
   const size = sizeof<T>();
   const step = lda * size;
   const rows = M < 4 * LANES<T>() ? LANES<T>() : 4 * LANES<T>();

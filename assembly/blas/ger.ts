@@ -1,6 +1,8 @@
 // The product of a column and a row, one multiplication an element: written as fast as memory takes it.
 
 import { LANES, loadTail, multiplyAdd, storeTail } from "../simd";
+import { SHARED } from "../threads/queue";
+import { arg, at, number, pass, passNumbers, split, splits } from "../threads/split";
 
 /** 0 + a · b, which is never −0. */
 // @ts-ignore: decorator
@@ -20,6 +22,24 @@ export function ger<T>(
   M: usize,
   N: usize,
 ): void {
+  if (SHARED && splits(M, N * sizeof<T>())) {
+    pass(c, a, inca, b, row, N);
+    passNumbers(floor);
+    split((from, M) => {
+      const N = arg(5);
+      ger<T>(
+        at<T>(0, from * N),
+        at<T>(1, from * arg(2)),
+        arg(2),
+        arg(3),
+        arg(4),
+        <T>number(0),
+        M,
+        N,
+      );
+    });
+    return;
+  }
   const least = v128.splat<T>(floor);
   const whole = (N & ~(LANES<T>() - 1)) * sizeof<T>();
   const rest = N & (LANES<T>() - 1);

@@ -1,6 +1,8 @@
 // Vectors with vectors, by BLAS' names and argument order without the increments, which are all 1.
 
 import { LANES, loadLanes, loadTail, multiplyAdd, storeLanes, storeTail, widenHigh, widenLow } from "../simd";
+import { SHARED } from "../threads/queue";
+import { at, number, pass, passNumbers, split, splits } from "../threads/split";
 
 // @ts-ignore: decorator
 @inline
@@ -10,6 +12,12 @@ function addScaled<T>(alpha: v128, x: usize, y: usize, n: usize): void {
 
 /** y (n,) += alpha · x (n,); alpha is rounded to T once. y may be x. */
 export function axpy<T>(n: usize, alpha: f64, x: usize, y: usize): void {
+  if (SHARED && splits(n, sizeof<T>(), 16)) {
+    pass(x, y);
+    passNumbers(alpha);
+    split((from, n) => axpy<T>(n, number(0), at<T>(0, from), at<T>(1, from)));
+    return;
+  }
   const a = v128.splat<T>(<T>alpha);
   const end = x + (n & ~(LANES<T>() - 1)) * sizeof<T>();
   while (x != end) {
@@ -23,6 +31,12 @@ export function axpy<T>(n: usize, alpha: f64, x: usize, y: usize): void {
 
 /** x (n,) = alpha · x; alpha is rounded to T once. */
 export function scal<T>(n: usize, alpha: f64, x: usize): void {
+  if (SHARED && splits(n, sizeof<T>() / 2, 16)) {
+    pass(x);
+    passNumbers(alpha);
+    split((from, n) => scal<T>(n, number(0), at<T>(0, from)));
+    return;
+  }
   const a = v128.splat<T>(<T>alpha);
   const end = x + (n & ~(LANES<T>() - 1)) * sizeof<T>();
   while (x != end) {

@@ -16,15 +16,22 @@
 
 import { LANES, loadLanes, multiplyAdd, storeLanes } from "../simd";
 import { addWidened } from "../blas/column_sum";
+import { SHARED } from "../threads/queue";
+import { arg, at, number, pass, passNumbers, split, splits } from "../threads/split";
 
 /** So many columns at a time, so that their sums stay in L1. */
 // @ts-ignore: decorator
 @inline
 const STRIP: usize = 1024;
 
-/** Bytes of workspace that a forward or a backward needs: six float64 a column of a strip. */
+/** Bytes of workspace that a column needs: six float64. */
+// @ts-ignore: decorator
+@inline
+const COLUMN_WORK: usize = 6 * sizeof<f64>();
+
+/** Bytes of workspace that a forward or a backward needs. Threads have a strip each. */
 export function batchnormWorkBytes(D: usize): usize {
-  return 6 * min(D, STRIP) * sizeof<f64>();
+  return (SHARED ? D : min(D, STRIP)) * COLUMN_WORK;
 }
 
 /** Rows whose sums are taken about one K. */
@@ -132,13 +139,13 @@ function sumChunk<T>(
   }
   sumEach<T>(s1, s2, x, step, shift, 0, eights, whole, columns);
   sumEach<T>(s1, s2, x, step, shift, eights, rows, 0, columns);
-  let check: f64 = 0;
-  for (let j: usize = 0; j < columns; j++) check += load<f64>(s2 + (j << 3)) * 0;
-  if (check == 0) return;
-  // A square went beyond float32, or there are infinities and NaN: float64 tells the two apart.
-  clear(s1, columns);
-  clear(s2, columns);
-  sumEach<T>(s1, s2, x, step, shift, 0, rows, 0, columns);
+  for (let j: usize = 0; j < columns; j++) {
+    if (load<f64>(s2 + (j << 3)) * 0 == 0) continue;
+    // A square went beyond float32, or there are infinities and NaN: float64 tells the two apart.
+    clear(s1 + (j << 3), 1);
+    clear(s2 + (j << 3), 1);
+    sumEach<T>(s1, s2, x, step, shift, 0, rows, j, j + 1);
+  }
 }
 
 /** mean (columns,) and m2 (columns,) = Σ (x − mean)², float64, over N ≥ 1 rows that are step bytes apart. */
@@ -192,6 +199,16 @@ export function batchnormMoments<T>(
   D: usize,
 ): void {
   assert(N > 0);
+  if (SHARED && splits(D, 2 * N * sizeof<T>(), 64)) {
+    pass(mean, m2, x, work, N, D);
+    split((from, columns) => {
+      const step = arg(5) * sizeof<T>();
+      const work = arg(3) + from * COLUMN_WORK;
+      const x = at<T>(2, from);
+      momentsOfStrip<T>(at<f64>(0, from), at<f64>(1, from), x, step, work, arg(4), columns);
+    });
+    return;
+  }
   const size = sizeof<T>();
   for (let from: usize = 0; from < D; from += STRIP) {
     const at = from * sizeof<f64>();
@@ -253,10 +270,19 @@ export function batchnormApply<T>(
   N: usize,
   D: usize,
 ): void {
+  if (SHARED && splits(N, D * sizeof<T>())) {
+    pass(out, x, high, scale, shift, D);
+    split((from, N) => {
+      const D = arg(5);
+      const x = at<T>(1, from * D);
+      batchnormApply<T>(at<T>(0, from * D), x, arg(2), arg(3), arg(4), N, D);
+    });
+    return;
+  }
   const step = D * sizeof<T>();
   for (let i: usize = 0; i < N; i += 2) {
-    const at = i * step;
-    normalizeRows<T>(out + at, x + at, step, min(N - i, 2), high, scale, shift, D);
+    const down = i * step;
+    normalizeRows<T>(out + down, x + down, step, min(N - i, 2), high, scale, shift, D);
   }
 }
 
@@ -280,46 +306,108 @@ export function batchnormForward<T>(
   momentum: f64,
   training: bool,
 ): void {
+  if (SHARED && splits(D, 2 * N * sizeof<T>(), 64)) {
+    pass(out, saved, runningMean, runningVar, x, gamma, beta, work, N, D, training);
+    passNumbers(eps, momentum);
+    split((from, columns) =>
+      forwardStrip<T>(
+        from,
+        columns,
+        arg(0),
+        arg(1),
+        arg(2),
+        arg(3),
+        arg(4),
+        arg(5),
+        arg(6),
+        arg(7) + from * COLUMN_WORK,
+        arg(8),
+        arg(9),
+        number(0),
+        number(1),
+        arg(10) != 0,
+      ),
+    );
+    return;
+  }
+  for (let from: usize = 0; from < D; from += STRIP) {
+    forwardStrip<T>(
+      from,
+      min(D - from, STRIP),
+      out,
+      saved,
+      runningMean,
+      runningVar,
+      x,
+      gamma,
+      beta,
+      work,
+      N,
+      D,
+      eps,
+      momentum,
+      training,
+    );
+  }
+}
+
+/** The same for the columns from `from` on. */
+// @ts-ignore: decorator
+@inline
+function forwardStrip<T>(
+  from: usize,
+  columns: usize,
+  out: usize,
+  saved: usize,
+  runningMean: usize,
+  runningVar: usize,
+  x: usize,
+  gamma: usize,
+  beta: usize,
+  work: usize,
+  N: usize,
+  D: usize,
+  eps: f64,
+  momentum: f64,
+  training: bool,
+): void {
   const size = sizeof<T>();
   const step = D * size;
-  for (let from: usize = 0; from < D; from += STRIP) {
-    const columns = min(D - from, STRIP);
-    const means = saved + from * sizeof<f64>();
-    const invstds = means + D * sizeof<f64>();
-    const high = work;
-    const scale = high + columns * size;
-    const shift = scale + columns * size;
-    const across = from * size;
-    if (training) momentsOfStrip<T>(means, invstds, x + across, step, work, N, columns);
-    for (let j: usize = 0; j < columns; j++) {
-      const column = across + j * size;
-      let mean: f64;
-      let variance: f64;
-      if (training) {
-        mean = load<f64>(means + (j << 3));
-        variance = load<f64>(invstds + (j << 3)) / <f64>N;
-        const oldMean = <f64>load<T>(runningMean + column);
-        const oldVar = <f64>load<T>(runningVar + column);
-        store<T>(runningMean + column, <T>(momentum * oldMean + (1 - momentum) * mean));
-        store<T>(runningVar + column, <T>(momentum * oldVar + (1 - momentum) * variance));
-      } else {
-        mean = <f64>load<T>(runningMean + column);
-        variance = <f64>load<T>(runningVar + column);
-      }
-      const invstd = 1 / sqrt<f64>(variance + eps);
-      store<f64>(means + (j << 3), mean);
-      store<f64>(invstds + (j << 3), invstd);
-      const factor = <f64>load<T>(gamma + column) * invstd;
-      store<T>(high + j * size, <T>mean);
-      store<T>(scale + j * size, <T>factor);
-      store<T>(shift + j * size, <T>(<f64>load<T>(beta + column) - lowPart<T>(mean) * factor));
+  const means = saved + from * sizeof<f64>();
+  const invstds = means + D * sizeof<f64>();
+  const high = work;
+  const scale = high + columns * size;
+  const shift = scale + columns * size;
+  const across = from * size;
+  if (training) momentsOfStrip<T>(means, invstds, x + across, step, work, N, columns);
+  for (let j: usize = 0; j < columns; j++) {
+    const column = across + j * size;
+    let mean: f64;
+    let variance: f64;
+    if (training) {
+      mean = load<f64>(means + (j << 3));
+      variance = load<f64>(invstds + (j << 3)) / <f64>N;
+      const oldMean = <f64>load<T>(runningMean + column);
+      const oldVar = <f64>load<T>(runningVar + column);
+      store<T>(runningMean + column, <T>(momentum * oldMean + (1 - momentum) * mean));
+      store<T>(runningVar + column, <T>(momentum * oldVar + (1 - momentum) * variance));
+    } else {
+      mean = <f64>load<T>(runningMean + column);
+      variance = <f64>load<T>(runningVar + column);
     }
-    let down = across;
-    for (let i: usize = 0; i < N; i += 2) {
-      const rows = min(N - i, 2);
-      normalizeRows<T>(out + down, x + down, step, rows, high, scale, shift, columns);
-      down += 2 * step;
-    }
+    const invstd = 1 / sqrt<f64>(variance + eps);
+    store<f64>(means + (j << 3), mean);
+    store<f64>(invstds + (j << 3), invstd);
+    const factor = <f64>load<T>(gamma + column) * invstd;
+    store<T>(high + j * size, <T>mean);
+    store<T>(scale + j * size, <T>factor);
+    store<T>(shift + j * size, <T>(<f64>load<T>(beta + column) - lowPart<T>(mean) * factor));
+  }
+  let down = across;
+  for (let i: usize = 0; i < N; i += 2) {
+    const rows = min(N - i, 2);
+    normalizeRows<T>(out + down, x + down, step, rows, high, scale, shift, columns);
+    down += 2 * step;
   }
 }
 
@@ -466,49 +554,104 @@ export function batchnormBackward<T>(
   D: usize,
   training: bool,
 ): void {
-  const size = sizeof<T>();
-  const step = D * size;
+  if (SHARED && splits(D, 3 * N * sizeof<T>(), 64)) {
+    pass(dx, dgamma, dbeta, dout, x, gamma, saved, work, N, D, training);
+    split((from, columns) =>
+      backwardStrip<T>(
+        from,
+        columns,
+        arg(0),
+        arg(1),
+        arg(2),
+        arg(3),
+        arg(4),
+        arg(5),
+        arg(6),
+        arg(7) + from * COLUMN_WORK,
+        arg(8),
+        arg(9),
+        arg(10) != 0,
+      ),
+    );
+    return;
+  }
   for (let from: usize = 0; from < D; from += STRIP) {
     const columns = min(D - from, STRIP);
-    const means = saved + from * sizeof<f64>();
-    const invstds = means + D * sizeof<f64>();
-    const sums = work;
-    const products = sums + columns * sizeof<f64>();
-    const high = products + columns * sizeof<f64>();
-    const scale = high + columns * size;
-    const slope = scale + columns * size;
-    const shift = slope + columns * size;
-    const across = from * size;
-    for (let j: usize = 0; j < columns; j++) {
-      store<T>(high + j * size, <T>load<f64>(means + (j << 3)));
+    backwardStrip<T>(
+      from,
+      columns,
+      dx,
+      dgamma,
+      dbeta,
+      dout,
+      x,
+      gamma,
+      saved,
+      work,
+      N,
+      D,
+      training,
+    );
+  }
+}
+
+/** The same for the columns from `from` on. */
+// @ts-ignore: decorator
+@inline
+function backwardStrip<T>(
+  from: usize,
+  columns: usize,
+  dx: usize,
+  dgamma: usize,
+  dbeta: usize,
+  dout: usize,
+  x: usize,
+  gamma: usize,
+  saved: usize,
+  work: usize,
+  N: usize,
+  D: usize,
+  training: bool,
+): void {
+  const size = sizeof<T>();
+  const step = D * size;
+  const means = saved + from * sizeof<f64>();
+  const invstds = means + D * sizeof<f64>();
+  const sums = work;
+  const products = sums + columns * sizeof<f64>();
+  const high = products + columns * sizeof<f64>();
+  const scale = high + columns * size;
+  const slope = scale + columns * size;
+  const shift = slope + columns * size;
+  const across = from * size;
+  for (let j: usize = 0; j < columns; j++) {
+    store<T>(high + j * size, <T>load<f64>(means + (j << 3)));
+  }
+  sumsOfStrip<T>(sums, products, dout + across, x + across, step, high, N, columns);
+  for (let j: usize = 0; j < columns; j++) {
+    const column = across + j * size;
+    const sum = load<f64>(sums + (j << 3));
+    const low = lowPart<T>(load<f64>(means + (j << 3)));
+    const invstd = load<f64>(invstds + (j << 3));
+    const gradGamma = (load<f64>(products + (j << 3)) - low * sum) * invstd;
+    if (dbeta != 0) store<T>(dbeta + column, <T>sum);
+    if (dgamma != 0) store<T>(dgamma + column, <T>gradGamma);
+    const weight = (invstd * gradGamma) / <f64>N;
+    store<T>(scale + j * size, <T>(<f64>load<T>(gamma + column) * invstd));
+    store<T>(slope + j * size, <T>weight);
+    store<T>(shift + j * size, <T>(sum / <f64>N - low * weight));
+  }
+  if (dx == 0) return;
+  let down = across;
+  for (let i: usize = 0; i < N; i += 2) {
+    const rows = min(N - i, 2);
+    const to = dx + down;
+    if (training) {
+      gradientRows<T>(to, dout + down, x + down, step, rows, high, scale, slope, shift, columns);
+    } else {
+      scaleRow<T>(to, dout + down, scale, columns);
+      if (rows == 2) scaleRow<T>(to + step, dout + down + step, scale, columns);
     }
-    sumsOfStrip<T>(sums, products, dout + across, x + across, step, high, N, columns);
-    for (let j: usize = 0; j < columns; j++) {
-      const column = across + j * size;
-      const sum = load<f64>(sums + (j << 3));
-      const low = lowPart<T>(load<f64>(means + (j << 3)));
-      const invstd = load<f64>(invstds + (j << 3));
-      const gradGamma = (load<f64>(products + (j << 3)) - low * sum) * invstd;
-      if (dbeta != 0) store<T>(dbeta + column, <T>sum);
-      if (dgamma != 0) store<T>(dgamma + column, <T>gradGamma);
-      const weight = (invstd * gradGamma) / <f64>N;
-      store<T>(scale + j * size, <T>(<f64>load<T>(gamma + column) * invstd));
-      store<T>(slope + j * size, <T>weight);
-      store<T>(shift + j * size, <T>(sum / <f64>N - low * weight));
-    }
-    if (dx == 0) continue;
-    let down = across;
-    for (let i: usize = 0; i < N; i += 2) {
-      const rows = min(N - i, 2);
-      const at = dx + down;
-      if (training) {
-        const from = x + down;
-        gradientRows<T>(at, dout + down, from, step, rows, high, scale, slope, shift, columns);
-      } else {
-        scaleRow<T>(at, dout + down, scale, columns);
-        if (rows == 2) scaleRow<T>(at + step, dout + down + step, scale, columns);
-      }
-      down += 2 * step;
-    }
+    down += 2 * step;
   }
 }

@@ -4,6 +4,8 @@
 import { LANES, loadLanes, loadTail, storeLanes, storeTail } from "../simd";
 import { mt19937Seed, mt19937StateBytes, nextDouble } from "../random/mt19937";
 import { philox4x32x4 } from "../random/philox";
+import { SHARED, threads } from "../threads/queue";
+import { arg, at, number, pass, passNumbers, split, splits } from "../threads/split";
 
 /** Bytes of workspace for dropoutForwardSeeded: the generator's state. */
 export function dropoutSeededWorkBytes(): usize {
@@ -32,13 +34,17 @@ export function dropoutForwardSeeded<T>(
 
 /** Bytes of workspace for dropoutForward: the state of four generators, and two constants. */
 export function dropoutWorkBytes(): usize {
-  return 96;
+  return SHARED ? max(threads(), 1) * THREAD_WORK : 96;
 }
 
 /** Elements that one seeding serves. Part of the stream's definition, as the counter is. */
 // @ts-ignore: decorator
 @inline
 const CHUNK: usize = 4096;
+/** From one thread's workspace to the next. */
+// @ts-ignore: decorator
+@inline
+const THREAD_WORK: usize = 128;
 
 // @ts-ignore: decorator
 @inline
@@ -87,6 +93,27 @@ export function dropoutForward<T>(
   counterLow: u32,
   counterHigh: u32,
 ): void {
+  if (SHARED && splits(n, 2 * sizeof<T>(), 2 * CHUNK)) {
+    pass(out, mask, x, work, key, counterLow, counterHigh);
+    passNumbers(p);
+    split(
+      (from, n, thread) => {
+        const counter = (((<u64>arg(6)) << 32) | (<u64>arg(5))) + 4 * (from / CHUNK);
+        dropoutForward<T>(
+          at<T>(0, from),
+          at<T>(1, from),
+          at<T>(2, from),
+          arg(3) + thread * THREAD_WORK,
+          n,
+          number(0),
+          <u32>arg(4),
+          <u32>counter,
+          <u32>(counter >> 32),
+        );
+      },
+    );
+    return;
+  }
   const size = sizeof<T>();
   // r >= p in whole numbers: word >= (p − ½) · 2³². Both constants go through memory, as V8 computes them
   // anew in every step otherwise, the division included.
@@ -121,6 +148,13 @@ export function dropoutForward<T>(
 
 /** dx = dout · mask. dx may be dout. */
 export function dropoutBackward<T>(dx: usize, dout: usize, mask: usize, n: usize): void {
+  if (SHARED && splits(n, (3 * sizeof<T>()) / 2, 16)) {
+    pass(dx, dout, mask);
+    split(
+      (from, n) => dropoutBackward<T>(at<T>(0, from), at<T>(1, from), at<T>(2, from), n),
+    );
+    return;
+  }
   const whole = n & ~(LANES<T>() - 1);
   const end = dout + whole * sizeof<T>();
   while (dout != end) {

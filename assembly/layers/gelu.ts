@@ -4,6 +4,8 @@
 
 import { bell, cutTail, tailRatio } from "../math/normal";
 import { loadF64x2, storeF64x2 } from "../simd";
+import { SHARED } from "../threads/queue";
+import { at, pass, split, splits } from "../threads/split";
 
 /** tail below 0, and from there up what it lacks to 1. */
 // @ts-ignore: decorator
@@ -15,6 +17,11 @@ function fromTail(tail: v128, x: v128): v128 {
 
 /** out overlaps nothing, as the backward needs x. */
 export function geluForward<T>(out: usize, x: usize, n: usize): void {
+  if (SHARED && splits(n, 24 * sizeof<f64>(), 16)) {
+    pass(out, x);
+    split((from, n) => geluForward<T>(at<T>(0, from), at<T>(1, from), n));
+    return;
+  }
   for (let i: usize = 0; i < n; i += 2) {
     const lanes = min(n - i, 2);
     const v = loadF64x2<T>(x, lanes);
@@ -28,6 +35,13 @@ export function geluForward<T>(out: usize, x: usize, n: usize): void {
 
 /** dx may be dout. */
 export function geluBackward<T>(dx: usize, dout: usize, x: usize, n: usize): void {
+  if (SHARED && splits(n, 24 * sizeof<f64>(), 16)) {
+    pass(dx, dout, x);
+    split(
+      (from, n) => geluBackward<T>(at<T>(0, from), at<T>(1, from), at<T>(2, from), n),
+    );
+    return;
+  }
   for (let i: usize = 0; i < n; i += 2) {
     const lanes = min(n - i, 2);
     const v = loadF64x2<T>(x, lanes);

@@ -1,6 +1,8 @@
 // x where it is above 0, else x · negativeSlope, and its gradient, which is the slope at 0.
 
 import { LANES, loadTail, storeTail } from "../simd";
+import { SHARED } from "../threads/queue";
+import { at, number, pass, passNumbers, split, splits } from "../threads/split";
 
 /** v where x > 0, else v · slope. */
 // @ts-ignore: decorator
@@ -25,6 +27,15 @@ export function leakyReluBackward<T>(
   n: usize,
   negativeSlope: f64,
 ): void {
+  if (SHARED && splits(n, (3 * sizeof<T>()) / 2, 16)) {
+    pass(dx, dout, x);
+    passNumbers(negativeSlope);
+    split(
+      (from, n) =>
+        leakyReluBackward<T>(at<T>(0, from), at<T>(1, from), at<T>(2, from), n, number(0)),
+    );
+    return;
+  }
   const slope = v128.splat<T>(<T>negativeSlope);
   const whole = n & ~(LANES<T>() - 1);
   const end = dout + whole * sizeof<T>();

@@ -1,6 +1,8 @@
 // max(0, x), and its gradient, which is 0 at 0.
 
 import { LANES, loadTail, storeTail } from "../simd";
+import { SHARED } from "../threads/queue";
+import { at, pass, split, splits } from "../threads/split";
 
 /** pmax(x, 0) = x < 0 ? 0 : x keeps a NaN; adding 0 then turns −0 into 0, as maximum(0, −0) does. */
 // @ts-ignore: decorator
@@ -12,6 +14,11 @@ function relu<T>(x: v128): v128 {
 
 /** out may be x. */
 export function reluForward<T>(out: usize, x: usize, n: usize): void {
+  if (SHARED && splits(n, sizeof<T>(), 16)) {
+    pass(out, x);
+    split((from, n) => reluForward<T>(at<T>(0, from), at<T>(1, from), n));
+    return;
+  }
   const whole = n & ~(LANES<T>() - 1);
   const end = x + whole * sizeof<T>();
   while (x != end) {
@@ -32,6 +39,13 @@ function gate<T>(dout: v128, x: v128): v128 {
 
 /** dx may be dout. */
 export function reluBackward<T>(dx: usize, dout: usize, x: usize, n: usize): void {
+  if (SHARED && splits(n, (3 * sizeof<T>()) / 2, 16)) {
+    pass(dx, dout, x);
+    split(
+      (from, n) => reluBackward<T>(at<T>(0, from), at<T>(1, from), at<T>(2, from), n),
+    );
+    return;
+  }
   const whole = n & ~(LANES<T>() - 1);
   const end = x + whole * sizeof<T>();
   while (x != end) {

@@ -3,6 +3,8 @@
 import { expShifted, rowMax, scaleRow } from "../math/reduce";
 import { LANES, loadLanes, storeLanes } from "../simd";
 import { dot } from "../blas/level1";
+import { SHARED } from "../threads/queue";
+import { arg, at, pass, split, splits } from "../threads/split";
 
 /** out may be x. */
 export function softmaxForward<T>(
@@ -11,6 +13,16 @@ export function softmaxForward<T>(
   N: usize,
   C: usize,
 ): void {
+  if (SHARED && splits(N, 16 * C * sizeof<T>())) {
+    pass(out, x, C);
+    split(
+      (from, N) => {
+        const C = arg(2);
+        softmaxForward<T>(at<T>(0, from * C), at<T>(1, from * C), N, C);
+      },
+    );
+    return;
+  }
   for (let n: usize = 0; n < N; n++) {
     const sum = expShifted<T>(out, x, rowMax<T>(x, C), C);
     scaleRow<T>(out, <T>(1 / sum), C);
@@ -27,6 +39,16 @@ export function softmaxBackward<T>(
   N: usize,
   C: usize,
 ): void {
+  if (SHARED && splits(N, 4 * C * sizeof<T>())) {
+    pass(dx, dout, out, C);
+    split(
+      (from, N) => {
+        const C = arg(3);
+        softmaxBackward<T>(at<T>(0, from * C), at<T>(1, from * C), at<T>(2, from * C), N, C);
+      },
+    );
+    return;
+  }
   for (let n: usize = 0; n < N; n++) {
     const mean = v128.splat<T>(<T>dot<T>(C, dout, out));
     for (let j: usize = 0; j < C; j += LANES<T>()) {

@@ -2,9 +2,16 @@
 
 import { tanh } from "../math/tanh";
 import { LANES, loadLanes, loadTail, storeLanes, storeTail } from "../simd";
+import { SHARED } from "../threads/queue";
+import { at, pass, split, splits } from "../threads/split";
 
 /** out may be x. */
 export function tanhForward<T>(out: usize, x: usize, n: usize): void {
+  if (SHARED && splits(n, 16 * sizeof<T>(), 16)) {
+    pass(out, x);
+    split((from, n) => tanhForward<T>(at<T>(0, from), at<T>(1, from), n));
+    return;
+  }
   // One loop for the whole vectors and the tail, so that the long body is there once.
   for (let i: usize = 0; i < n; i += LANES<T>()) {
     const lanes = min(n - i, LANES<T>());
@@ -25,6 +32,13 @@ function slope<T>(dout: v128, out: v128): v128 {
 
 /** dx = dout · (1 − out²). dx may be dout. */
 export function tanhBackward<T>(dx: usize, dout: usize, out: usize, n: usize): void {
+  if (SHARED && splits(n, (3 * sizeof<T>()) / 2, 16)) {
+    pass(dx, dout, out);
+    split(
+      (from, n) => tanhBackward<T>(at<T>(0, from), at<T>(1, from), at<T>(2, from), n),
+    );
+    return;
+  }
   const whole = n & ~(LANES<T>() - 1);
   const end = dout + whole * sizeof<T>();
   while (dout != end) {

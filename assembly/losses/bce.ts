@@ -5,6 +5,35 @@
 import { exp } from "../math/exp";
 import { log1p } from "../math/log1p";
 import { loadF64x2, storeF64x2 } from "../simd";
+import { MOST_TERMS, SHARED, terms } from "../threads/queue";
+import { arg, pass, split, splits } from "../threads/split";
+
+/** What elements i and i + 1 add to n · loss, and their dx. */
+// @ts-ignore: decorator
+@inline
+function pairLoss<T>(dx: usize, x: usize, y: usize, i: usize, n: usize, count: v128): v128 {
+  const zero = f64x2.splat(0);
+  const one = f64x2.splat(1);
+  const at = i * sizeof<T>();
+  const lanes = min(n - i, 2);
+  const score = loadF64x2<T>(x + at, lanes);
+  const target = loadF64x2<T>(y + at, lanes);
+  const e = exp<f64>(f64x2.neg(f64x2.abs(score)));
+  const linear = f64x2.sub(f64x2.pmax(score, zero), f64x2.mul(score, target));
+  // The lane beyond the end holds log 2.
+  const whole = f64x2.add(linear, log1p(e));
+  const term = lanes == 2 ? whole : v128.and(whole, i64x2(-1, 0));
+  if (dx != 0) {
+    // sigmoid(x) − y over the common denominator 1 + e, so that a small difference keeps its digits.
+    const isNegative = f64x2.lt(score, zero);
+    const p = v128.bitselect(e, one, isNegative);
+    const q = v128.bitselect(one, e, isNegative);
+    const numerator = f64x2.sub(f64x2.mul(p, f64x2.sub(one, target)), f64x2.mul(q, target));
+    const denominator = f64x2.mul(f64x2.add(one, e), count);
+    storeF64x2<T>(dx + at, f64x2.div(numerator, denominator), lanes);
+  }
+  return term;
+}
 
 /** The loss; dx = (sigmoid(x) − y) / n is not written where its address is 0. n ≥ 1; dx overlaps nothing. */
 export function bceWithLogitsLoss<T>(
@@ -13,29 +42,27 @@ export function bceWithLogitsLoss<T>(
   y: usize, // (n,) in [0, 1]
   n: usize,
 ): f64 {
-  const zero = f64x2.splat(0);
-  const one = f64x2.splat(1);
   const count = f64x2.splat(<f64>n);
-  let sum = zero;
-  for (let i: usize = 0; i < n; i += 2) {
-    const at = i * sizeof<T>();
-    const lanes = min(n - i, 2);
-    const score = loadF64x2<T>(x + at, lanes);
-    const target = loadF64x2<T>(y + at, lanes);
-    const e = exp<f64>(f64x2.neg(f64x2.abs(score)));
-    const linear = f64x2.sub(f64x2.pmax(score, zero), f64x2.mul(score, target));
-    const term = f64x2.add(linear, log1p(e));
-    // The lane beyond the end holds log 2.
-    sum = f64x2.add(sum, lanes == 2 ? term : v128.and(term, i64x2(-1, 0)));
-    if (dx != 0) {
-      // sigmoid(x) − y over the common denominator 1 + e, so that a small difference keeps its digits.
-      const isNegative = f64x2.lt(score, zero);
-      const p = v128.bitselect(e, one, isNegative);
-      const q = v128.bitselect(one, e, isNegative);
-      const numerator = f64x2.sub(f64x2.mul(p, f64x2.sub(one, target)), f64x2.mul(q, target));
-      const denominator = f64x2.mul(f64x2.add(one, e), count);
-      storeF64x2<T>(dx + at, f64x2.div(numerator, denominator), lanes);
+  let sum = f64x2.splat(0);
+  let i: usize = 0;
+  if (SHARED) {
+    while (splits(min(n - i, MOST_TERMS), 48 * sizeof<f64>(), 16)) {
+      pass(dx, x, y, n, i);
+      split((from, count) => {
+        const n = arg(3);
+        const all = f64x2.splat(<f64>n);
+        for (let j = from; j < from + count; j += 2) {
+          const term = pairLoss<T>(arg(0), arg(1), arg(2), arg(4) + j, n, all);
+          v128.store(terms() + (j << 3), term);
+        }
+      });
+      const elements = min(n - i, MOST_TERMS);
+      for (let j: usize = 0; j < elements; j += 2) {
+        sum = f64x2.add(sum, v128.load(terms() + (j << 3)));
+      }
+      i += elements;
     }
   }
+  for (; i < n; i += 2) sum = f64x2.add(pairLoss<T>(dx, x, y, i, n, count), sum);
   return (f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1)) / <f64>n;
 }

@@ -2,6 +2,8 @@
 
 import { LANES, loadTail, storeTail } from "../simd";
 import { exp } from "./exp";
+import { SHARED } from "../threads/queue";
+import { arg, at, pass, split, splits } from "../threads/split";
 
 /** The row's largest value; a NaN in it is passed over. −∞ where there is none. */
 export function rowMax<T>(x: usize, C: usize): T {
@@ -21,6 +23,13 @@ export function argmax<T>(
   C: usize,
 ): void {
   assert(C > 0);
+  if (SHARED && splits(N, 8 * C * sizeof<T>())) {
+    pass(out, x, C);
+    split(
+      (from, N) => argmax<T>(at<i32>(0, from), at<T>(1, from * arg(2)), N, arg(2)),
+    );
+    return;
+  }
   for (let n: usize = 0; n < N; n++) {
     let most = load<T>(x);
     let at: usize = 0;

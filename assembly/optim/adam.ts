@@ -2,6 +2,8 @@
 // (Loshchilov and Hutter, 2019, arXiv:1711.05101).
 
 import { LANES, loadLanes, storeLanes } from "../simd";
+import { SHARED } from "../threads/queue";
+import { at, number, pass, passNumbers, split, splits } from "../threads/split";
 
 // @ts-ignore: decorator
 @inline
@@ -69,6 +71,28 @@ export function adamw<T>(
   correction2: f64,
   weightDecay: f64,
 ): void {
+  if (SHARED && splits(n, 3 * sizeof<T>(), 16)) {
+    pass(w, m, v, dw);
+    passNumbers(learningRate, beta1, beta2, eps, correction1, correction2, weightDecay);
+    split(
+      (from, n) =>
+        adamw<T>(
+          at<T>(0, from),
+          at<T>(1, from),
+          at<T>(2, from),
+          at<T>(3, from),
+          n,
+          number(0),
+          number(1),
+          number(2),
+          number(3),
+          number(4),
+          number(5),
+          number(6),
+        ),
+    );
+    return;
+  }
   const rate = v128.splat<T>(<T>(learningRate / correction1));
   const b1 = v128.splat<T>(<T>beta1);
   const f1 = v128.splat<T>(<T>(1 - beta1));

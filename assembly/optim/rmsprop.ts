@@ -2,6 +2,8 @@
 // squares.
 
 import { LANES, loadLanes, storeLanes } from "../simd";
+import { SHARED } from "../threads/queue";
+import { at, number, pass, passNumbers, split, splits } from "../threads/split";
 
 // @ts-ignore: decorator
 @inline
@@ -37,6 +39,23 @@ export function rmsprop<T>(
   decayRate: f64,
   eps: f64,
 ): void {
+  if (SHARED && splits(n, 3 * sizeof<T>(), 16)) {
+    pass(w, cache, dw);
+    passNumbers(learningRate, decayRate, eps);
+    split(
+      (from, n) =>
+        rmsprop<T>(
+          at<T>(0, from),
+          at<T>(1, from),
+          at<T>(2, from),
+          n,
+          number(0),
+          number(1),
+          number(2),
+        ),
+    );
+    return;
+  }
   const rate = v128.splat<T>(<T>learningRate);
   const decay = v128.splat<T>(<T>decayRate);
   const fresh = v128.splat<T>(<T>(1 - decayRate));

@@ -3,6 +3,8 @@
 // learningRate.
 
 import { LANES, loadLanes, storeLanes } from "../simd";
+import { SHARED } from "../threads/queue";
+import { at, number, pass, passNumbers, split, splits } from "../threads/split";
 
 // @ts-ignore: decorator
 @inline
@@ -13,6 +15,12 @@ function descend<T>(w: usize, dw: usize, rate: v128, n: usize): void {
 
 /** w (n,) −= learningRate · dw (n,). Numbers are rounded to T once, here and below. */
 export function sgd<T>(w: usize, dw: usize, n: usize, learningRate: f64): void {
+  if (SHARED && splits(n, sizeof<T>(), 16)) {
+    pass(w, dw);
+    passNumbers(learningRate);
+    split((from, n) => sgd<T>(at<T>(0, from), at<T>(1, from), n, number(0)));
+    return;
+  }
   const rate = v128.splat<T>(<T>learningRate);
   const end = w + (n & ~(LANES<T>() - 1)) * sizeof<T>();
   while (w != end) {
@@ -75,6 +83,14 @@ export function sgdMomentum<T>(
   learningRate: f64,
   momentum: f64,
 ): void {
+  if (SHARED && splits(n, (3 * sizeof<T>()) / 2, 16)) {
+    pass(w, v, dw);
+    passNumbers(learningRate, momentum);
+    split((from, n) =>
+      sgdMomentum<T>(at<T>(0, from), at<T>(1, from), at<T>(2, from), n, number(0), number(1)),
+    );
+    return;
+  }
   rollAll<T>(w, v, dw, n, learningRate, momentum, false);
 }
 
@@ -90,5 +106,13 @@ export function sgdNesterov<T>(
   learningRate: f64,
   momentum: f64,
 ): void {
+  if (SHARED && splits(n, (3 * sizeof<T>()) / 2, 16)) {
+    pass(w, v, dw);
+    passNumbers(learningRate, momentum);
+    split((from, n) =>
+      sgdNesterov<T>(at<T>(0, from), at<T>(1, from), at<T>(2, from), n, number(0), number(1)),
+    );
+    return;
+  }
   rollAll<T>(w, v, dw, n, learningRate, momentum, true);
 }

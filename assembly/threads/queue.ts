@@ -43,9 +43,16 @@ const TASK: usize = 140;
 // @ts-ignore: decorator
 @inline
 const WORDS: usize = 192;
+/** How many float64 a job can leave to its caller. */
 // @ts-ignore: decorator
 @inline
-const BYTES: usize = 320;
+export const MOST_TERMS: usize = 8192;
+// @ts-ignore: decorator
+@inline
+const TERMS: usize = 320;
+// @ts-ignore: decorator
+@inline
+const BYTES: usize = TERMS + MOST_TERMS * sizeof<f64>();
 
 /** So many looks at a counter, some 20 µs, before going to sleep, which costs as much. */
 // @ts-ignore: decorator
@@ -88,6 +95,11 @@ export function threads(): usize {
 @inline
 export function words(): usize {
   return queue() + WORDS;
+}
+
+/** Where a job leaves what its caller adds up in order, float64: a sum of which every thread has a part would be another sum. */
+export function terms(): usize {
+  return queue() + TERMS;
 }
 
 /** Before any worker runs. */

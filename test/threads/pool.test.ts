@@ -14,18 +14,30 @@ import {
   affineBackward,
   affineForward,
   batchnorm,
+  batchnormBackward,
+  batchnormForward,
   createRuntime,
   createRuntimeSync,
   DisposedError,
   dropout,
+  dropoutBackward,
+  dropoutForward,
+  geluBackward,
+  geluForward,
   type Runtime,
   type RuntimeOptions,
   relu,
+  reluBackward,
+  reluForward,
   Sequential,
+  softmaxBackward,
+  softmaxForward,
+  softmaxLoss,
   Trainer,
   WorkerError,
 } from "../../src/index.ts";
 import { hasRelaxed, seeded } from "../support/core.ts";
+import { inside, queueOf } from "./inside.ts";
 
 const open: Runtime[] = [];
 async function create(options: RuntimeOptions): Promise<Runtime> {
@@ -66,6 +78,38 @@ function products(runtime: Runtime, [N, D, M]: Sizes, dtype: "float32" | "float6
     const { out, cache } = affineForward(x, w, b, { activation: "relu" });
     const { dx, dw, db } = affineBackward(dout, cache);
     return digest([out, dx, dw, db].map(({ data }) => data));
+  });
+}
+
+/** Layers without a product, and their gradients, on n elements. */
+function elementwise(runtime: Runtime, n: number, dtype: "float32" | "float64"): string {
+  return runtime.scope(() => {
+    const random = seeded(n);
+    const C = 25;
+    const N = Math.ceil(n / C);
+    const draw = (...shape: number[]) =>
+      runtime.tensor(
+        Array.from({ length: shape.reduce((a, b) => a * b) }, () => 2 * random() - 1),
+        shape,
+        dtype,
+      );
+    const [x, dout] = [draw(N, C), draw(N, C)];
+    const y = Int32Array.from({ length: N }, (_, i) => i % C);
+    const rectified = reluForward(x);
+    const smooth = geluForward(x);
+    const shares = softmaxForward(x);
+    const parameters = [draw(C), draw(C)] as const;
+    const normal = batchnormForward(x, ...parameters, { mode: "train" });
+    const dropped = dropoutForward(x, { p: 0.4, mode: "train" });
+    const loss = softmaxLoss(x, y);
+    const gradients = batchnormBackward(dout, normal.cache);
+    const results = [
+      ...[rectified.out, smooth.out, shares.out, normal.out, dropped.out, loss.dx],
+      ...[gradients.dx, gradients.dgamma, gradients.dbeta],
+      ...[reluBackward(dout, rectified.cache), geluBackward(dout, smooth.cache)],
+      ...[softmaxBackward(dout, shares.cache), dropoutBackward(dout, dropped.cache)],
+    ];
+    return digest([[loss.loss], ...results.map(({ data }) => data)]);
   });
 }
 
@@ -161,9 +205,16 @@ describe("the bits do not depend on the number of threads", () => {
       let calls = 0;
       do {
         const sizes = [size(), size(), size()] as const;
-        const bits = products(strict, sizes, "float32");
-        expect(products(runtime, sizes, "float32"), sizes.join()).toBe(bits);
-        expect(products(other, sizes, "float32"), sizes.join()).toBe(bits);
+        const n = Math.floor(40_000 * random() + 1);
+        // In turn, so that jobs of all kinds follow each other.
+        for (const call of [
+          (on: Runtime) => products(on, sizes, "float32"),
+          (on: Runtime) => elementwise(on, n, "float32"),
+        ]) {
+          const bits = call(strict);
+          expect(call(runtime), `${sizes}, ${n}`).toBe(bits);
+          expect(call(other), `${sizes}, ${n}`).toBe(bits);
+        }
         calls++;
       } while (performance.now() < end);
       expect(calls).toBeGreaterThan(0);
@@ -246,13 +297,6 @@ describe("a pool", () => {
     expect(stdout).toBe("200 3\n");
   });
 
-  interface Inside {
-    pool: { force: { crew: { workers: { terminate(): void }[] } } };
-    linear: { wasm: WebAssembly.Memory };
-    core: { instance: { exports: { heap_base(): number } } };
-  }
-  const inside = (runtime: Runtime) => runtime as unknown as Inside;
-
   test("whose worker is killed while it rests ends its runtime, and no other", async () => {
     const [runtime, other] = [
       await create({ wasm: shared, threads: 3 }),
@@ -278,38 +322,43 @@ describe("a pool", () => {
     );
   });
 
-  test("whose worker takes a task and never ends it fails within two seconds, for good", async () => {
-    const runtime = await create({ wasm: shared, threads: 2 });
-    const { core, linear } = inside(runtime);
-    // The queue lies before what is given out: assembly/threads/queue.ts.
-    const queue = core.instance.exports.heap_base() - 320;
-    const thief = new Worker(
-      `const { parentPort, workerData: { buffer, queue } } = require("node:worker_threads");
+  test.each([
+    ["a product", (runtime: Runtime) => products(runtime, [300, 300, 300], "float32")],
+    ["another call", (runtime: Runtime) => elementwise(runtime, 600_000, "float32")],
+  ])(
+    "whose worker takes a task of %s and never ends it fails within two seconds, for good",
+    async (_, call) => {
+      const runtime = await create({ wasm: shared, threads: 2 });
+      const { linear } = inside(runtime);
+      const queue = queueOf(runtime);
+      const thief = new Worker(
+        `const { parentPort, workerData: { buffer, queue } } = require("node:worker_threads");
        const words = new Int32Array(buffer, queue);
        parentPort.postMessage("ready");
        for (;;) {
          const remaining = Atomics.load(words, 0);
          if (remaining > 0 && Atomics.compareExchange(words, 0, remaining, remaining - 1) === remaining) break;
        }`,
-      { eval: true, workerData: { buffer: linear.wasm.buffer, queue } },
-    );
-    await new Promise((resolve) => thief.once("message", resolve));
-    const began = performance.now();
-    let error: Error | undefined;
-    // Until the thief was the first.
-    for (let i = 0; i < 1000 && !error; i++) {
-      try {
-        products(runtime, [300, 300, 300], "float32");
-      } catch (cause) {
-        error = cause as Error;
+        { eval: true, workerData: { buffer: linear.wasm.buffer, queue } },
+      );
+      await new Promise((resolve) => thief.once("message", resolve));
+      const began = performance.now();
+      let error: Error | undefined;
+      // Until the thief was the first.
+      for (let i = 0; i < 1000 && !error; i++) {
+        try {
+          call(runtime);
+        } catch (cause) {
+          error = cause as Error;
+        }
       }
-    }
-    expect(error).toBeInstanceOf(WorkerError);
-    expect(error!.message).toMatch(
-      /^a worker has died, or a kernel failed .*cannot be used any more$/,
-    );
-    expect(performance.now() - began).toBeLessThan(4000);
-    expect(() => runtime.zeros([1])).toThrow(WorkerError);
-    await thief.terminate();
-  });
+      expect(error).toBeInstanceOf(WorkerError);
+      expect(error!.message).toMatch(
+        /^a worker has died, or a kernel failed .*cannot be used any more$/,
+      );
+      expect(performance.now() - began).toBeLessThan(4000);
+      expect(() => runtime.zeros([1])).toThrow(WorkerError);
+      await thief.terminate();
+    },
+  );
 });

@@ -1,0 +1,31 @@
+// The inside of a runtime with a pool, for tests alone.
+
+import type { Runtime } from "../../src/index.ts";
+import type { Block } from "../../src/runtime/allocator.ts";
+
+interface Inside {
+  readonly pool: {
+    readonly force: { readonly crew: { readonly workers: readonly { terminate(): void }[] } };
+  };
+  readonly linear: {
+    readonly wasm: WebAssembly.Memory;
+    allocate(bytes: number): Block;
+    release(block: Block): void;
+  };
+  readonly core: {
+    readonly instance: { readonly exports: { heap_base(): number } };
+    readonly exports: object;
+  };
+}
+
+export const inside = (runtime: Runtime) => runtime as unknown as Inside;
+
+/** The queue lies before what is given out: assembly/threads/queue.ts has its layout. */
+const QUEUE_BYTES = 320 + 8 * 8192;
+export const queueOf = (runtime: Runtime) =>
+  inside(runtime).core.instance.exports.heap_base() - QUEUE_BYTES;
+
+/** The words of the last job: assembly/threads/split.ts. */
+export function jobOf(runtime: Runtime): Uint32Array {
+  return new Uint32Array(inside(runtime).linear.wasm.buffer, queueOf(runtime) + 192, 3);
+}

@@ -1,0 +1,429 @@
+// Every kernel that threads share, raw: with any number of threads the bits of the default core, on sizes around the one from
+// which on it is split, and nothing written beside its outputs.
+
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import shared from "../../build/shared.js";
+import { createRuntime, createRuntimeSync, type Runtime } from "../../src/index.ts";
+import { type DType, dtypes, seeded } from "../support/core.ts";
+import { inside, jobOf } from "./inside.ts";
+
+const [float32, float64] = dtypes as [DType, DType];
+const GUARD_BYTES = 64;
+const GUARD = 0xa5;
+type Kernel = (...args: number[]) => number;
+
+/** The operands of one call in a runtime's memory. */
+class Call {
+  private readonly blocks: ReturnType<typeof this.linear.allocate>[] = [];
+  private readonly placed: { address: number; bytes: number; isOutput: boolean }[] = [];
+  private seed = 1;
+
+  constructor(
+    private readonly linear: ReturnType<typeof inside>["linear"],
+    private readonly exports: Record<string, Kernel>,
+    readonly dtype: DType,
+  ) {}
+
+  /** Calls an export: the dtype's own, or one for both. */
+  run(name: string, ...args: number[]): number {
+    const { exports, dtype } = this;
+    return (exports[`${name}_${dtype.suffix}`] ?? (exports[name] as Kernel))(...args);
+  }
+
+  /** n numbers in [low, high), the same in every runtime. */
+  input(n: number, low = -2, high = 2, { array, bytes } = this.dtype): number {
+    const address = this.place(n * bytes, false);
+    const random = seeded(this.seed++);
+    // A thousand of them again and again.
+    const values = array.from({ length: Math.min(n, 1009) }, () => low + (high - low) * random());
+    const view = new array(this.linear.wasm.buffer as ArrayBuffer, address, n);
+    for (let i = 0; i < n; i += 1009) view.set(values.subarray(0, Math.min(1009, n - i)), i);
+    return address;
+  }
+
+  /** The same, which the kernel updates. */
+  inout(n: number, low?: number, high?: number): number {
+    const address = this.input(n, low, high);
+    (this.placed.at(-1) as { isOutput: boolean }).isOutput = true;
+    return address;
+  }
+
+  /** n labels below C. */
+  labels(n: number, C: number): number {
+    const address = this.place(4 * n, false);
+    const view = new Int32Array(this.linear.wasm.buffer, address, n);
+    for (let i = 0; i < n; i++) view[i] = (7 * i) % C;
+    return address;
+  }
+
+  output(n: number, bytes = this.dtype.bytes): number {
+    return this.place(n * bytes, true);
+  }
+
+  /** As large a workspace as this core wants. */
+  work(name: string, ...sizes: number[]): number {
+    return this.place(this.run(`${name}_work_bytes`, ...sizes), false);
+  }
+
+  bytes(n: number): number {
+    return this.place(n, false);
+  }
+
+  /** One operation of a predictor: nine whole numbers and a value, as assembly/predict.ts says. */
+  operation(whole: number[], value: number): number {
+    const address = this.place(48, false);
+    new Uint32Array(this.linear.wasm.buffer, address, 9).set(whole);
+    new Float64Array(this.linear.wasm.buffer, address + 40, 1)[0] = value;
+    return address;
+  }
+
+  set(address: number, index: number, value: number): void {
+    new this.dtype.array(this.linear.wasm.buffer as ArrayBuffer, address, index + 1)[index] = value;
+  }
+
+  /** What has been written; throws where that is beside a buffer. */
+  end(): Buffer {
+    const memory = Buffer.from(this.linear.wasm.buffer);
+    const results: Buffer[] = [];
+    for (const { address, bytes, isOutput } of this.placed) {
+      for (let i = 1; i <= GUARD_BYTES; i++) {
+        if (memory[address - i] !== GUARD || memory[address + bytes + i - 1] !== GUARD) {
+          throw new Error(`${i} bytes beside a buffer of ${bytes} have changed`);
+        }
+      }
+      if (isOutput) results.push(memory.subarray(address, address + bytes));
+    }
+    for (const block of this.blocks) this.linear.release(block);
+    return Buffer.concat(results);
+  }
+
+  private place(bytes: number, isOutput: boolean): number {
+    const block = this.linear.allocate(bytes + 2 * GUARD_BYTES);
+    this.blocks.push(block);
+    const address = block.address + GUARD_BYTES;
+    const { buffer } = this.linear.wasm;
+    new Uint8Array(buffer, block.address, bytes + 2 * GUARD_BYTES).fill(GUARD);
+    this.placed.push({ address, bytes, isOutput });
+    return address;
+  }
+}
+
+interface Case {
+  name: string;
+  /** The elements, rows or columns from which on it is split. */
+  from(dtype: DType): number;
+  /** With so many of them; what it returns is compared too. */
+  // biome-ignore lint/suspicious/noConfusingVoidType: most return nothing
+  call(call: Call, n: number): number | void;
+}
+
+const RANGE = 131072;
+/** From how many on a call is split, one of which costs so much: assembly/threads/split.ts. */
+function splitFrom(cost: number, unit = 16): number {
+  const each = Math.max(Math.floor(RANGE / cost / unit) * unit, unit);
+  return Math.max(4 * each, Math.ceil((16 * RANGE) / cost));
+}
+/** Elements, each of which costs as much as so many of ReLU's. */
+const elements =
+  (cost: number) =>
+  ({ bytes }: DType) =>
+    splitFrom(cost * bytes);
+/** Rows of C of them. */
+const rows =
+  (C: number, cost: number) =>
+  ({ bytes }: DType) =>
+    splitFrom(cost * C * bytes, 1);
+/** Columns of so many, or whole `unit`s of rows. */
+const lines =
+  (length: number, cost: number, unit: number) =>
+  ({ bytes }: DType) =>
+    splitFrom(Math.floor(cost * length * bytes), unit);
+
+/** Layers over elements: out from x, and dx from dout and x, or out. */
+function layer(name: string, cost: number, numbers: number[] = []): Case[] {
+  const [forward, backward] = [`${name}_forward`, `${name}_backward`];
+  return [
+    {
+      name: forward,
+      from: name === "gelu" ? () => splitFrom(24 * 8) : elements(cost),
+      call: (c, n) => void c.run(forward, c.output(n), c.input(n), n, ...numbers),
+    },
+    {
+      name: backward,
+      from: name === "gelu" ? () => splitFrom(24 * 8) : elements(1.5),
+      call: (c, n) =>
+        void c.run(backward, c.output(n), c.input(n), c.input(n, -1, 1), n, ...numbers),
+    },
+  ];
+}
+
+function update(name: string, cost: number, state: number, numbers: number[]): Case {
+  return {
+    name,
+    from: elements(cost),
+    call(c, n) {
+      const states = Array.from({ length: state }, () => c.inout(n, 0, 1));
+      c.run(name, c.inout(n), ...states, c.input(n), n, ...numbers);
+    },
+  };
+}
+
+// Two chunks of 1,024 rows, and no whole number of eights.
+const N = 1037;
+const [C, D, K] = [37, 61, 301];
+
+const cases: Case[] = [
+  ...layer("relu", 1),
+  ...layer("leaky_relu", 1.5, [0.1]),
+  ...layer("sigmoid", 16),
+  ...layer("tanh", 16),
+  ...layer("gelu", 24),
+  {
+    name: "softmax_forward",
+    from: rows(C, 16),
+    call: (c, n) => void c.run("softmax_forward", c.output(n * C), c.input(n * C), n, C),
+  },
+  {
+    name: "softmax_backward",
+    from: rows(C, 4),
+    call: (c, n) =>
+      void c.run(
+        "softmax_backward",
+        ...[c.output(n * C), c.input(n * C), c.input(n * C, 0, 1), n, C],
+      ),
+  },
+  {
+    name: "normalize_forward",
+    from: rows(D, 2),
+    call: (c, n) =>
+      void c.run(
+        "normalize_forward",
+        ...[c.output(n * D), c.input(n * D), c.input(D), c.input(D, 1, 2), n, D],
+      ),
+  },
+  {
+    name: "normalize_backward",
+    from: rows(D, 2),
+    call: (c, n) =>
+      void c.run("normalize_backward", c.output(n * D), c.input(n * D), c.input(D, 1, 2), n, D),
+  },
+  ...[0, 1].flatMap((training): Case[] => [
+    {
+      name: `batchnorm_forward, training = ${training}`,
+      from: lines(N, 2, 64),
+      call(c, n) {
+        const work = c.work("batchnorm", n);
+        const saved = c.output(2 * n, 8);
+        c.run(
+          "batchnorm_forward",
+          ...[c.output(N * n), saved, c.inout(n), c.inout(n, 1, 2)],
+          ...[c.input(N * n), c.input(n), c.input(n), work, N, n, 1e-5, 0.9, training],
+        );
+      },
+    },
+    {
+      name: `batchnorm_backward, training = ${training}`,
+      from: lines(N, 3, 64),
+      call(c, n) {
+        const work = c.work("batchnorm", n);
+        c.run(
+          "batchnorm_backward",
+          ...[c.output(N * n), c.output(n), c.output(n), c.input(N * n), c.input(N * n)],
+          ...[c.input(n), c.input(2 * n, 0.5, 1, float64), work, N, n, training],
+        );
+      },
+    },
+  ]),
+  {
+    // Float32 squares that overflow, infinities and NaN in some columns: what is done about them touches no other.
+    name: "batchnorm_forward of what overflows",
+    from: lines(N, 2, 64),
+    call(c, n) {
+      const work = c.work("batchnorm", n);
+      const x = c.input(N * n);
+      if (n > 1) {
+        c.set(x, 3, 1e30);
+        c.set(x, 21, Number.POSITIVE_INFINITY);
+      }
+      const saved = c.output(2 * n, 8);
+      c.run(
+        "batchnorm_forward",
+        ...[c.output(N * n), saved, c.inout(n), c.inout(n, 1, 2)],
+        ...[x, c.input(n), c.input(n), work, N, n, 1e-5, 0.9, 1],
+      );
+    },
+  },
+  {
+    name: "batchnorm_moments",
+    from: lines(N, 2, 64),
+    call(c, n) {
+      const work = c.work("batchnorm", n);
+      c.run("batchnorm_moments", c.output(n, 8), c.output(n, 8), c.input(N * n), work, N, n);
+    },
+  },
+  {
+    name: "dropout_forward",
+    from: ({ bytes }) => splitFrom(2 * bytes, 8192),
+    call(c, n) {
+      const work = c.work("dropout");
+      const counter = [2 ** 32 - 9, 5]; // whose lower word overflows on the way
+      c.run("dropout_forward", c.output(n), c.output(n), c.input(n), work, n, 0.3, 231, ...counter);
+    },
+  },
+  {
+    name: "dropout_backward",
+    from: elements(1.5),
+    call: (c, n) => void c.run("dropout_backward", c.output(n), c.input(n), c.input(n), n),
+  },
+  {
+    name: "softmax_loss",
+    from: rows(C, 24),
+    call: (c, n) => c.run("softmax_loss", c.output(n * C), c.input(n * C), c.labels(n, C), 0, n, C),
+  },
+  ...[true, false].map(
+    (hasGradient): Case => ({
+      name: `svm_loss ${hasGradient ? "with" : "without"} dx`,
+      from: rows(C, 8),
+      call: (c, n) =>
+        c.run("svm_loss", hasGradient ? c.output(n * C) : 0, c.input(n * C), c.labels(n, C), n, C),
+    }),
+  ),
+  ...[true, false].map(
+    (hasGradient): Case => ({
+      name: `bce_with_logits_loss ${hasGradient ? "with" : "without"} dx`,
+      from: () => splitFrom(48 * 8),
+      call: (c, n) =>
+        c.run(
+          "bce_with_logits_loss",
+          hasGradient ? c.output(n) : 0,
+          c.input(n),
+          c.input(n, 0, 1),
+          n,
+        ),
+    }),
+  ),
+  update("sgd", 1, 0, [0.1]),
+  update("sgd_momentum", 1.5, 1, [0.1, 0.9]),
+  update("sgd_nesterov", 1.5, 1, [0.1, 0.9]),
+  update("rmsprop", 3, 1, [0.1, 0.99, 1e-8]),
+  update("adam", 3, 2, [0.1, 0.9, 0.999, 1e-8, 0.1, 0.001]),
+  update("adamw", 3, 2, [0.1, 0.9, 0.999, 1e-8, 0.1, 0.001, 0.01]),
+  {
+    name: "axpy",
+    from: elements(1),
+    call: (c, n) => void c.run("axpy", n, 0.3, c.input(n), c.inout(n)),
+  },
+  {
+    name: "scal",
+    from: elements(0.5),
+    call: (c, n) => void c.run("scal", n, 0.3, c.inout(n)),
+  },
+  {
+    name: "argmax",
+    from: rows(C, 8),
+    call: (c, n) => void c.run("argmax", c.output(n, 4), c.input(n * C), n, C),
+  },
+  {
+    name: "affine_backward, db",
+    from: lines(N, 0.5, 64),
+    call(c, n) {
+      const work = c.work("affine_backward", N, 1, n);
+      c.run("affine_backward", 0, 0, c.output(n), c.input(N * n), 0, 0, work, N, 1, n);
+    },
+  },
+  {
+    name: "affine_forward to one column",
+    from: lines(K, 0.5, 16),
+    call(c, n) {
+      const work = c.work("affine_forward", n, K, 1);
+      c.run("affine_forward", c.output(n), c.input(n * K), c.input(K), c.input(1), work, n, K, 1);
+    },
+  },
+  {
+    name: "affine_backward of one row, dx",
+    from: lines(K, 0.5, 16),
+    call(c, n) {
+      const work = c.work("affine_backward", 1, n, K);
+      c.run("affine_backward", c.output(n), 0, 0, c.input(K), 0, c.input(n * K), work, 1, n, K);
+    },
+  },
+  {
+    name: "affine_backward of one row, dw",
+    from: rows(D, 1),
+    call(c, n) {
+      const work = c.work("affine_backward", 1, n, D);
+      c.run("affine_backward", 0, c.output(n * D), 0, c.input(D), c.input(n), 0, work, 1, n, D);
+    },
+  },
+  ...[1, 3].map(
+    (batch): Case => ({
+      name: `predict, a product of ${batch}`,
+      from: (dtype) => lines(batch * K, 0.5, 128 / dtype.bytes)(dtype),
+      call(c, n) {
+        const work = c.work("predict", batch, K, n);
+        const panels = c.bytes(K * n * c.dtype.bytes);
+        c.run("predict_pack", panels, c.input(K * n), K, n);
+        const [out, x, b] = [c.output(batch * n), c.input(batch * K), c.input(n)];
+        c.run("predict", c.operation([0, out, x, panels, b, 0, work, K, n], 0), 1, batch);
+      },
+    }),
+  ),
+  {
+    name: "predict, batchnorm",
+    from: rows(D, 1),
+    call(c, n) {
+      const [out, x] = [c.output(n * D), c.input(n * D)];
+      const operation = [1, out, x, c.input(D), c.input(D), c.input(D), 0, D, D];
+      c.run("predict", c.operation(operation, 0), 1, n);
+    },
+  },
+];
+
+const THREADS = [1, 2, 3, 4, 7, 16];
+
+describe("the bits of one thread, and nothing beside the outputs", () => {
+  const one = createRuntimeSync();
+  let pools: { threads: number; runtime: Runtime }[] = [];
+  beforeAll(async () => {
+    pools = await Promise.all(
+      THREADS.map(async (threads) => ({
+        threads,
+        runtime: await createRuntime({ wasm: shared, threads }),
+      })),
+    );
+  });
+  afterAll(() => {
+    for (const { runtime } of pools) runtime.dispose();
+    one.dispose();
+  });
+
+  function run(runtime: Runtime, { call }: Case, dtype: DType, n: number) {
+    const { linear, core } = inside(runtime);
+    const c = new Call(linear, core.exports as never, dtype);
+    const value = call(c, n);
+    return { value, written: c.end() };
+  }
+
+  for (const dtype of [float32, float64]) {
+    test.each(cases)(`$name, ${dtype.dtype}`, (kernel) => {
+      const from = kernel.from(dtype);
+      for (const n of [0, 1, from - 1, from, from + 13]) {
+        const isMean = /loss/.test(kernel.name);
+        if (n === 0 && isMean) continue;
+        const expected = run(one, kernel, dtype, n);
+        for (const { threads, runtime } of pools) {
+          jobOf(runtime).fill(0);
+          const { value, written } = run(runtime, kernel, dtype, n);
+          expect(value, `${threads} threads, ${n}`).toBe(expected.value);
+          if (!written.equals(expected.written)) {
+            throw new Error(`${threads} threads, ${n}: other bits`);
+          }
+          // Proof that there was a job.
+          expect(jobOf(runtime)[1], `${threads} threads, ${n}`).toBe(
+            threads > 1 && n >= from ? n : 0,
+          );
+        }
+      }
+    });
+  }
+});
