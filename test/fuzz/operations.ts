@@ -252,8 +252,16 @@ function magnification(
 const factorsOf = (gamma: ArrayLike<number>, { variance }: reference.Statistics, eps: number) =>
   variance.map((each, j) => Math.max(1, Math.abs(gamma[j]!)) / Math.sqrt(Math.abs(each + eps)));
 
-/** Statistics are float64: a column of whose spread they have lost a hundredth has no result to compare. */
-const lost = (magnified: number, N: number) => !(magnified * (N + 4) * 2 ** -52 < 1e-2);
+/** A scale that is no number, as 0 times infinity is none, though nothing that came in was an infinity. */
+const passing = (scale: number, isWhole: boolean) =>
+  Number.isNaN(scale) && isWhole ? Infinity : scale;
+
+/**
+ * Statistics are float64: a column of whose spread they have lost a hundredth has no result to compare, nor one whose
+ * deviation is a denormal number of the dtype.
+ */
+const isLost = (magnified: number, N: number, deviation: number, { epsilon, tiny }: Precision) =>
+  magnified * (N + 4) * 2 ** -52 > 1e-2 || deviation < (16 * tiny) / epsilon;
 
 function batchnormTwin(given: Twin, statistics: reference.Statistics): Expected {
   const { v, settings, shapes, precision } = given;
@@ -262,16 +270,22 @@ function batchnormTwin(given: Twin, statistics: reference.Statistics): Expected 
   const values = reference.batchnormForward(v.x!, v.gamma!, v.beta!, statistics, eps);
   const magnified = magnification(v.x!, statistics, eps);
   const factor = factorsOf(v.gamma!, statistics, eps);
-  const most = mostOf(v.x!, D);
+  const most = mostOf(v.x!, D).map((m, j) => Math.max(m, Math.abs(statistics.mean[j]!)));
   const { epsilon, tiny } = precision;
   const size = magnified.map((m, i) => Math.abs(v.gamma![i % D]!) * m + Math.abs(v.beta![i % D]!));
   const bound = magnified.map((m, i) =>
-    lost(m, N)
+    isLost(m, N, Math.sqrt(statistics.variance[i % D]! + eps), precision)
       ? NaN
       : (8 + 2 * N) * (epsilon * size[i]! + 4 * tiny * (1 + factor[i % D]! + most[i % D]!)),
   );
   // x − mean is a number on the way too.
-  const scale = size.map((s, i) => Math.max(s, factor[i % D]!, 2 * most[i % D]!));
+  const scale = size.map((s, i) => {
+    const j = i % D;
+    // In test mode a row's result is of that row alone.
+    const input = settings.mode === "test" ? v.x![i]! : most[j]!;
+    const isWhole = Number.isFinite(input + v.gamma![j]! * 0 + v.beta![j]! * 0);
+    return passing(Math.max(s, factor[j]!, 2 * most[j]!), isWhole);
+  });
   return { values, bound, scale, loose: true };
 }
 
@@ -801,20 +815,25 @@ export const operations: readonly Operation[] = [
         column[i % D]! += dout[i]!;
         weighted[i % D]! += dout[i]! * 2 * magnified[i]!;
       }
-      const loss = (j: number) => (D === 0 || N === 0 ? false : lost(magnified[j]!, N));
-      const most = mostOf(v.x!, D);
+      const loss = (j: number) =>
+        isLost(magnified[j] ?? 0, N, Math.sqrt(statistics.variance[j]! + eps), precision);
+      const most = mostOf(v.x!, D).map((m, j) => Math.max(m, Math.abs(statistics.mean[j]!)));
       const factors = factorsOf(v.gamma!, statistics, eps);
       const factor = (j: number) => factors[j]!;
       const { epsilon, tiny } = precision;
+      // A NaN where something of the column's dout is no number.
+      const hole = mostOf(
+        Array.from(v.dout!, (d) => d * 0),
+        D,
+      );
       const bounded = (size: number[]) => ({
         loose: true,
         // Σ dout · (x − mean), and 1 / std and gamma / std, are numbers on the way.
         scale: size.map((s, i) => {
           const j = i % D;
-          return (
-            Math.max(s, s * N, 2 * most[j]! * Math.max(1, column[j]!), factor(j)) *
-            Math.max(1, factor(j))
-          );
+          const most1 = Math.max(s, s * N, 2 * most[j]! * Math.max(1, column[j]!), factor(j));
+          const isWhole = Number.isFinite(most[j]! + v.gamma![j]! * 0 + hole[j]!);
+          return passing(Math.max(2 * column[j]!, most1 * Math.max(1, factor(j))), isWhole);
         }),
         bound: size.map((s, i) => {
           const j = i % D;
@@ -826,17 +845,25 @@ export const operations: readonly Operation[] = [
       });
       const dx = dout.map((d, i) => {
         const j = i % D;
-        const rest = mode === "train" ? (column[j]! + 2 * magnified[i]! * weighted[j]!) / N : 0;
-        return factor(j) * (d + rest);
+        return factor(j) * (d + (column[j]! + 2 * magnified[i]! * weighted[j]!) / N);
       });
+      // The twin's own products dout · gamma count as well.
+      const products = dout.map((d, i) => d * Math.abs(v.gamma![i % D]!));
+      const constant: Expected = {
+        ...{ values: values.dx, loose: true },
+        scale: dout.map((d, i) => Math.max(products[i]!, Math.max(1, d) * factor(i % D))),
+        bound: dout.map(
+          (d, i) => 8 * (epsilon * d * factor(i % D) + tiny * (1 + d + factor(i % D))),
+        ),
+      };
       return {
-        // The twin's own products dout · gamma count as well.
-        dx: {
-          ...{ values: values.dx, ...bounded(dx) },
-          scale: bounded(dx).scale.map((s, i) =>
-            Math.max(s, dout[i]! * Math.abs(v.gamma![i % D]!)),
-          ),
-        },
+        dx:
+          mode === "test"
+            ? constant
+            : {
+                ...{ values: values.dx, ...bounded(dx) },
+                scale: bounded(dx).scale.map((s, i) => Math.max(s, products[i]!)),
+              },
         dgamma: { values: values.dgamma, ...bounded(weighted) },
         dbeta: { ...sum(values.dbeta, column, N, precision), loose: true },
       };

@@ -34,6 +34,15 @@ export class Slot {
     return this.slope;
   }
 
+  get hasGradient(): boolean {
+    return this.slope !== null;
+  }
+
+  dropGradient(): void {
+    this.slope?.dispose();
+    this.slope = null;
+  }
+
   dispose(): void {
     this.value?.dispose();
     this.slope?.dispose();
