@@ -89,11 +89,14 @@ export class Network {
 
   /** Makes the gradients that are not there yet: all of them, or none. */
   makeGradients(): void {
-    const missing = this.learned.filter((slot) => !slot.hasGradient);
+    const missing = this.learned.filter((slot) => !slot.slope);
     try {
       for (const slot of missing) slot.gradient;
     } catch (error) {
-      for (const slot of missing) slot.dropGradient();
+      for (const slot of missing) {
+        slot.slope?.dispose();
+        slot.slope = null;
+      }
       throw error;
     }
   }

@@ -12,6 +12,7 @@ import {
   type SafetensorsFile,
   writeSafetensors,
 } from "../../src/index.ts";
+import { Tally } from "../fuzz/runs.ts";
 import { bitsOf, file, numbersOf, read, type TwinTensor } from "./twin.ts";
 
 const runs = Number(process.env.LAMELLA_FUZZ_RUNS ?? 3000);
@@ -274,7 +275,10 @@ function checkNumbers(entry: SafetensorsEntry, expected: TwinTensor): void {
   }
 }
 
-test(`${runs} mutated files (seed ${seed}) are each read as the twin reads them, or refused with a FormatError as the twin refuses them`, () => {
+test(`${runs} mutated files (seed ${seed}) are each read as the twin reads them, or refused with a FormatError as the twin refuses them`, {
+  timeout: 0,
+}, () => {
+  const tally = new Tally("safetensors", runs);
   let taken = 0;
   let refused = 0;
   fc.assert(
@@ -286,9 +290,11 @@ test(`${runs} mutated files (seed ${seed}) are each read as the twin reads them,
       expect(Buffer.from(bytes).toString("latin1")).toBe(before);
       if (!found || !expected) {
         refused++;
+        tally.count("refused");
         return;
       }
       taken++;
+      tally.count("taken");
       expect([...found.metadata].sort()).toEqual([...expected.metadata].sort());
       expect([...found.tensors.keys()].sort()).toEqual([...expected.tensors.keys()].sort());
       for (const [key, entry] of found.tensors) {

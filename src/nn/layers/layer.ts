@@ -15,7 +15,8 @@ export class Slot {
   name = "";
   /** From Network.allocate on. */
   value!: TensorHandle<FloatDType>;
-  private slope: TensorHandle<FloatDType> | null = null;
+  /** The gradient, where there is one. */
+  slope: TensorHandle<FloatDType> | null = null;
 
   constructor(
     readonly key: string,
@@ -32,15 +33,6 @@ export class Slot {
       this.slope.data.fill(0);
     }
     return this.slope;
-  }
-
-  get hasGradient(): boolean {
-    return this.slope !== null;
-  }
-
-  dropGradient(): void {
-    this.slope?.dispose();
-    this.slope = null;
   }
 
   dispose(): void {
