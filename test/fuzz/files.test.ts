@@ -23,7 +23,7 @@ import { loadPredictorSync } from "../../src/predict.ts";
 import { runs, seed, Tally } from "./runs.ts";
 
 /** Each compiles or builds a model: a tenth of the facade's cases. */
-const files = runs / 10;
+const files = Math.ceil(runs / 10);
 
 const layers = [affine(3), batchnorm(), relu(), dropout(0.2), affine(2)];
 // Small enough that what a file claims is soon too much.

@@ -32,7 +32,7 @@ import { deviation, magnitude } from "../support/reference.ts";
 import { Draw } from "./draw.ts";
 import { runs, seed, Tally } from "./runs.ts";
 
-const models = runs / 50;
+const models = Math.ceil(runs / 50);
 const runtime = createRuntimeSync();
 
 function layersFrom(draw: Draw): LayerSpec[] {

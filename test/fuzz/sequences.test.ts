@@ -18,7 +18,7 @@ import { Draw } from "./draw.ts";
 import { runs, seed, Tally } from "./runs.ts";
 
 /** Each has some forty steps. */
-const programs = runs / 50;
+const programs = Math.ceil(runs / 50);
 
 /** What a handle points to. */
 interface Block {
