@@ -87,6 +87,20 @@ export class Network {
     });
   }
 
+  /** Makes the gradients that are not there yet: all of them, or none. */
+  makeGradients(): void {
+    const missing = this.learned.filter((slot) => !slot.slope);
+    try {
+      for (const slot of missing) slot.gradient;
+    } catch (error) {
+      for (const slot of missing) {
+        slot.slope?.dispose();
+        slot.slope = null;
+      }
+      throw error;
+    }
+  }
+
   /** Gives them their first values. */
   initialize(operation: string, random: Random): void {
     this.whole(() => {

@@ -120,8 +120,8 @@ export class Sequential<D extends FloatDType = "float32"> extends Owner {
       network.allocate();
       assign();
     } else {
-      network.allocate();
       const random = seed instanceof LegacyRandom ? seed : runtime.random(key);
+      network.allocate();
       network.initialize(operation, random);
     }
   }
@@ -165,12 +165,15 @@ export class Sequential<D extends FloatDType = "float32"> extends Owner {
       throw new RangeError(`${operation}: x has no examples (N = 0), and training needs one`);
     }
     const N = rows.count;
-    const plan = network.reserve(Math.max(N, 1));
-    const scores = network.runtime.create(network.dtype, [N, ...network.outShape]);
-    copyRows(plan.input, rows, 0, N);
-    network.forward(N, mode === "train");
-    scores.data.set(plan.scores.data.subarray(0, scores.size));
-    return scores as Tensor as Tensor<D>;
+    // The scores first: a plan is kept, so nothing may be refused after it.
+    return network.runtime.atomically(() => {
+      const scores = network.runtime.create(network.dtype, [N, ...network.outShape]);
+      const plan = network.reserve(Math.max(N, 1));
+      copyRows(plan.input, rows, 0, N);
+      network.forward(N, mode === "train");
+      scores.data.set(plan.scores.data.subarray(0, scores.size));
+      return scores as Tensor as Tensor<D>;
+    });
   }
 
   /**
@@ -209,7 +212,7 @@ export class Sequential<D extends FloatDType = "float32"> extends Owner {
     const plan = network.reserve(passed.N);
     return runtime.atomically(() => {
       const dx = options.dx ? runtime.create(dtype, [passed.N, ...network.inShape]) : undefined;
-      for (const slot of network.learned) slot.gradient; // made before a view is taken
+      network.makeGradients(); // before a view is taken
       plan.dscores.data.set(up.data);
       network.backward(dx?.address);
       return { dx: dx as Tensor as Tensor<D> | undefined };
@@ -255,13 +258,14 @@ export class Sequential<D extends FloatDType = "float32"> extends Owner {
     const operation = "Sequential.predict";
     const network = networkOf(operation, this);
     const rows = rowsOf(operation, "x", x, network.inShape, network.runtime, network.dtype);
-    network.reserve(Math.min(Math.max(rows.count, 1), BATCH));
-    const scores = network.runtime.create(network.dtype, [rows.count, ...network.outShape]);
-    for (const { plan, start, N } of passes(network, rows, BATCH)) {
-      const part = plan.scores.data.subarray(0, N * network.outSize);
-      scores.data.set(part, start * network.outSize);
-    }
-    return scores as Tensor as Tensor<D>;
+    return network.runtime.atomically(() => {
+      const scores = network.runtime.create(network.dtype, [rows.count, ...network.outShape]);
+      for (const { plan, start, N } of passes(network, rows, BATCH)) {
+        const part = plan.scores.data.subarray(0, N * network.outSize);
+        scores.data.set(part, start * network.outSize);
+      }
+      return scores as Tensor as Tensor<D>;
+    });
   }
 
   /**

@@ -207,14 +207,14 @@ export class Trainer extends Owner {
     this.shuffle = this.random.state.slice();
     this.state = network.learned.map(() => []);
     try {
-      network.learned.forEach(({ shape, gradient }, i) => {
-        void gradient; // made now rather than in the first step
+      network.learned.forEach(({ shape }, i) => {
         for (const _ of this.rule.state) {
           const tensor = runtime.lasting(dtype, shape);
           tensor.data.fill(0);
           (this.state[i] as TensorHandle[]).push(tensor);
         }
       });
+      network.makeGradients(); // now rather than in the first step
     } catch (error) {
       this.dispose();
       throw error;

@@ -1,6 +1,7 @@
 // Files that were valid, with something done to them that knows how files are built. Whatever comes of it is either
 // what the twin reads too, or a FormatError. LAMELLA_FUZZ_RUNS and LAMELLA_FUZZ_SEED run it longer and otherwise.
 
+import { isDeepStrictEqual } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import fc from "fast-check";
@@ -12,10 +13,14 @@ import {
   type SafetensorsFile,
   writeSafetensors,
 } from "../../src/index.ts";
+import { Tally } from "../fuzz/runs.ts";
+import { seeded } from "../support/core.ts";
 import { bitsOf, file, numbersOf, read, type TwinTensor } from "./twin.ts";
 
 const runs = Number(process.env.LAMELLA_FUZZ_RUNS ?? 3000);
 const seed = Number(process.env.LAMELLA_FUZZ_SEED ?? 66);
+/** Those that fast-check draws, and could shrink. */
+const shrinkable = Math.min(runs, 10_000);
 
 setFlagsFromString("--expose-gc");
 const collect: () => void = runInNewContext("gc");
@@ -226,6 +231,29 @@ const step = fc.record({
   picks: fc.array(fc.nat(0xffff), { minLength: 4, maxLength: 14 }),
 });
 
+interface Steps {
+  steps: readonly { kind: number; picks: number[] }[];
+  byteSteps: readonly { kind: number; picks: number[] }[];
+  offset: number;
+}
+
+/** The bytes of a draft after these steps, at any alignment. */
+function mutate({ tokens, data }: Draft, { steps, byteSteps, offset }: Steps): Uint8Array {
+  const picker = (picks: number[]) => {
+    let i = 0;
+    return (below: number) => (below > 0 ? picks[i++ % picks.length]! % below : 0);
+  };
+  for (const { kind, picks } of steps)
+    mutations[kind % mutations.length]!({ tokens, data }, picker(picks));
+  const bytes = Array.from(file(tokens.join(""), Uint8Array.from(data)));
+  for (const { kind, picks } of byteSteps) {
+    if (bytes.length > 0) byteMutations[kind % byteMutations.length]!(bytes, picker(picks));
+  }
+  const moved = new Uint8Array(bytes.length + offset).subarray(offset);
+  moved.set(bytes);
+  return moved;
+}
+
 const mutated = fc
   .record({
     draft,
@@ -236,21 +264,18 @@ const mutated = fc
     ),
     offset: fc.nat(7),
   })
-  .map(({ draft: { tokens, data }, steps, byteSteps, offset }) => {
-    const picker = (picks: number[]) => {
-      let i = 0;
-      return (below: number) => (below > 0 ? picks[i++ % picks.length]! % below : 0);
-    };
-    for (const { kind, picks } of steps)
-      mutations[kind % mutations.length]!({ tokens, data }, picker(picks));
-    const bytes = Array.from(file(tokens.join(""), Uint8Array.from(data)));
-    for (const { kind, picks } of byteSteps) {
-      if (bytes.length > 0) byteMutations[kind % byteMutations.length]!(bytes, picker(picks));
-    }
-    const moved = new Uint8Array(bytes.length + offset).subarray(offset);
-    moved.set(bytes);
-    return moved;
-  });
+  .map(({ draft, ...steps }) => mutate(draft, steps as Steps));
+
+/** Steps drawn by a generator of our own: a tenth of what fast-check's cost. */
+function drawSteps(random: () => number): Steps {
+  const whole = (below: number) => Math.floor(below * random());
+  const some = (count: number) =>
+    Array.from({ length: count }, () => ({
+      kind: whole(1000),
+      picks: Array.from({ length: 4 + whole(11) }, () => whole(0x10000)),
+    }));
+  return { steps: some(whole(4)), byteSteps: some(whole(3) ? 0 : whole(3)), offset: whole(8) };
+}
 
 /** What we read: undefined for a FormatError; any other error goes on. */
 function parse(bytes: Uint8Array): SafetensorsFile | undefined {
@@ -262,52 +287,78 @@ function parse(bytes: Uint8Array): SafetensorsFile | undefined {
   }
 }
 
+/** What expect would say, at a tenth of its cost: it is asked some ten times a file. */
+function same(actual: unknown, expected: unknown): void {
+  if (!isDeepStrictEqual(actual, expected)) expect(actual).toEqual(expected);
+}
+
 function checkNumbers(entry: SafetensorsEntry, expected: TwinTensor): void {
   const numbers = numbersOf(expected);
   if (numbers === undefined) {
     expect(() => entry.toTypedArray("float64")).toThrow("toTypedArray: expected one of");
   } else if (numbers.every((n) => typeof n === "number" || Number.isSafeInteger(Number(n)))) {
-    expect(entry.toTypedArray("float64")).toEqual(Float64Array.from(numbers, Number));
-    expect(entry.toTypedArray("float32")).toEqual(Float32Array.from(numbers, Number));
+    same(entry.toTypedArray("float64"), Float64Array.from(numbers, Number));
+    same(entry.toTypedArray("float32"), Float32Array.from(numbers, Number));
   } else {
     expect(() => entry.toTypedArray("float64")).toThrow(RangeError);
   }
 }
 
-test(`${runs} mutated files (seed ${seed}) are each read as the twin reads them, or refused with a FormatError as the twin refuses them`, () => {
-  let taken = 0;
-  let refused = 0;
+/** Whether a file is taken; throws where it is not read as the twin reads it. */
+function isTaken(bytes: Uint8Array): boolean {
+  const before = Buffer.from(bytes).toString("latin1");
+  const found = parse(bytes);
+  const expected = read(bytes);
+  same(found === undefined, expected === undefined);
+  same(Buffer.from(bytes).toString("latin1"), before);
+  if (!found || !expected) return false;
+  same([...found.metadata].sort(), [...expected.metadata].sort());
+  same([...found.tensors.keys()].sort(), [...expected.tensors.keys()].sort());
+  for (const [key, entry] of found.tensors) {
+    const twin = expected.tensors.get(key)!;
+    same([entry.dtype, entry.shape], [twin.dtype, twin.shape]);
+    same(Buffer.compare(entry.data, twin.data), 0);
+    checkNumbers(entry, twin);
+  }
+  // What was read can be written, and then has but one form.
+  const written = writeSafetensors(found.tensors, found.metadata);
+  const again = parse(written)!;
+  same(again.tensors.size, found.tensors.size);
+  same(writeSafetensors(again.tensors, again.metadata), written);
+  return true;
+}
+
+test(`${shrinkable} mutated files (seed ${seed}) are each read as the twin reads them, or refused with a FormatError as the twin refuses them`, {
+  timeout: 0,
+}, () => {
+  const tally = new Tally("safetensors, by fast-check", shrinkable);
   fc.assert(
     fc.property(mutated, (bytes) => {
-      const before = Buffer.from(bytes).toString("latin1");
-      const found = parse(bytes);
-      const expected = read(bytes);
-      expect(found === undefined).toBe(expected === undefined);
-      expect(Buffer.from(bytes).toString("latin1")).toBe(before);
-      if (!found || !expected) {
-        refused++;
-        return;
-      }
-      taken++;
-      expect([...found.metadata].sort()).toEqual([...expected.metadata].sort());
-      expect([...found.tensors.keys()].sort()).toEqual([...expected.tensors.keys()].sort());
-      for (const [key, entry] of found.tensors) {
-        const twin = expected.tensors.get(key)!;
-        expect([entry.dtype, entry.shape]).toEqual([twin.dtype, twin.shape]);
-        expect(Buffer.compare(entry.data, twin.data)).toBe(0);
-        checkNumbers(entry, twin);
-      }
-      // What was read can be written, and then has but one form.
-      const written = writeSafetensors(found.tensors, found.metadata);
-      const again = parse(written)!;
-      expect(again.tensors.size).toBe(found.tensors.size);
-      expect(writeSafetensors(again.tensors, again.metadata)).toEqual(written);
+      tally.count(isTaken(bytes) ? "taken" : "refused");
     }),
-    { numRuns: runs, seed },
+    { numRuns: shrinkable, seed },
   );
   expect(Object.keys(Object.prototype)).toEqual([]);
   // Both ways are taken often enough to tell.
-  expect(Math.min(taken, refused)).toBeGreaterThan(runs / 10);
+  for (const way of ["taken", "refused"])
+    expect(tally.outcomes.get(way)).toBeGreaterThan(shrinkable / 10);
+});
+
+test(`${runs} mutations of a thousand files (seed ${seed}), likewise`, { timeout: 0 }, () => {
+  const tally = new Tally("safetensors", runs);
+  const drafts = fc.sample(draft, { numRuns: 1000, seed });
+  const random = seeded(seed);
+  for (let i = 0; i < runs; i++) {
+    const { tokens, data } = drafts[i % drafts.length]!;
+    const bytes = mutate({ tokens: tokens.slice(), data: data.slice() }, drawSteps(random));
+    try {
+      tally.count(isTaken(bytes) ? "taken" : "refused");
+    } catch (error) {
+      (error as Error).message += ` (file ${i}: ${Buffer.from(bytes).toString("base64")})`;
+      throw error;
+    }
+  }
+  expect(Object.keys(Object.prototype)).toEqual([]);
 });
 
 test("reading ten thousand files, most of them refused, leaves no memory held", () => {

@@ -15,7 +15,8 @@ export class Slot {
   name = "";
   /** From Network.allocate on. */
   value!: TensorHandle<FloatDType>;
-  private slope: TensorHandle<FloatDType> | null = null;
+  /** The gradient, where there is one. */
+  slope: TensorHandle<FloatDType> | null = null;
 
   constructor(
     readonly key: string,
