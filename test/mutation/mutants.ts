@@ -162,7 +162,7 @@ export const mutants: readonly Mutant[] = [
       "the next column block begins a column early",
       "for (let jc: usize = 0; jc < N; jc += NC) {",
       "for (let jc: usize = 0; jc < N; jc += NC - NR<T>()) {",
-      "columns that two blocks share are computed twice, to the same bits, but where K has several blocks",
+      "columns that two blocks share are computed twice, to the same bits",
     ],
     [
       "the second block of columns starts from its neighbour",

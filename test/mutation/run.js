@@ -62,7 +62,7 @@ process.chdir(copy);
 // What a mutant computes is the same with less time spent on its code.
 const config = JSON.parse(readFileSync("asconfig.json", "utf8"));
 for (const target of Object.values(config.targets)) {
-  Object.assign(target, { optimizeLevel: 1, shrinkLevel: 0, converge: false });
+  Object.assign(target, { optimizeLevel: 0, shrinkLevel: 0, converge: false });
 }
 writeFileSync("asconfig.json", JSON.stringify(config));
 
@@ -97,23 +97,29 @@ async function compile(kind) {
   }
 }
 
-/** Runs node; its exit code and what it said. */
-function node(...args) {
+/** Runs node; whether it failed, and what it said. */
+function node(args, env = {}) {
+  const options = {
+    cwd: copy,
+    timeout: 600_000,
+    maxBuffer: 2 ** 28,
+    env: { ...process.env, ...env },
+  };
   return new Promise((resolve) => {
-    execFile(
-      process.execPath,
-      args,
-      { cwd: copy, timeout: 300_000, maxBuffer: 2 ** 28 },
-      (error, stdout, stderr) => resolve({ failed: error !== null, output: stdout + stderr }),
+    execFile(process.execPath, args, options, (error, stdout, stderr) =>
+      resolve({ failed: error !== null, output: stdout + stderr }),
     );
   });
 }
 
-const vitest = (files) =>
-  node(
-    ...["node_modules/vitest/vitest.mjs", "run", "--config", "test/mutation/vitest.mutants.js"],
-    ...["--bail", "1", "--reporter", "json", "--outputFile", "mutant.json", ...files],
-  );
+/** Runs these tests, where they go through all builds of the core with this one alone. */
+function vitest(files, kind) {
+  const config = ["--config", "test/mutation/vitest.mutants.js"];
+  const report = ["--bail", "1", "--reporter", "json", "--outputFile", "mutant.json"];
+  return node(["node_modules/vitest/vitest.mjs", "run", ...config, ...report, ...files], {
+    LAMELLA_BUILD: kind,
+  });
+}
 
 /** The first test that failed, or what kept them from running. */
 function killer(output) {
@@ -141,7 +147,7 @@ async function attempt({ file, from, to, build: kind, tests }) {
   );
   try {
     if (kind === "all") {
-      const { failed, output } = await node("scripts/build.js");
+      const { failed, output } = await node(["scripts/build.js"]);
       if (failed) return { problem: `it does not build: ${output.slice(0, 400)}` };
     } else if (kind !== "none") {
       try {
@@ -151,7 +157,7 @@ async function attempt({ file, from, to, build: kind, tests }) {
       }
     }
     rmSync("mutant.json", { force: true });
-    const { failed, output } = await vitest(tests);
+    const { failed, output } = await vitest(tests, kind);
     return failed ? { killed: killer(output) } : {};
   } finally {
     writeFileSync(file, original);
@@ -159,20 +165,20 @@ async function attempt({ file, from, to, build: kind, tests }) {
   }
 }
 
-/** Tests that pass on what is not mutated: the failures of others would say nothing. */
+/** Runs of tests that pass on what is not mutated: the failures of others would say nothing. */
 const sound = new Set();
-async function whatFailsAnyway(tests) {
-  const open = tests.filter((name) => !sound.has(name));
-  if (open.length === 0) return null;
-  const { failed, output } = await vitest(open);
+async function whatFailsAnyway({ tests, build: kind }) {
+  const key = `${kind}: ${tests}`;
+  if (sound.has(key)) return null;
+  const { failed, output } = await vitest(tests, kind);
   if (failed) return `the tests fail without it: ${killer(output)}`;
-  for (const name of open) sound.add(name);
+  sound.add(key);
   return null;
 }
 
 const counts = { killed: 0, explained: 0, failed: 0 };
 for (const [i, mutant] of chosen.entries()) {
-  const unsound = await whatFailsAnyway(mutant.tests);
+  const unsound = await whatFailsAnyway(mutant);
   const { killed, problem } = unsound ? { problem: unsound } : await attempt(mutant);
   const label = `${i + 1}/${chosen.length} ${mutant.file}: ${mutant.breaks}`;
   if (problem) {

@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
+import { hasRelaxed } from "../support/core.ts";
 
 const root = new URL("../../", import.meta.url);
 const read = (name: string) => readFileSync(new URL(name, root), "utf8");
@@ -37,7 +38,7 @@ describe.each(folders)("the lockfile of /%s", (folder) => {
 
   test("agrees with its package.json", () => {
     const manifest = json(`${folder}package.json`);
-    const locked = lock.packages[""] as Record<string, unknown>;
+    const locked = lock.packages[""] as unknown as Record<string, unknown>;
     for (const kind of kinds) expect(locked[kind] ?? {}, kind).toEqual(manifest[kind] ?? {});
   });
 
@@ -103,5 +104,17 @@ describe("foreign code in what is published", () => {
       );
     expect([...new Set(sources("src/").flatMap(imported))]).toEqual(["@assemblyscript/loader"]);
     expect(sources("assembly/").flatMap(imported)).toEqual([]);
+  });
+});
+
+const cores = readdirSync(new URL("build/", root)).filter((name) =>
+  /^(core|predict).*\.wasm$/.test(name),
+);
+describe.each(cores)("%s", (name) => {
+  test.runIf(hasRelaxed || !name.includes("relaxed"))("imports the memory and nothing else", () => {
+    const module = new WebAssembly.Module(readFileSync(new URL(`build/${name}`, root)));
+    expect(WebAssembly.Module.imports(module)).toEqual([
+      { module: "env", name: "memory", kind: "memory" },
+    ]);
   });
 });
