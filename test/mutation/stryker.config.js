@@ -20,7 +20,7 @@ export default {
   disableTypeChecks: false,
   tempDirName: "build/stryker",
   ignorePatterns: ["bench", "docs", "coverage", "test/mutation/node_modules"],
-  reporters: ["clear-text", "json"],
+  reporters: ["progress-append-only", "clear-text", "json"],
   clearTextReporter: { allowColor: false, logTests: false, reportTests: false },
   jsonReporter: { fileName: `build/mutation/${room}.json` },
   allowConsoleColors: false,
