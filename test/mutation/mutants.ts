@@ -214,7 +214,6 @@ export const mutants: readonly Mutant[] = [
       "a row too many is read",
       "const r3 = r2 + (rows > 3 ? aRow : 0);",
       "const r3 = r2 + (rows > 2 ? aRow : 0);",
-      "its sums are not used; that the address is outside of a no guard can see, and every a has 64 bytes behind it or ends below another block: a trap would need one at the memory's very end, which test/blas/gemm.test.ts tries",
     ],
     [
       "the last row's sums are stored as the third's",
@@ -852,7 +851,7 @@ export const mutants: readonly Mutant[] = [
   ...mutantsOf(
     "assembly/math/exp.ts",
     "test",
-    ["math/exp", "layers/tanh"],
+    "math/exp",
     ["ln 2 in one piece", "return v128.sub<T>(r, v128.mul<T>(n, ln2Low));", "return r;"],
     [
       "results below the normal range are cut",
@@ -866,12 +865,12 @@ export const mutants: readonly Mutant[] = [
     ],
     ["overflow comes too late", "<T>710 : <T>89", "<T>710 : <T>87"],
     ["a term is missing", "  p = horner<T>(p, r, 1.0 / 720.0);\n", ""],
-    [
-      "expm1 loses a small x",
-      "multiplyAdd<T>(series, power, v128.sub<T>(power, v128.splat<T>(1)))",
-      "v128.sub<T>(multiplyAdd<T>(series, power, power), v128.splat<T>(1))",
-    ],
   ),
+  ...mutantsOf("assembly/math/exp.ts", "release", "layers/tanh", [
+    "expm1 loses a small x",
+    "multiplyAdd<T>(series, power, v128.sub<T>(power, v128.splat<T>(1)))",
+    "v128.sub<T>(multiplyAdd<T>(series, power, power), v128.splat<T>(1))",
+  ]),
   ...mutantsOf("assembly/math/horner.ts", "test", "math/exp", [
     "the coefficient is subtracted",
     "v128.splat<T>(<T>c)",

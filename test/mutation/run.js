@@ -128,7 +128,10 @@ function killer(output) {
     for (const { name, assertionResults, message } of testResults) {
       const file = name.slice(copy.length + 1);
       const failed = assertionResults.find(({ status }) => status === "failed");
-      if (failed) return `${file}: ${failed.fullName}`;
+      if (failed) {
+        const reason = failed.failureMessages[0]?.split("\n")[0].slice(0, 120);
+        return `${file}: ${failed.fullName}: ${reason}`;
+      }
       if (message) return `${file}: ${message.split("\n")[0]}`;
     }
   } catch {}

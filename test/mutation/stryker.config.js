@@ -1,5 +1,5 @@
-// The mutation tester for src/, one of its folders at a time:
-//   npm run mutate:src -- tensor
+// The mutation tester for src/, one of its folders, or files, at a time:
+//   npm run mutate:src -- losses tensor/operands
 // The kernels' mutants are in mutants.ts.
 
 import { fileURLToPath } from "node:url";
@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 const room = process.env.LAMELLA_ROOM;
 
 export default {
-  mutate: [`src/${room}/**/*.ts`],
+  mutate: [`src/${room}.ts`, `src/${room}/**/*.ts`],
   // What an error says is compared in test/errors.test.ts; a mutant of every word would drown the rest.
   mutator: { excludedMutations: ["StringLiteral"] },
   plugins: [fileURLToPath(import.meta.resolve("@stryker-mutator/vitest-runner"))],
@@ -22,7 +22,7 @@ export default {
   ignorePatterns: ["bench", "docs", "coverage", "test/mutation/node_modules"],
   reporters: ["progress-append-only", "clear-text", "json"],
   clearTextReporter: { allowColor: false, logTests: false, reportTests: false },
-  jsonReporter: { fileName: `build/mutation/${room}.json` },
+  jsonReporter: { fileName: `build/mutation/${room.replaceAll("/", "-")}.json` },
   allowConsoleColors: false,
   timeoutMS: 20_000,
 };
