@@ -69,7 +69,7 @@ describe("metadata", () => {
   ])("nested two hundred thousand deep are a FormatError, not a full stack: %s", (_, text) => {
     for (const error of refusals(file(text))) {
       expect(error).toBeInstanceOf(FormatError);
-      expect(error.message).toContain("as the metadata's architecture, at most 32 levels deep");
+      expect(error.message).toContain("as the metadata's architecture");
     }
   });
 
