@@ -1,14 +1,15 @@
-// Everything under build/: the cores, the entries in each form that hosts want, the types.
+// Everything under build/: the cores, the entries in each form that hosts want, the types, the licences of what is in them.
 //   node scripts/build.js
 
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";
 import { build } from "esbuild";
 import { rollup } from "rollup";
 import { dts } from "rollup-plugin-dts";
 import { arrange } from "./arrange.js";
 
-process.chdir(new URL("..", import.meta.url).pathname);
+process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 mkdirSync("build", { recursive: true });
 
 /** Compiles a target of asconfig.json. */
@@ -89,13 +90,24 @@ const common = {
   lineLimit: 120,
 };
 
+/** Packages whose code is in what is published: the compiler's by its standard library, which the cores have in them. */
+const foreign = new Set(["assemblyscript"]);
+
+async function bundle(options) {
+  const { metafile } = await build({ ...common, ...options, metafile: true });
+  for (const input of Object.keys(metafile.inputs)) {
+    const found = /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(input);
+    if (found) foreign.add(found[1]);
+  }
+}
+
 for (const entry of ["index", "predict"]) {
-  const options = { ...common, entryPoints: [`src/${entry}.ts`] };
-  await build({ ...options, format: "esm", outfile: `build/${entry}.js` });
-  await build({ ...options, format: "cjs", outfile: `build/${entry}.cjs` });
+  const options = { entryPoints: [`src/${entry}.ts`] };
+  await bundle({ ...options, format: "esm", outfile: `build/${entry}.js` });
+  await bundle({ ...options, format: "cjs", outfile: `build/${entry}.cjs` });
   for (const [host, query] of importingHosts) {
     const plugins = [importing(query)];
-    await build({ ...options, plugins, format: "esm", outfile: `build/${entry}.${host}.js` });
+    await bundle({ ...options, plugins, format: "esm", outfile: `build/${entry}.${host}.js` });
   }
 
   // One file without imports, so that it serves ES modules and CommonJS alike.
@@ -128,7 +140,7 @@ for (const variant of ["relaxed", "shared", "relaxed-shared"]) {
     const own = { stdin, plugins: [importing("")], outfile: `build/${variant}.${ending}` };
     // Where there is no import.meta, or no worker, nothing is to look for the worker's file.
     const define = ending === "js" ? {} : { "import.meta.url": "undefined" };
-    return build({ ...common, ...own, define, format: "esm", ...options });
+    return bundle({ ...own, define, format: "esm", ...options });
   };
   const inlined = contents("", `hex: "${readFileSync(`build/${file}`, "hex")}"`);
   await write(inlined, "js");
@@ -163,8 +175,7 @@ for (const variant of ["strict", "relaxed"]) {
   );
   if (error) throw new Error(`limits.ts: ${stderr}`);
 }
-await build({
-  ...common,
+await bundle({
   entryPoints: ["src/cli/index.ts"],
   outfile: "build/cli.js",
   platform: "node",
@@ -189,3 +200,30 @@ await build({
   ],
 });
 chmodSync("build/cli.js", 0o755);
+
+/** The package that has the texts of one that comes without them, both being of one repository. */
+const homes = { "@assemblyscript/loader": "assemblyscript" };
+
+// What the licences ask of whoever passes such code on: their texts, and the notices that came with them.
+const texts = new Map();
+for (const name of [...foreign].sort()) {
+  const { version, license, repository } = JSON.parse(
+    readFileSync(`node_modules/${name}/package.json`, "utf8"),
+  );
+  const home = homes[name] ?? name;
+  const files = readdirSync(`node_modules/${home}`).filter((file) =>
+    /^(licen[cs]e|notice)/i.test(file),
+  );
+  if (files.length === 0) throw new Error(`${name} comes without the text of its licence`);
+  const text = files.map((file) => readFileSync(`node_modules/${home}/${file}`, "utf8").trim());
+  const heading = `${name} ${version}, ${license}, ${repository.url ?? repository}`;
+  const same = text.join("\n\n");
+  texts.set(same, [...(texts.get(same) ?? []), heading]);
+}
+const rule = `\n\n${"=".repeat(78)}\n\n`;
+const intro = `Code of these packages is in the files of this folder, bundled with Lamella's own, and cut down to what is used.
+Lamella itself is under the MIT licence, in the file LICENSE.`;
+writeFileSync(
+  "build/THIRD_PARTY_LICENSES.txt",
+  `${[intro, ...[...texts].map(([text, names]) => `${names.join("\n")}\n\n${text}`)].join(rule)}\n`,
+);

@@ -3,8 +3,9 @@
 
 import { spawn, spawnSync } from "node:child_process";
 import { watch } from "node:fs";
+import { fileURLToPath } from "node:url";
 
-process.chdir(new URL("..", import.meta.url).pathname);
+process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
 const build = () => spawnSync(process.execPath, ["scripts/build.js"], { stdio: "inherit" });
 build();

@@ -11,6 +11,8 @@ import { FormatError, show } from "../runtime/errors.ts";
 import type { StoredFile } from "./safetensors.ts";
 
 const VERSION = 1;
+/** Of the JSON in the metadata, of which we write six levels. */
+const MAX_DEPTH = 32;
 
 /** The metadata of a file of this kind that holds such a network. */
 export function metadataOf(kind: string, architecture: object): Record<string, string> {
@@ -45,6 +47,14 @@ export function checkOurs(operation: string, { metadata }: StoredFile, kind: str
   }
 }
 
+/**
+ * Whether there are objects in objects, so many of them. What recursed over a file's would run out of stack.
+ */
+const isDeeper = (value: unknown, levels: number): boolean =>
+  value !== null &&
+  typeof value === "object" &&
+  (levels === 0 || Object.values(value).some((part) => isDeeper(part, levels - 1)));
+
 /** An object in the metadata. */
 export function jsonOf(
   operation: string,
@@ -57,7 +67,12 @@ export function jsonOf(
   } catch {
     // Said below.
   }
-  if (value === null || typeof value !== "object" || Array.isArray(value)) {
+  if (
+    value === null ||
+    typeof value !== "object" ||
+    Array.isArray(value) ||
+    isDeeper(value, MAX_DEPTH)
+  ) {
     throw new FormatError(`${operation}: expected an object in JSON as the metadata's ${key}`);
   }
   return value as Record<string, unknown>;

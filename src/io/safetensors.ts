@@ -3,12 +3,12 @@
 // Pure functions over bytes: nothing here knows a Runtime. Numbers are moved as the host has them in typed arrays, which
 // is little-endian wherever WebAssembly runs today.
 
-import { DTypeError, FormatError, ShapeError, show } from "../runtime/errors.ts";
+import { DTypeError, FormatError, quote, ShapeError, show } from "../runtime/errors.ts";
 import { checkDType, checkInt32 } from "../tensor/convert.ts";
 import { type DType, dtypeOf, type TypedArrayOf, typedArrays } from "../tensor/dtype.ts";
 import { checkShape, formatShape } from "../tensor/shape.ts";
 import { float32BitsOfBfloat16, float32BitsOfFloat16 } from "./float16.ts";
-import { quote, Scanner } from "./scanner.ts";
+import { Scanner } from "./scanner.ts";
 
 /** Bits per element, in the order of the reference implementation: a file has its tensors in the reverse of it. */
 const bits = {

@@ -1,9 +1,4 @@
-import { FormatError } from "../runtime/errors.ts";
-
-/** A string in a message, in quotes, and no longer than a line however long a file made it. */
-export function quote(text: string): string {
-  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
-}
+import { FormatError, quote } from "../runtime/errors.ts";
 
 /**
  * Reads JSON whose structure is known beforehand: the caller asks for what should come next. So nothing is as deep as a

@@ -48,7 +48,12 @@ export class MemoryError extends Error {
   }
 }
 
+/** A string in a message, in quotes, and no longer than a line however long a file made it. */
+export function quote(text: string): string {
+  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
+}
+
 /** A value in a message: strings in quotes, so that "1" is not taken for 1. */
 export function show(value: unknown): string {
-  return typeof value === "string" ? JSON.stringify(value) : String(value);
+  return typeof value === "string" ? quote(value) : String(value);
 }

@@ -1,6 +1,6 @@
 // From what callers pass as data to elements of one dtype.
 
-import { DTypeError, ShapeError } from "../runtime/errors.ts";
+import { DTypeError, ShapeError, show } from "../runtime/errors.ts";
 import { type DType, dtypeOf, typedArrays } from "./dtype.ts";
 import { checkShape, formatShape, sizeOf } from "./shape.ts";
 
@@ -78,9 +78,8 @@ function ragged(operation: string, place: string, expected: string, given: strin
 /** A dtype, or DTypeError. */
 export function checkDType(operation: string, dtype: unknown): DType {
   if (!(typeof dtype === "string" && Object.hasOwn(typedArrays, dtype))) {
-    const given = typeof dtype === "string" ? `"${dtype}"` : String(dtype);
     throw new DTypeError(
-      `${operation}: dtype must be "float32", "float64" or "int32", got ${given}`,
+      `${operation}: dtype must be "float32", "float64" or "int32", got ${show(dtype)}`,
     );
   }
   return dtype as DType;

@@ -593,7 +593,8 @@ describe("a file is refused with a FormatError that says what was expected and w
 });
 
 describe("a giant header takes time in proportion to its length, and no stack:", () => {
-  // 8 MB each: a scanner that were quadratic would take minutes, one that recursed would overflow.
+  // 8 MB each: a scanner that were quadratic would take minutes and run into the tests' time limit, one that recursed would
+  // overflow. It takes 0.2 s at most.
   const MB8 = 8_000_000;
   test.each([
     ["brackets", "[".repeat(MB8)],
@@ -613,9 +614,7 @@ describe("a giant header takes time in proportion to its length, and no stack:",
     ],
   ])("%s", (_, given) => {
     const bytes = file(given);
-    const start = performance.now();
     expect(() => readSafetensors(bytes)).toThrow(FormatError);
-    expect(performance.now() - start).toBeLessThan(5000); // 0.2 s at most where it was measured
   });
 
   test("100,000 tensors in any order are read", () => {
@@ -624,9 +623,7 @@ describe("a giant header takes time in proportion to its length, and no stack:",
       return `"t${i}":{"dtype":"U8","shape":[1],"data_offsets":[${at},${at + 1}]}`;
     });
     const bytes = file(`{${entries.join()}}`, 100_000);
-    const start = performance.now();
     expect(readSafetensors(bytes).tensors.size).toBe(100_000);
-    expect(performance.now() - start).toBeLessThan(5000); // 0.3 s where it was measured
   });
 });
 

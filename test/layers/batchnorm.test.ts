@@ -64,58 +64,107 @@ describe.each(configurations)("the kernel in $dtype, $build core", ({ core, type
       const random = seeded(51);
       const training = mode === "train";
       const [eps, momentum] = [1e-3, 0.8];
-      for (const N of sizes) {
+      // 1,030 rows are more than one chunk; 1,027 columns more than one strip.
+      const large = [
+        [1030, 5],
+        [9, 1027],
+      ] as const;
+      for (const [N, D] of [...sizes.flatMap((N) => sizes.map((D) => [N, D] as const)), ...large]) {
         if (training && N === 0) continue;
-        for (const D of sizes) {
-          core.reset();
-          const pick = () => ({ offset: offsets[Math.floor(3 * random())]! });
-          const draw = (n: number) => array.from(normals(n, random));
-          const [x, dout, gamma, beta] = [draw(N * D), draw(N * D), draw(D), draw(D)];
-          const running = { mean: draw(D), variance: draw(D).map(Math.abs) };
-          const place = (data: typeof x) => core.input(data, pick());
-          const [xAt, doutAt, gammaAt, betaAt] = [x, dout, gamma, beta].map(place);
-          const [meanAt, varianceAt] = [running.mean, running.variance].map((data) =>
-            training ? core.inout(data, pick()) : core.input(data, pick()),
-          );
-          const saved = core.output(Float64Array, 2 * D, pick());
-          const out = core.output(array, N * D, pick());
-          const dx = core.output(array, N * D, pick());
-          const [dgamma, dbeta] = [core.output(array, D, pick()), core.output(array, D, pick())];
-          const work = core.work(exports.batchnorm_work_bytes(D)).address;
-          exports[`batchnorm_forward_${suffix}`](
-            ...([out.address, saved.address, meanAt!.address, varianceAt!.address] as const),
-            ...([xAt!.address, gammaAt!.address, betaAt!.address, work, N, D] as const),
-            ...([eps, momentum, training] as const),
-          );
-          exports[`batchnorm_backward_${suffix}`](
-            ...([dx.address, dgamma.address, dbeta.address, doutAt!.address] as const),
-            ...([xAt!.address, gammaAt!.address, saved.address, work, N, D, training] as const),
-          );
-          core.checkGuards();
+        core.reset();
+        const pick = () => ({ offset: offsets[Math.floor(3 * random())]! });
+        const draw = (n: number) => array.from(normals(n, random));
+        const [x, dout, gamma, beta] = [draw(N * D), draw(N * D), draw(D), draw(D)];
+        const running = { mean: draw(D), variance: draw(D).map(Math.abs) };
+        const place = (data: typeof x) => core.input(data, pick());
+        const [xAt, doutAt, gammaAt, betaAt] = [x, dout, gamma, beta].map(place);
+        const [meanAt, varianceAt] = [running.mean, running.variance].map((data) =>
+          training ? core.inout(data, pick()) : core.input(data, pick()),
+        );
+        const saved = core.output(Float64Array, 2 * D, pick());
+        const out = core.output(array, N * D, pick());
+        const dx = core.output(array, N * D, pick());
+        const [dgamma, dbeta] = [core.output(array, D, pick()), core.output(array, D, pick())];
+        const work = core.work(exports.batchnorm_work_bytes(D)).address;
+        exports[`batchnorm_forward_${suffix}`](
+          ...([out.address, saved.address, meanAt!.address, varianceAt!.address] as const),
+          ...([xAt!.address, gammaAt!.address, betaAt!.address, work, N, D] as const),
+          ...([eps, momentum, training] as const),
+        );
+        exports[`batchnorm_backward_${suffix}`](
+          ...([dx.address, dgamma.address, dbeta.address, doutAt!.address] as const),
+          ...([xAt!.address, gammaAt!.address, saved.address, work, N, D, training] as const),
+        );
+        core.checkGuards();
 
-          const runningNow = { mean: numbers(running.mean), variance: numbers(running.variance) };
-          const batch = training ? columnStatistics(x, [N, D]) : runningNow;
-          const expected = reference.batchnormForward(x, gamma, beta, batch, eps);
-          const gradients = reference.batchnormBackward(dout, x, gamma, batch, eps, mode);
-          expect(deviation(out.values(), expected)).toBeLessThan(bound);
-          const statistics = [...batch.mean, ...batch.variance.map((v) => 1 / Math.sqrt(v + eps))];
-          // Sums of eight rows are float32's, all others float64.
-          const exact = type.dtype === "float64" || !training ? 1e-12 : 1e-7;
-          expect(deviation(saved.values(), statistics)).toBeLessThan(exact);
-          if (training) {
-            const mean = reference.movedRunning(running.mean, batch.mean, momentum);
-            const variance = reference.movedRunning(running.variance, batch.variance, momentum);
-            expect(deviation(meanAt!.values(), mean)).toBeLessThan(bound);
-            expect(deviation(varianceAt!.values(), variance)).toBeLessThan(bound);
-          }
-          expect(deviation(dgamma.values(), gradients.dgamma)).toBeLessThan(bound);
-          expect(deviation(dbeta.values(), gradients.dbeta)).toBeLessThan(bound);
-          const scale = termsOfDx(dout, x, gamma, batch, eps);
-          expect(deviation(dx.values(), gradients.dx, scale)).toBeLessThan(2 * bound);
+        const runningNow = { mean: numbers(running.mean), variance: numbers(running.variance) };
+        const batch = training ? columnStatistics(x, [N, D]) : runningNow;
+        const expected = reference.batchnormForward(x, gamma, beta, batch, eps);
+        const gradients = reference.batchnormBackward(dout, x, gamma, batch, eps, mode);
+        expect(deviation(out.values(), expected)).toBeLessThan(bound);
+        const statistics = [...batch.mean, ...batch.variance.map((v) => 1 / Math.sqrt(v + eps))];
+        // Sums of eight rows are float32's, all others float64.
+        const exact = type.dtype === "float64" || !training ? 1e-12 : 1e-7;
+        expect(deviation(saved.values(), statistics)).toBeLessThan(exact);
+        if (training) {
+          const mean = reference.movedRunning(running.mean, batch.mean, momentum);
+          const variance = reference.movedRunning(running.variance, batch.variance, momentum);
+          expect(deviation(meanAt!.values(), mean)).toBeLessThan(bound);
+          expect(deviation(varianceAt!.values(), variance)).toBeLessThan(bound);
         }
+        expect(deviation(dgamma.values(), gradients.dgamma)).toBeLessThan(bound);
+        expect(deviation(dbeta.values(), gradients.dbeta)).toBeLessThan(bound);
+        const scale = termsOfDx(dout, x, gamma, batch, eps);
+        expect(deviation(dx.values(), gradients.dx, scale)).toBeLessThan(2 * bound);
       }
     },
   );
+
+  /** Train mode on these rows, gamma 1 and beta 0; the running values become those of the batch. */
+  function normalized(rows: ReturnType<typeof array.from>, [N, D]: [number, number], eps: number) {
+    core.reset();
+    const x = core.input(rows).address;
+    const [gamma, beta] = [1, 0].map(
+      (value) => core.input(array.from(Array(D).fill(value))).address,
+    );
+    const [mean, variance] = [core.output(array, D), core.output(array, D)];
+    mean.set(array.from(Array(D).fill(0)));
+    variance.set(array.from(Array(D).fill(0)));
+    const [out, saved] = [core.output(array, N * D), core.output(Float64Array, 2 * D)];
+    const work = core.work(exports.batchnorm_work_bytes(D)).address;
+    exports[`batchnorm_forward_${suffix}`](
+      ...([out.address, saved.address, mean.address, variance.address] as const),
+      ...([x, gamma!, beta!, work, N, D, eps, 0, true] as const),
+    );
+    core.checkGuards();
+    return { out: out.values(), variance: numbers(variance.values()) };
+  }
+
+  test.runIf(type.dtype === "float32")(
+    "columns whose squares float32 does not hold are normalised all the same",
+    () => {
+      const [N, D] = [19, 9];
+      const rows = array.from(normals(N * D, seeded(57)), (value) => 1e25 * value);
+      const expected = reference.batchnormForward(
+        ...([rows, Array(D).fill(1), Array(D).fill(0)] as const),
+        ...([columnStatistics(rows, [N, D]), 1e-5] as const),
+      );
+      expect(deviation(normalized(rows, [N, D], 1e-5).out, expected)).toBeLessThan(bound);
+    },
+  );
+
+  // Σ (x − K)² less what the distance of K from the mean takes: rounding alone could make it negative.
+  test("no variance is below 0, where all rows are the same", () => {
+    const random = seeded(58);
+    for (let N = 1; N < 40; N++) {
+      const D = 16;
+      const row = normals(D, random);
+      const rows = array.from({ length: N * D }, (_, i) => row[i % D]!);
+      const { out, variance } = normalized(rows, [N, D], 1e-60);
+      expect(variance.filter((value) => !(value >= 0))).toEqual([]);
+      expect(numbers(out).filter(Number.isNaN)).toEqual([]);
+    }
+  });
 
   test("an output whose address is 0 is left out, and the others have the same bits", () => {
     const random = seeded(52);

@@ -254,6 +254,21 @@ describe.each(dtypes)("the facade in $dtype", ({ dtype, array, epsilon }) => {
     expect(runtime.memory).toMatchObject({ bytesLive, tensors });
   });
 
+  test("dx: false takes a workspace of one row, and a call with dx none", () => {
+    const C = 50_000;
+    const bytes = (options: { dx?: false }) => {
+      const own = createRuntimeSync();
+      const x = own.zeros([2, C], dtype);
+      softmaxLoss(x, [0, 1], options);
+      return own.memory.bytesPeak - x.data.byteLength;
+    };
+    const row = C * (dtype === "float32" ? 4 : 8);
+    // The labels take a block of 64 bytes besides; each block is rounded up to as many.
+    expect(bytes({ dx: false })).toBeLessThan(row + 192);
+    expect(bytes({ dx: false })).toBeGreaterThanOrEqual(row);
+    expect(bytes({})).toBeLessThan(2 * row + 192);
+  });
+
   test("writes into a destination, over what it held, and never onto x", () => {
     const x = tensor(normals(15, random), [3, 5]);
     const before = values(x);

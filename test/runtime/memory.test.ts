@@ -255,6 +255,15 @@ describe("the options", () => {
   });
 });
 
+test("a view taken before its runtime was disposed is empty after it: nothing reads what is no longer anybody's", () => {
+  const runtime = createRuntimeSync();
+  const x = runtime.tensor([1, 2, 3]);
+  const view = x.data;
+  runtime.dispose();
+  expect(view.length).toBe(0);
+  expect(view.buffer.byteLength).toBe(0);
+});
+
 describe("a view taken before growth", () => {
   test("is empty after it, and `data` gives one of the same values, old and new writes alike", () => {
     const runtime = createRuntimeSync({ initialMemory: PAGE });

@@ -1,11 +1,12 @@
 // Threads through the facade: the same bits with any number of them, and how a pool lives and dies.
 
 import { execFile } from "node:child_process";
+import { EventEmitter } from "node:events";
 import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import relaxedShared from "../../build/relaxed-shared.js";
 import shared from "../../build/shared.js";
 import {
@@ -36,6 +37,7 @@ import {
   Trainer,
   WorkerError,
 } from "../../src/index.ts";
+import type { Kernels } from "../../src/runtime/core.ts";
 import { hasRelaxed, seeded } from "../support/core.ts";
 import { inside, queueOf } from "./inside.ts";
 
@@ -46,6 +48,7 @@ async function create(options: RuntimeOptions): Promise<Runtime> {
   return runtime;
 }
 afterEach(() => {
+  vi.restoreAllMocks();
   for (const runtime of open.splice(0)) runtime.dispose();
 });
 
@@ -242,6 +245,54 @@ describe("threads are", () => {
     expect((await create({ threads: "auto" })).threads).toBe(1);
   });
 
+  describe("where the host starts no worker", () => {
+    type Modules = typeof process.getBuiltinModule;
+    const standIn = (own: (name: string, real: object | undefined) => unknown) => {
+      const real = process.getBuiltinModule;
+      const modules = (name: string) => own(name, real(name));
+      vi.spyOn(process, "getBuiltinModule").mockImplementation(modules as Modules);
+    };
+
+    test("as it has none: a number is a WorkerError, and with auto one thread computes", async () => {
+      standIn(() => undefined);
+      const refusal = createRuntime({ wasm: shared, threads: 2 });
+      await expect(refusal).rejects.toThrow(
+        /^createRuntime: no worker could be started: this host has no workers$/,
+      );
+      await expect(refusal).rejects.toBeInstanceOf(WorkerError);
+      expect((await create({ wasm: shared, threads: "auto" })).threads).toBe(1);
+    });
+
+    test("as it refuses: a number is a WorkerError with its reason, and auto says so once", async () => {
+      class Worker extends EventEmitter {
+        constructor() {
+          super();
+          setTimeout(() => this.emit("error", new Error("no thread is left")));
+        }
+        terminate() {}
+        unref() {}
+      }
+      standIn((name, real) =>
+        name === "node:os" ? { availableParallelism: () => 3 } : { ...real, Worker },
+      );
+      const warn = vi.spyOn(console, "warn").mockImplementation(() => {});
+      await expect(createRuntime({ wasm: shared, threads: 3 })).rejects.toThrow(
+        /^createRuntime: no worker could be started: no thread is left$/,
+      );
+      for (let round = 0; round < 2; round++) {
+        const runtime = await create({ wasm: shared, threads: "auto" });
+        expect(runtime.threads).toBe(1);
+        const sizes = [160, 160, 160] as const;
+        expect(products(runtime, sizes, "float32")).toBe(
+          products(createRuntimeSync(), sizes, "float32"),
+        );
+      }
+      expect(warn.mock.calls).toEqual([
+        ["createRuntime: no worker could be started: no thread is left. One thread computes."],
+      ]);
+    });
+  });
+
   test("refused without a build that shares its memory, with the line to add", async () => {
     await expect(createRuntime({ threads: 4 })).rejects.toThrow(
       'createRuntime: threads: 4 needs a core with shared memory: import shared from "lamella/wasm/shared", and pass it as wasm',
@@ -320,6 +371,23 @@ describe("a pool", () => {
     expect(products(other, [160, 160, 160], "float32")).toBe(
       products(createRuntimeSync(), [160, 160, 160], "float32"),
     );
+  });
+
+  // No checked call has such an address.
+  test("whose kernel traps ends its runtime with a WorkerError that has the trap as its cause", async () => {
+    const runtime = await create({ wasm: shared, threads: 2 });
+    const { relu_forward } = (runtime as unknown as { kernels(dtype: string): Kernels }).kernels(
+      "float32",
+    );
+    let error: Error | undefined;
+    try {
+      relu_forward(0xffff0000, 0xffff0000, 64);
+    } catch (cause) {
+      error = cause as Error;
+    }
+    expect(error).toBeInstanceOf(WorkerError);
+    expect(error!.cause).toBeInstanceOf(WebAssembly.RuntimeError);
+    expect(() => runtime.zeros([1])).toThrow(WorkerError);
   });
 
   test.each([

@@ -1,0 +1,172 @@
+// What SECURITY.md promises of model files that somebody made to do harm. The format itself is in safetensors.test.ts and
+// fuzz.test.ts; here it is what the metadata claim.
+
+import { describe, expect, test } from "vitest";
+import {
+  createRuntimeSync,
+  FormatError,
+  loadModel,
+  MemoryError,
+  relu,
+  type SafetensorsData,
+  Sequential,
+  saveModel,
+  sgd,
+  Trainer,
+  writeSafetensors,
+} from "../../src/index.ts";
+import { loadPredictorSync } from "../../src/predict.ts";
+
+const runtime = createRuntimeSync();
+
+/** A file of ours with this architecture, valid or not. */
+function file(
+  architecture: unknown,
+  tensors: Record<string, SafetensorsData> = {},
+  more: Record<string, string> = {},
+): Uint8Array<ArrayBuffer> {
+  const text = typeof architecture === "string" ? architecture : JSON.stringify(architecture);
+  const metadata = { format: "lamella", kind: "model", version: "1", weight_layout: "in,out" };
+  return writeSafetensors(tensors, { ...metadata, architecture: text, ...more });
+}
+
+function errorOf(fn: () => unknown): Error {
+  try {
+    fn();
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error("nothing was thrown");
+}
+
+/** What both readers say of it, and that nothing stays allocated. */
+function refusals(bytes: Uint8Array<ArrayBuffer>): Error[] {
+  const { memory } = runtime;
+  const errors = [
+    errorOf(() => loadModel(runtime, bytes)),
+    errorOf(() => loadPredictorSync(bytes)),
+  ];
+  expect(runtime.memory).toEqual(memory);
+  return errors;
+}
+
+const dtype = "float32";
+const layers = [{ kind: "relu" }];
+const nested = (depth: number) => "[".repeat(depth) + "]".repeat(depth);
+
+describe("metadata", () => {
+  const deep = nested(200_000);
+  test.each([
+    ["the architecture", deep],
+    ["the layers", `{"input":[2],"dtype":"${dtype}","layers":${deep}}`],
+    ["the input", `{"input":${deep},"dtype":"${dtype}","layers":[{"kind":"relu"}]}`],
+    ["a kind", `{"input":[2],"dtype":"${dtype}","layers":[{"kind":${deep}}]}`],
+    ["a setting", `{"input":[2],"dtype":"${dtype}","layers":[{"kind":"affine","units":${deep}}]}`],
+    [
+      "something unknown",
+      `{"input":[2],"layers":[{"kind":"relu"}],"x":${'{"a":'.repeat(1e5)}1${"}".repeat(1e5)}}`,
+    ],
+  ])("nested two hundred thousand deep are a FormatError, not a full stack: %s", (_, text) => {
+    for (const error of refusals(file(text))) {
+      expect(error).toBeInstanceOf(FormatError);
+      expect(error.message).toContain("as the metadata's architecture");
+    }
+  });
+
+  test("of a checkpoint, as deep, are a FormatError, and its model is not left behind", () => {
+    const model = new Sequential(runtime, { input: [2], layers: [relu()] });
+    const trainer = new Trainer(model, { loss: "mse", optimizer: sgd() });
+    const architecture = JSON.stringify({ input: [2], dtype, layers });
+    const { memory } = runtime;
+    for (const training of [
+      `{"loss":"mse","optimizer":{"kind":"sgd","learningRate":0.1,"x":${nested(1e5)}}}`,
+      `{"loss":"mse","optimizer":{"kind":"sgd","learningRate":${'{"kind":"warmup","steps":1,"after":'.repeat(1e4)}1${"}".repeat(1e4)}}}`,
+    ]) {
+      const bytes = file(architecture, {}, { kind: "checkpoint", training });
+      expect(() => Trainer.resume(runtime, bytes)).toThrow(FormatError);
+    }
+    expect(runtime.memory).toEqual(memory);
+    trainer.dispose();
+    model.dispose();
+  });
+
+  test("of a megabyte in one word give messages of a line", () => {
+    const long = "x".repeat(1_000_000);
+    for (const bytes of [
+      file({ input: [2], dtype, layers: [{ kind: long }] }),
+      file({ input: [2], dtype: long, layers }),
+      file({ input: [2], dtype, layers }, {}, { kind: long }),
+      file({ input: [2], dtype, layers }, {}, { version: long }),
+      file({ input: [2], dtype, layers: [{ kind: "affine", units: long }] }),
+    ]) {
+      for (const { message } of refusals(bytes)) expect(message.length).toBeLessThan(400);
+    }
+  });
+
+  test("that name what every object has find nothing by it", () => {
+    for (const name of ["__proto__", "constructor", "toString", "hasOwnProperty"]) {
+      refusals(file({ input: [2], dtype, layers: [{ kind: name }] }));
+      refusals(file({ input: [2], dtype: name, layers }));
+    }
+    refusals(file(`{"__proto__":{"input":[2],"dtype":"${dtype}","layers":[{"kind":"relu"}]}}`));
+    expect(({} as Record<string, unknown>).layers).toBeUndefined();
+    expect(({} as Record<string, unknown>).input).toBeUndefined();
+  });
+});
+
+describe("claims", () => {
+  test("of weights that are not in the file are refused before anything is allocated", () => {
+    for (const units of [2 ** 31, 2 ** 40, 2 ** 52]) {
+      for (const { message } of refusals(
+        file({ input: [2], dtype, layers: [{ kind: "affine", units }] }),
+      )) {
+        expect(message).toContain(`missing: 0.weight (2, ${units})`);
+      }
+    }
+  });
+
+  // Examples of any size are what a layer without weights may claim: the memory is asked for when the model runs.
+  test("of examples that no memory holds are a MemoryError, at the latest when the model runs", () => {
+    for (const input of [[2 ** 40], [2 ** 30, 2 ** 30, 2 ** 30], [2 ** 32]]) {
+      const bytes = file({ input, dtype, layers });
+      expect(() => loadPredictorSync(bytes)).toThrow(MemoryError);
+      const { memory } = runtime;
+      const model = loadModel(runtime, bytes);
+      expect(() => model.compile()).toThrow(MemoryError);
+      model.dispose();
+      expect(runtime.memory).toEqual(memory);
+    }
+  });
+
+  test("that only maxMemory bounds are bounded by it", () => {
+    const small = createRuntimeSync({ maxMemory: 2 ** 21 });
+    const model = loadModel(small, file({ input: [2 ** 24], dtype, layers }));
+    expect(() => model.compile()).toThrow(MemoryError);
+    expect(small.memory.bytesReserved).toBeLessThanOrEqual(2 ** 21);
+    small.dispose();
+  });
+});
+
+test("a model's numbers are data: NaN and infinities load, compute by IEEE 754, and harm no other model", () => {
+  const shape = [2, 2];
+  const weight = (value: number) =>
+    ({ dtype: "F32", shape, data: new Float32Array(4).fill(value) }) as const;
+  const bias = { dtype: "F32", shape: [2], data: new Float32Array(2) } as const;
+  const one = (value: number) =>
+    file(
+      { input: [2], dtype, layers: [{ kind: "affine", units: 2, useBias: true }] },
+      {
+        "0.weight": weight(value),
+        "0.bias": bias,
+      },
+    );
+  const good = loadModel(runtime, one(1));
+  const before = Array.from(good.predict(runtime.ones([1, 2])).data);
+  for (const value of [Number.NaN, Infinity, -Infinity, 3.4e38]) {
+    const model = loadModel(runtime, one(value));
+    expect(Number.isFinite(model.predict(runtime.ones([1, 2])).data[0])).toBe(false);
+    expect(Array.from(good.predict(runtime.ones([1, 2])).data)).toEqual(before);
+  }
+  expect(before).toEqual([2, 2]);
+  expect(saveModel(good)).toEqual(saveModel(loadModel(runtime, saveModel(good))));
+});

@@ -1,0 +1,120 @@
+// Where the code comes from: what is installed with the package, what it was built with, and under which licences.
+
+import { execFile } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { describe, expect, test } from "vitest";
+import { hasRelaxed } from "../support/core.ts";
+
+const root = new URL("../../", import.meta.url);
+const read = (name: string) => readFileSync(new URL(name, root), "utf8");
+const json = (name: string) => JSON.parse(read(name));
+
+interface Package {
+  readonly version: string;
+  readonly integrity?: string;
+  readonly resolved?: string;
+  readonly license?: string;
+  readonly link?: boolean;
+}
+const kinds = ["dependencies", "devDependencies", "optionalDependencies", "peerDependencies"];
+
+/** Every folder that has dependencies of its own. */
+const folders = ["", "bench/", "test/hosts/", "test/mutation/", "examples/worker/tools/"];
+
+/**
+ * What a licence must not ask more than: a package under another is a decision, not an accident. LGPL stands for two
+ * tools that are run and not passed on, rollup-plugin-dts and the pictures of Next.
+ */
+const known =
+  /^(0BSD|Apache-2\.0|BSD-[23]-Clause|BlueOak-1\.0\.0|CC0-1\.0|CC-BY-4\.0|ISC|LGPL-3\.0-(only|or-later)|MIT|MPL-2\.0|Unlicense|Zlib)$/;
+
+describe.each(folders)("the lockfile of /%s", (folder) => {
+  const lock: { lockfileVersion: number; packages: Record<string, Package> } = json(
+    `${folder}package-lock.json`,
+  );
+  const packages = Object.entries(lock.packages).filter(([path]) => path !== "");
+
+  test("agrees with its package.json", () => {
+    const manifest = json(`${folder}package.json`);
+    const locked = lock.packages[""] as unknown as Record<string, unknown>;
+    for (const kind of kinds) expect(locked[kind] ?? {}, kind).toEqual(manifest[kind] ?? {});
+  });
+
+  test("has the SHA-512 of every package", () => {
+    expect(packages.length).toBeGreaterThan(10);
+    const without = packages.filter(
+      ([, { integrity }]) => !/^sha512-.{86}==$/.test(integrity ?? ""),
+    );
+    expect(without.map(([path]) => path)).toEqual([]);
+  });
+
+  test("names no host, no folder and no repository to fetch one from", () => {
+    const odd = packages.filter(
+      ([, { version, resolved, link }]) => resolved || link || !/^\d+\.\d+\.\d+/.test(version),
+    );
+    expect(odd.map(([path]) => path)).toEqual([]);
+  });
+
+  test("has no package without a licence, and none whose licence asks for much", () => {
+    const odd = packages.filter(
+      ([, { license }]) =>
+        !(license ?? "none")
+          .replace(/[()]/g, "")
+          .split(/ (?:OR|AND) /)
+          .every((name) => known.test(name)),
+    );
+    expect(odd.map(([path, { license }]) => `${path}: ${license}`)).toEqual([]);
+  });
+});
+
+test("docs/licences.md is what the lockfiles say", async () => {
+  await promisify(execFile)(process.execPath, ["scripts/licences.js", "--check"], {
+    cwd: fileURLToPath(root),
+  });
+});
+
+describe("foreign code in what is published", () => {
+  const text = read("build/THIRD_PARTY_LICENSES.txt");
+
+  test("comes with its licence, and with the notice that belongs to it", () => {
+    const { version } = json("node_modules/@assemblyscript/loader/package.json");
+    expect(text).toContain(`@assemblyscript/loader ${version}, Apache-2.0`);
+    for (const name of ["LICENSE", "NOTICE"]) {
+      expect(text).toContain(read(`node_modules/assemblyscript/${name}`).trim());
+    }
+    expect(json("package.json").files).toContain("build/THIRD_PARTY_LICENSES.txt");
+  });
+
+  test("is of the two packages that docs/licences.md names", () => {
+    const named = [...text.matchAll(/^(\S+) \d+\.\d+\.\d+, /gm)].map(([, name]) => name);
+    expect(named).toEqual(["@assemblyscript/loader", "assemblyscript"]);
+    for (const name of named) expect(read("docs/licences.md")).toContain(`| \`${name}\` |`);
+  });
+
+  test("is imported from nowhere but node_modules by src/, and by assembly/ from nowhere at all", () => {
+    const sources = (folder: string) =>
+      readdirSync(new URL(folder, root), { recursive: true, encoding: "utf8" })
+        .filter((name) => name.endsWith(".ts"))
+        .map((name) => `${folder}${name}`);
+    const imported = (file: string) =>
+      [...read(file).matchAll(/^(?:import|export) [^"]*from "([^".][^"]*)"/gm)].map(
+        ([, name]) => name,
+      );
+    expect([...new Set(sources("src/").flatMap(imported))]).toEqual(["@assemblyscript/loader"]);
+    expect(sources("assembly/").flatMap(imported)).toEqual([]);
+  });
+});
+
+const cores = readdirSync(new URL("build/", root)).filter((name) =>
+  /^(core|predict).*\.wasm$/.test(name),
+);
+describe.each(cores)("%s", (name) => {
+  test.runIf(hasRelaxed || !name.includes("relaxed"))("imports the memory and nothing else", () => {
+    const module = new WebAssembly.Module(readFileSync(new URL(`build/${name}`, root)));
+    expect(WebAssembly.Module.imports(module)).toEqual([
+      { module: "env", name: "memory", kind: "memory" },
+    ]);
+  });
+});
