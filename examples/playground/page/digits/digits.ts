@@ -67,7 +67,6 @@ export function startDigits(): void {
   const scores = new Scores();
   const pad = new Pad((pixels) => link.post({ type: "read", pixels }));
   const notice = byId("digits-notice");
-  const runtime = byId("runtime");
 
   let validation: Insight["validation"] | undefined;
   let steps = 0;
@@ -76,17 +75,23 @@ export function startDigits(): void {
     "digits.worker.js",
     {
       loading: ({ share }) => say(`Loading digits: ${percent(share, 0)}`),
-      ready: ({ variant, threads, train, test }) => {
-        say(`${count(train)} digits to learn from, ${count(test)} new ones`);
+      runtime: ({ variant, threads }) => {
         const isolation = crossOriginIsolated ? "isolated" : "not isolated";
         const cores = threads === 1 ? "1 thread" : `${threads} threads`;
-        runtime.textContent = `${variant} core, ${cores}, page ${isolation}`;
+        byId("runtime").textContent = `${variant} core, ${cores}, page ${isolation}`;
+      },
+      ready: ({ train, test }) => {
+        say(`${count(train)} digits to learn from, ${count(test)} new ones`);
         byId("digits").dataset.state = "ready";
         configure();
         link.post({ type: "sample", index: 0 });
       },
       built: ({ parameters }) => editor.showBuilt(parameters),
-      refused: ({ message }) => {
+      refused: ({ what, message }) => {
+        if (what === "file") {
+          fileStatus.textContent = `That file cannot be loaded. ${message}`;
+          return;
+        }
         transport.set(false);
         editor.showWrong(message);
       },
@@ -123,6 +128,7 @@ export function startDigits(): void {
       saved: ({ bytes }) => download(bytes),
       loaded: ({ layers: read }) => {
         layers = read;
+        fileStatus.textContent = "Loaded.";
         editor.show(layers);
         clear();
       },
@@ -164,6 +170,7 @@ export function startDigits(): void {
     caption.textContent = "Your digit";
   });
 
+  const fileStatus = h("p", { class: "small", role: "status" });
   const copied = h("span", { class: "small", role: "status" });
   const copy = async () => {
     const meaning =
@@ -195,6 +202,12 @@ export function startDigits(): void {
   takeDrops(byId("digits"), load);
 
   byId("digits-network").append(editor.element);
+  if (crossOriginIsolated) {
+    const range = { min: 1, max: navigator.hardwareConcurrency, step: 1 };
+    const change = (threads: number) => link.post({ type: "threads", threads });
+    const hint = "One core is left to the page at first";
+    form.element.append(field("Threads", numberInput(spareCores, range, change), hint));
+  }
   byId("digits-training").append(form.element);
   byId("digits-file").append(
     h(
@@ -202,6 +215,7 @@ export function startDigits(): void {
       { class: "actions" },
       button("Save as safetensors", () => link.post({ type: "save" })),
       field("Load a file, or drop one on the page", file),
+      fileStatus,
       button("Copy the code", copy),
       copied,
     ),

@@ -1,6 +1,13 @@
 // Trains on the digits, and tells the page about it.
 
-import { loadModel, type Sequential, saveModel, softmaxForward } from "lamella";
+import {
+  loadModel,
+  type Sequential,
+  saveModel,
+  softmaxForward,
+  softmaxLoss,
+  svmLoss,
+} from "lamella";
 import { Outbox } from "../training/outbox.ts";
 import { probe, rows, specsOf } from "../training/probe.ts";
 import { Meter, Occasionally } from "../training/reports.ts";
@@ -37,7 +44,10 @@ async function handle(message: ToDigits): Promise<void> {
   if (!session) throw new Error("the digits did not load");
   switch (message.type) {
     case "configure":
-      await attempt(() => session!.configure(message.settings));
+      await attempt("network", () => session!.configure(message.settings));
+      break;
+    case "threads":
+      await move(message.threads);
       break;
     case "run":
       meter.restart();
@@ -80,14 +90,14 @@ async function handle(message: ToDigits): Promise<void> {
 }
 
 /** Does what settings or a file may make impossible, and says so. */
-async function attempt(action: () => Promise<void>): Promise<void> {
+async function attempt(what: "network" | "file", action: () => Promise<void>): Promise<void> {
   try {
     await action();
     const { model } = session!;
     const parameters = model!.parameters().reduce((sum, { value }) => sum + value.size, 0);
     outbox.send({ type: "built", parameters });
   } catch (error) {
-    outbox.send({ type: "refused", message: (error as Error).message });
+    outbox.send({ type: "refused", what, message: (error as Error).message });
   }
 }
 
@@ -102,8 +112,14 @@ async function start(threads: number): Promise<void> {
     fetchDigits("test", received),
   ]);
   validation = everyNth(test, VALIDATION_SHARE);
+  session = await sessionWith(threads);
+  outbox.send({ type: "ready", train: train.count, test: test.count });
+}
+
+async function sessionWith(threads: number): Promise<Session> {
   const runtime = await runtimeFor(threads);
-  session = new Session(
+  outbox.send({ type: "runtime", variant: runtime.variant, threads: runtime.threads });
+  return new Session(
     runtime,
     [784],
     10,
@@ -115,17 +131,26 @@ async function start(threads: number): Promise<void> {
     },
     (error) => outbox.send(failure(error)),
   );
-  outbox.send({
-    type: "ready",
-    variant: runtime.variant,
-    threads: runtime.threads,
-    train: train.count,
-    test: test.count,
-  });
+}
+
+/** The same model in another runtime; where threads cannot be had, it stays where it is. */
+async function move(threads: number): Promise<void> {
+  const old = session!;
+  const { isRunning, model, settings, steps, examples } = old;
+  await old.pause();
+  const moved = await sessionWith(threads);
+  if (model && settings) {
+    const copy = loadModel(moved.runtime, saveModel(model)) as unknown as Sequential;
+    await moved.adopt(copy, settings);
+    Object.assign(moved, { steps, examples });
+  }
+  session = moved;
+  old.runtime.dispose();
+  if (isRunning) session.run();
 }
 
 async function load(bytes: ArrayBuffer): Promise<void> {
-  await attempt(async () => {
+  await attempt("file", async () => {
     const { settings } = session!;
     if (!settings) throw new Error("there are no settings yet");
     const model = loadModel(session!.runtime, bytes) as unknown as Sequential;
@@ -169,15 +194,31 @@ function look(): Insight & { weights: Int8Array<ArrayBuffer> } {
   const { loss } = settings!;
   const { images: x, labels: y, count } = validation;
   return model!.runtime.scope(() => {
-    const confusion = new Uint32Array(100);
-    const answers = model!.classify(x);
-    for (let i = 0; i < count; i++) confusion[10 * y[i]! + answers[i]!]!++;
-    const scores = model!.evaluate({ x, y, loss });
+    const scores = model!.predict(x);
+    const labels = Int32Array.from(y);
+    const lossOf = loss === "svm" ? svmLoss : softmaxLoss;
+    const confusion = confusionOf(scores.data, labels);
+    const right = confusion.reduce((sum, n, cell) => sum + (cell % 11 === 0 ? n : 0), 0);
+    const validation = {
+      loss: lossOf(scores, labels, { dx: false }).loss,
+      accuracy: right / count,
+      count,
+    };
     const some = rows(model!, x.subarray(0, PROBED * 784), PROBED);
-    const layers = probe(model!, some, Int32Array.from(y.subarray(0, PROBED)), loss);
+    const layers = probe(model!, some, labels.subarray(0, PROBED), loss);
     const weights = firstWeights(model!);
-    return { type: "insight", validation: { ...scores, count }, confusion, layers, weights };
+    return { type: "insight", validation, confusion, layers, weights };
   });
+}
+
+/** The digit is the row, the best of its scores the column. */
+function confusionOf(scores: Float32Array, labels: Int32Array): Uint32Array {
+  const counts = new Uint32Array(100);
+  for (const [i, label] of labels.entries()) {
+    const own = scores.subarray(10 * i, 10 * (i + 1));
+    counts[10 * label + own.indexOf(Math.max(...own))]!++;
+  }
+  return counts;
 }
 
 /** The weights of the first units as pictures, each as bright as its own largest. */

@@ -6,6 +6,8 @@ import type { Settings } from "../training/settings.ts";
 export type ToDigits =
   | { type: "start"; threads: number }
   | { type: "configure"; settings: Settings }
+  /** Goes on with as many threads. */
+  | { type: "threads"; threads: number }
   | { type: "run" }
   | { type: "pause" }
   | { type: "step" }
@@ -21,9 +23,10 @@ export type FromDigits =
   | Progress
   | Insight
   | { type: "loading"; share: number }
-  | { type: "ready"; variant: string; threads: number; train: number; test: number }
+  | { type: "ready"; train: number; test: number }
+  | { type: "runtime"; variant: string; threads: number }
   | { type: "built"; parameters: number }
-  | { type: "refused"; message: string }
+  | { type: "refused"; what: "network" | "file"; message: string }
   | { type: "failed"; message: string }
   | { type: "scores"; scores: Float32Array; probabilities: Float32Array }
   | { type: "sample"; pixels: Uint8Array; label: number; index: number }

@@ -59,7 +59,10 @@ export function startPoints(): void {
   const link = new Link<ToPoints, FromPoints>(
     "points.worker.js",
     {
-      points: (points) => plane.showPoints(points),
+      points: (points) => {
+        plane.showPoints(points);
+        total.textContent = `${count(points.y.length)} points`;
+      },
       built: ({ parameters }) => editor.showBuilt(parameters),
       refused: ({ message }) => {
         transport.set(false);
@@ -128,6 +131,7 @@ export function startPoints(): void {
     return element;
   };
 
+  const total = h("p", { class: "small" });
   const classChoice = h("fieldset", { class: "classes" });
   function drawClasses(classes: number): void {
     label = Math.min(label, classes - 1);
@@ -180,6 +184,7 @@ export function startPoints(): void {
     ),
     classChoice,
     button("Draw others", () => setToy({ seed: toy.seed + 1 })),
+    total,
   );
   form.element.append(
     field(

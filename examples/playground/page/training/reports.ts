@@ -59,7 +59,7 @@ export class Meter {
   }
 }
 
-/** Does something now and then, so that it takes a tenth of the time at most. */
+/** Does something now and then, so that it takes a sixth of the time at most. */
 export class Occasionally {
   private due = 0;
 
@@ -70,7 +70,7 @@ export class Occasionally {
     if (began < this.due) return;
     action();
     const ended = performance.now();
-    this.due = ended + Math.max(this.interval, 10 * (ended - began));
+    this.due = ended + Math.max(this.interval, 5 * (ended - began));
   }
 
   /** The next time is now. */
