@@ -10,9 +10,10 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 
 const root = new URL("../../", import.meta.url);
-const require = createRequire(new URL("examples/playground/package.json", root));
-const { default: puppeteer } = await import(require.resolve("puppeteer-core"));
-const UPNG = require("upng-js");
+/** @type {(name: string) => any} */
+const installed = createRequire(new URL("examples/playground/package.json", root));
+const { default: puppeteer } = installed("puppeteer-core");
+const UPNG = installed("upng-js");
 
 const [
   url,
@@ -22,7 +23,11 @@ const [
 if (!url) throw new Error("which URL? `npm run playground` says it");
 mkdirSync(folder, { recursive: true });
 
-/** Name, tab, width, colours, the button that starts it, and for how long. */
+/**
+ * The button that starts it, and for how many seconds.
+ *
+ * @type {[name: string, tab: string, width: number, colours: string, start: string, seconds: number][]}
+ */
 const pictures = [
   ["digits", "digits", 1280, "light", "Train", 6],
   ["digits-dark", "digits", 1280, "dark", "Train", 6],

@@ -22,8 +22,8 @@ const training: Training = {
 };
 const paces = {
   "60": "60 steps a second",
-  "600": "600",
-  "6000": "6,000",
+  "600": "600 steps a second",
+  "6000": "6,000 steps a second",
   Infinity: "as fast as it goes",
 };
 

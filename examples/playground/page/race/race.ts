@@ -59,6 +59,7 @@ export function startRace(): void {
       const theirs = await lanes[1].prepare({ type: "prepare", course, weights });
       versions[0]!.textContent = ours.version;
       versions[1]!.textContent = theirs.version;
+      for (const part of ["race-result", "race-loss"]) byId(part).hidden = false;
       for (let done = 0; isRacing && done < steps; done += SLICE) {
         for (const lane of lanes) await lane.go(SLICE);
         await new Promise(requestAnimationFrame);

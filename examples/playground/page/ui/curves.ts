@@ -85,7 +85,7 @@ export class Curves {
       title,
       (size) => ({
         ...size,
-        padding: [8, 8, 0, 0],
+        padding: [8, 14, 0, 0],
         cursor: { show: false },
         legend: { show: false },
         scales: { x: { time: false }, y: range ? { range: () => range } : {} },
