@@ -1,10 +1,11 @@
 // The tab that learns to read digits.
 
-import { adam, affine, batchnorm, normalize, relu } from "lamella";
+import { adam, affine, batchnorm, type LayerSpec, normalize, relu } from "lamella";
 import { codeOf } from "../training/code.ts";
 import { Link } from "../training/link.ts";
 import { spareCores } from "../training/runtime.ts";
 import { Confusion } from "../ui/confusion.ts";
+import { copyCode } from "../ui/copy_code.ts";
 import { Curves } from "../ui/curves.ts";
 import { button, byId, field, h, numberInput } from "../ui/dom.ts";
 import { count, percent, short } from "../ui/format.ts";
@@ -17,6 +18,10 @@ import { Figures, Transport } from "../ui/transport.ts";
 import { WeightImages } from "../ui/weights.ts";
 import type { FromDigits, Insight, ToDigits } from "./messages.ts";
 
+/** Of the code's x and y. */
+const meaning =
+  "x: 784 pixels, 0 (paper) to 255 (ink), of each digit in a row; y: a label from 0 to 9 of each.";
+
 const training: Training = {
   optimizer: adam(),
   loss: "softmax",
@@ -25,13 +30,13 @@ const training: Training = {
   seed: 231,
 };
 
-let layers = [
+let layers: LayerSpec[] = [
   normalize({ mean: 0, std: 255 }),
   affine(64, { useBias: false }),
   batchnorm(),
   relu(),
   affine(10),
-] as Parameters<NetworkEditor["show"]>[0];
+];
 
 export function startDigits(): void {
   const editor = new NetworkEditor("784 pixels, 0 to 255, of a digit", (changed) => {
@@ -39,14 +44,9 @@ export function startDigits(): void {
     configure();
   });
   const form = new TrainingForm(training, () => configure());
-  const transport = new Transport({
-    run: () => link.post({ type: "run" }),
-    pause: () => link.post({ type: "pause" }),
-    step: () => link.post({ type: "step" }),
-    reset: () => {
-      clear();
-      link.post({ type: "reset" });
-    },
+  const transport = new Transport((type) => {
+    if (type === "reset") clear();
+    link.post({ type });
   });
   const figures = new Figures({
     loss: "loss",
@@ -171,21 +171,6 @@ export function startDigits(): void {
   });
 
   const fileStatus = h("p", { class: "small", role: "status" });
-  const copied = h("span", { class: "small", role: "status" });
-  const copy = async () => {
-    const meaning =
-      "x: 784 pixels, 0 (paper) to 255 (ink), of each digit in a row; y: a label from 0 to 9 of each.";
-    const code = codeOf(settings(), 784, meaning);
-    try {
-      await navigator.clipboard.writeText(code);
-      copied.textContent = "Copied.";
-    } catch {
-      copied.textContent = "The browser does not let the page copy; here it is:";
-      listing.hidden = false;
-    }
-    listing.textContent = code;
-  };
-  const listing = h("pre", { class: "code", tabindex: 0, "aria-label": "Code", hidden: true });
   const file = h("input", {
     type: "file",
     accept: ".safetensors",
@@ -216,10 +201,8 @@ export function startDigits(): void {
       button("Save as safetensors", () => link.post({ type: "save" })),
       field("Load a file, or drop one on the page", file),
       fileStatus,
-      button("Copy the code", copy),
-      copied,
     ),
-    listing,
+    copyCode(() => codeOf(settings(), 784, meaning)),
   );
   byId("digits-transport").append(transport.element, figures.element);
   byId("digits-curves").append(loss.element, accuracy.element);

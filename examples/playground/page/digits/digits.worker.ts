@@ -8,11 +8,13 @@ import {
   softmaxLoss,
   svmLoss,
 } from "lamella";
+import { obey } from "../training/commands.ts";
 import { Outbox } from "../training/outbox.ts";
-import { probe, rows, specsOf } from "../training/probe.ts";
+import { probe } from "../training/probe.ts";
 import { Meter, Occasionally } from "../training/reports.ts";
 import { runtimeFor } from "../training/runtime.ts";
 import { Session } from "../training/session.ts";
+import { specsOf } from "../training/specs.ts";
 import { type Digits, everyNth, fetchDigits } from "./data.ts";
 import type { FromDigits, Insight, ToDigits } from "./messages.ts";
 
@@ -50,19 +52,10 @@ async function handle(message: ToDigits): Promise<void> {
       await move(message.threads);
       break;
     case "run":
-      meter.restart();
-      session.run();
-      break;
     case "pause":
-      await session.pause();
-      break;
     case "step":
-      await session.pause();
-      await session.run(1);
-      break;
     case "reset":
-      await session.reset();
-      looks.reset();
+      await obey(message, session, meter);
       break;
     case "read":
       drawn = message.pixels;
@@ -93,9 +86,7 @@ async function handle(message: ToDigits): Promise<void> {
 async function attempt(what: "network" | "file", action: () => Promise<void>): Promise<void> {
   try {
     await action();
-    const { model } = session!;
-    const parameters = model!.parameters().reduce((sum, { value }) => sum + value.size, 0);
-    outbox.send({ type: "built", parameters });
+    outbox.send({ type: "built", parameters: session!.parameters });
   } catch (error) {
     outbox.send({ type: "refused", what, message: (error as Error).message });
   }
@@ -204,7 +195,8 @@ function look(): Insight & { weights: Int8Array<ArrayBuffer> } {
       accuracy: right / count,
       count,
     };
-    const some = rows(model!, x.subarray(0, PROBED * 784), PROBED);
+    const pixels = Float32Array.from(x.subarray(0, 784 * PROBED));
+    const some = model!.runtime.tensor(pixels, [PROBED, ...model!.input]);
     const layers = probe(model!, some, labels.subarray(0, PROBED), loss);
     const weights = firstWeights(model!);
     return { type: "insight", validation, confusion, layers, weights };

@@ -1,4 +1,5 @@
 import type { LayerSpec } from "lamella";
+import type { Command } from "../training/commands.ts";
 import type { LayerProbe } from "../training/probe.ts";
 import type { Progress } from "../training/reports.ts";
 import type { Settings } from "../training/settings.ts";
@@ -8,10 +9,7 @@ export type ToDigits =
   | { type: "configure"; settings: Settings }
   /** Goes on with as many threads. */
   | { type: "threads"; threads: number }
-  | { type: "run" }
-  | { type: "pause" }
-  | { type: "step" }
-  | { type: "reset" }
+  | Command
   /** A digit to be read, again and again while the network learns: 784 pixels from 0 to 255. */
   | { type: "read"; pixels: Uint8Array }
   /** Asks for a digit of the test set. */

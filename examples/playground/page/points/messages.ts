@@ -1,3 +1,4 @@
+import type { Command } from "../training/commands.ts";
 import type { Progress } from "../training/reports.ts";
 import type { Settings } from "../training/settings.ts";
 import type { ToyName } from "./toys.ts";
@@ -18,10 +19,7 @@ export type ToPoints =
   | { type: "configure"; settings: Settings }
   /** Steps a second, at the most. */
   | { type: "pace"; stepsPerSecond: number }
-  | { type: "run" }
-  | { type: "pause" }
-  | { type: "step" }
-  | { type: "reset" };
+  | Command;
 
 export type FromPoints =
   | Progress

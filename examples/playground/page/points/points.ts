@@ -3,6 +3,7 @@
 import { adam, affine, type LayerSpec, tanh } from "lamella";
 import { codeOf } from "../training/code.ts";
 import { Link } from "../training/link.ts";
+import { copyCode } from "../ui/copy_code.ts";
 import { Curves } from "../ui/curves.ts";
 import { button, byId, field, h, select } from "../ui/dom.ts";
 import { count, percent, short } from "../ui/format.ts";
@@ -12,6 +13,9 @@ import { Figures, Transport } from "../ui/transport.ts";
 import type { FromPoints, ToPoints, ToySettings } from "./messages.ts";
 import { Plane } from "./plane.ts";
 import { type ToyName, toys } from "./toys.ts";
+
+/** Of the code's x and y. */
+const meaning = "x: two coordinates of each point in a row; y: the class of each.";
 
 const training: Training = {
   optimizer: adam({ learningRate: 0.01 }),
@@ -37,14 +41,9 @@ export function startPoints(): void {
     configure();
   });
   const form = new TrainingForm(training, () => configure());
-  const transport = new Transport({
-    run: () => link.post({ type: "run" }),
-    pause: () => link.post({ type: "pause" }),
-    step: () => link.post({ type: "step" }),
-    reset: () => {
-      clear();
-      link.post({ type: "reset" });
-    },
+  const transport = new Transport((type) => {
+    if (type === "reset") clear();
+    link.post({ type });
   });
   const figures = new Figures({
     loss: "loss",
@@ -158,19 +157,6 @@ export function startPoints(): void {
   const names = Object.fromEntries(
     Object.entries(toys).map(([name, { title }]) => [name, title]),
   ) as Record<ToyName, string>;
-  const copied = h("span", { class: "small", role: "status" });
-  const copy = async () => {
-    const meaning = "x: two coordinates of each point in a row; y: the class of each.";
-    await navigator.clipboard.writeText(codeOf(settings(), 2, meaning)).then(
-      () => {
-        copied.textContent = "Copied.";
-      },
-      () => {
-        copied.textContent = "The browser does not let the page copy.";
-      },
-    );
-  };
-
   byId("points-data").append(
     h(
       "div",
@@ -195,7 +181,7 @@ export function startPoints(): void {
   byId("points-network").append(editor.element);
   byId("points-training").append(
     form.element,
-    h("div", { class: "actions" }, button("Copy the code", copy), copied),
+    copyCode(() => codeOf(settings(), 2, meaning)),
   );
   byId("points-transport").append(transport.element, figures.element);
   byId("points-plane").append(plane.element);

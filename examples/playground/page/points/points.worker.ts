@@ -1,6 +1,7 @@
 // Trains on points in the plane, and tells the page what the network makes of all of it.
 
 import { createRuntime, softmaxForward } from "lamella";
+import { obey } from "../training/commands.ts";
 import { Outbox } from "../training/outbox.ts";
 import { Meter, Occasionally } from "../training/reports.ts";
 import { Session } from "../training/session.ts";
@@ -68,18 +69,10 @@ async function handle(message: ToPoints): Promise<void> {
       interval = message.stepsPerSecond === Infinity ? 0 : 1000 / message.stepsPerSecond;
       break;
     case "run":
-      meter.restart();
-      session.run();
-      break;
     case "pause":
-      await session.pause();
-      break;
     case "step":
-      await session.pause();
-      await session.run(1);
-      break;
     case "reset":
-      await session.reset();
+      await obey(message, session, meter);
       break;
   }
   if (!session.isRunning) report(true);
@@ -88,9 +81,7 @@ async function handle(message: ToPoints): Promise<void> {
 async function configure(settings: Settings): Promise<void> {
   try {
     await session.configure(settings);
-    const parameters = session.model!.parameters();
-    const sum = parameters.reduce((sum, { value }) => sum + value.size, 0);
-    outbox.send({ type: "built", parameters: sum });
+    outbox.send({ type: "built", parameters: session.parameters });
   } catch (error) {
     outbox.send({ type: "refused", message: (error as Error).message });
   }

@@ -6,7 +6,6 @@ import {
   affineForward,
   batchnormBackward,
   batchnormForward,
-  type Examples,
   geluBackward,
   geluForward,
   type LayerSpec,
@@ -131,23 +130,4 @@ function forward(model: Sequential, index: number, spec: LayerSpec, x: Matrix): 
     case "dropout":
       return { out: x, back: (dout) => dout };
   }
-}
-
-/** The descriptions of a model that came from a file, with the constants that the file keeps in tensors. */
-export function specsOf(model: Sequential): LayerSpec[] {
-  const state = model.stateDict();
-  const constants = (name: string) => {
-    const values = Array.from(state[name]!.data);
-    return values.every((value) => value === values[0]) ? values[0]! : values;
-  };
-  return model.layers.map((spec, i) =>
-    spec.kind === "normalize"
-      ? { kind: spec.kind, mean: constants(`${i}.mean`), std: constants(`${i}.std`) }
-      : spec,
-  );
-}
-
-/** Examples as a tensor of the model's, to be made in a scope. */
-export function rows(model: Sequential, x: Examples, count: number): Matrix {
-  return model.runtime.tensor(Float32Array.from(x as ArrayLike<number>), [count, ...model.input]);
 }

@@ -37,6 +37,11 @@ export class Session {
     return this.loop !== undefined;
   }
 
+  /** Numbers that the model learns. */
+  get parameters(): number {
+    return this.model?.parameters().reduce((sum, { value }) => sum + value.size, 0) ?? 0;
+  }
+
   /**
    * Takes new settings, also while it trains: another network or seed begins anew, all else goes on from the weights as
    * they are.

@@ -123,6 +123,7 @@ export class NetworkEditor {
         text,
         () => {
           const to = i + by;
+          if (to < 0 || to > last) return;
           const [upper, lower] = [Math.min(i, to), Math.max(i, to)];
           const pair = [this.layers[lower]!, this.layers[upper]!];
           this.change(upper, 2, pair, { row: to, control: word });
@@ -135,16 +136,6 @@ export class NetworkEditor {
           "aria-disabled": `${i + by < 0 || i + by > last}`,
         },
       );
-    const guarded = (element: HTMLButtonElement) => {
-      element.addEventListener(
-        "click",
-        (event) => {
-          if (element.getAttribute("aria-disabled") === "true") event.stopImmediatePropagation();
-        },
-        { capture: true },
-      );
-      return element;
-    };
     const remove = button("×", () => this.change(i, 1, [], { row: i, control: "remove" }), {
       class: "icon",
       "aria-label": `Remove layer ${i}`,
@@ -156,8 +147,8 @@ export class NetworkEditor {
       h("span", { class: "index", "aria-hidden": "true" }, `${i}`),
       kind,
       h("span", { class: "numbers" }, ...this.numbers(spec, i)),
-      guarded(move(-1, "↑", "up")),
-      guarded(move(1, "↓", "down")),
+      move(-1, "↑", "up"),
+      move(1, "↓", "down"),
       remove,
     );
   }

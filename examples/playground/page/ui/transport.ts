@@ -1,20 +1,14 @@
 // Train, pause, one step, and from the start again.
 
+import type { Command } from "../training/commands.ts";
 import { button, h } from "./dom.ts";
-
-export interface Commands {
-  run(): void;
-  pause(): void;
-  step(): void;
-  reset(): void;
-}
 
 export class Transport {
   readonly element: HTMLElement;
   private isRunning = false;
   private readonly main: HTMLButtonElement;
 
-  constructor(private readonly commands: Commands) {
+  constructor(private readonly send: (command: Command["type"]) => void) {
     this.main = button("Train", () => this.set(!this.isRunning), { class: "primary" });
     this.element = h(
       "div",
@@ -22,9 +16,9 @@ export class Transport {
       this.main,
       button("Step", () => {
         this.set(false);
-        commands.step();
+        send("step");
       }),
-      button("Reset", () => commands.reset()),
+      button("Reset", () => send("reset")),
     );
   }
 
@@ -32,8 +26,7 @@ export class Transport {
     if (isRunning === this.isRunning) return;
     this.isRunning = isRunning;
     this.main.textContent = isRunning ? "Pause" : "Train";
-    if (isRunning) this.commands.run();
-    else this.commands.pause();
+    this.send(isRunning ? "run" : "pause");
   }
 }
 
