@@ -12,13 +12,16 @@ interface WorkerScope {
 }
 const scope = self as unknown as WorkerScope;
 
+/** Milliseconds between reports: thirty a second look live, and leave every other frame to what people do. */
+const INTERVAL = 30;
+
 /**
  * Handles the page's messages one after the other, even where they take time, and sends it messages of its own. What is
  * live and can be left out waits until the page has drawn what came before.
  */
 export class Outbox<In extends { type: string }, Out extends { type: string }> {
-  /** The page has drawn what it was sent. */
-  isFree = true;
+  private isDrawn = true;
+  private lastSent = 0;
   private queue: Promise<void> = Promise.resolve();
 
   constructor(
@@ -27,7 +30,7 @@ export class Outbox<In extends { type: string }, Out extends { type: string }> {
   ) {
     scope.addEventListener("message", ({ data }: MessageEvent<In | Drawn>) => {
       if (data.type === "drawn") {
-        this.isFree = true;
+        this.isDrawn = true;
         return;
       }
       this.queue = this.queue
@@ -36,8 +39,14 @@ export class Outbox<In extends { type: string }, Out extends { type: string }> {
     });
   }
 
+  /** The page has drawn what it was sent, and may be sent more of what is live. */
+  get isFree(): boolean {
+    return this.isDrawn && performance.now() - this.lastSent >= INTERVAL;
+  }
+
   send(message: Out, transfer: Transferable[] = []): void {
-    this.isFree = false;
+    this.isDrawn = false;
+    this.lastSent = performance.now();
     scope.postMessage(message, transfer);
   }
 }
