@@ -4,7 +4,7 @@ export default defineConfig({
   test: {
     globalSetup: "test/support/global-setup.ts",
     include: ["test/**/*.test.ts"],
-    exclude: [...configDefaults.exclude, "test/hosts/**"], // npm run test:hosts
+    exclude: [...configDefaults.exclude, "test/hosts/**", "test/playground/**"], // npm run test:hosts, test:playground
     testTimeout: 60_000,
     coverage: {
       provider: "v8",

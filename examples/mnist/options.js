@@ -1,5 +1,6 @@
 // @ts-check
 import { parseArgs } from "node:util";
+import { wholeNumber } from "../support/whole_number.js";
 
 const HELP = `Trains a network on the handwritten digits of MNIST, and shows how well it reads new ones.
 
@@ -38,18 +39,4 @@ export function readOptions() {
     console.error(`${/** @type {Error} */ (error).message}\nTry --help.`);
     process.exit(2);
   }
-}
-
-/**
- * @param {string} name
- * @param {string | undefined} text
- * @param {number} least
- * @param {number} most
- */
-function wholeNumber(name, text, least, most) {
-  const value = Number(text);
-  if (!/^\d+$/.test(text ?? "") || value < least || value > most) {
-    throw new Error(`--${name} takes a whole number from ${least} to ${most}, got "${text}"`);
-  }
-  return value;
 }

@@ -1,10 +1,11 @@
 // @ts-check
 // Starts workerd, the runtime of Cloudflare Workers, and ends it again.
 
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { ensureInstalled } from "../support/install.js";
 
 const tools = fileURLToPath(new URL("tools/", import.meta.url));
 const require = createRequire(`${tools}package.json`);
@@ -21,18 +22,7 @@ process.on("exit", () => {
  * @param {string} name
  */
 export async function tool(name) {
-  try {
-    require.resolve(name);
-  } catch {
-    console.log(`installing ${name} and its like into examples/worker/tools, once …`);
-    const flags = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
-    const { status } = spawnSync("npm", ["ci", ...flags], { cwd: tools, stdio: "inherit" });
-    if (status !== 0) {
-      throw new Error(
-        `examples/worker needs ${name}, and \`npm ci\` in examples/worker/tools did not get it`,
-      );
-    }
-  }
+  ensureInstalled("examples/worker/tools", name);
   return require(name);
 }
 

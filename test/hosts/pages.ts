@@ -28,7 +28,7 @@ export interface Visit {
 }
 
 /** Neither browser is to ask anybody but the page's server for anything. */
-const chromiumFlags = [
+export const chromiumFlags = [
   "--headless",
   "--no-sandbox", // root has none
   "--disable-gpu",
@@ -37,7 +37,7 @@ const chromiumFlags = [
   "--disable-sync",
   "--no-first-run",
 ];
-const firefoxPreferences = {
+export const firefoxPreferences = {
   "app.normandy.enabled": false,
   "app.update.disabledForTesting": true,
   "browser.aboutwelcome.enabled": false,

@@ -1,0 +1,21 @@
+// @ts-check
+// Networks that train in your browser: bundles the page, and serves it on this machine.
+//
+//   node examples/playground/index.js [--port N]
+//
+// page/ is what the browser gets; all else is this command.
+
+import { ensureInstalled } from "../support/install.js";
+import { bundlePage } from "./bundle.js";
+import { digitFiles } from "./data.js";
+import { readOptions } from "./options.js";
+import { serve } from "./server.js";
+
+const { port } = readOptions();
+process.once("SIGINT", () => process.exit(130));
+process.once("SIGTERM", () => process.exit(143));
+
+ensureInstalled("examples/playground", "uplot", "--omit=dev");
+const files = new Map([...(await bundlePage()), ...digitFiles()]);
+const url = await serve(files, port);
+console.log(`the playground is at ${url}, until Ctrl-C`);

@@ -1,0 +1,44 @@
+import type { LayerSpec } from "lamella";
+import type { Command } from "../training/commands.ts";
+import type { LayerProbe } from "../training/probe.ts";
+import type { Progress } from "../training/reports.ts";
+import type { Settings } from "../training/settings.ts";
+
+export type ToDigits =
+  | { type: "start"; threads: number }
+  | { type: "configure"; settings: Settings }
+  /** Goes on with as many threads. */
+  | { type: "threads"; threads: number }
+  | Command
+  /** A digit to be read, again and again while the network learns: 784 pixels from 0 to 255. */
+  | { type: "read"; pixels: Uint8Array }
+  /** Asks for a digit of the test set. */
+  | { type: "sample"; index: number }
+  | { type: "save" }
+  | { type: "load"; bytes: ArrayBuffer };
+
+export type FromDigits =
+  | Progress
+  | Insight
+  | { type: "loading"; share: number }
+  | { type: "ready"; train: number; test: number }
+  | { type: "runtime"; variant: string; threads: number }
+  | { type: "built"; parameters: number }
+  | { type: "refused"; what: "network" | "file"; message: string }
+  | { type: "failed"; message: string }
+  | { type: "scores"; scores: Float32Array; probabilities: Float32Array }
+  | { type: "sample"; pixels: Uint8Array; label: number; index: number }
+  | { type: "saved"; bytes: Uint8Array<ArrayBuffer> }
+  | { type: "loaded"; layers: LayerSpec[] };
+
+/** What is looked at now and then. */
+export interface Insight {
+  type: "insight";
+  /** On digits that are not learned from. */
+  validation: { loss: number; accuracy: number; count: number };
+  /** 10 × 10: the digit is the row, what it was read as the column. */
+  confusion: Uint32Array;
+  layers: LayerProbe[];
+  /** What the first layer's units look for: `count` pictures of 784, −127 … 127. */
+  weights: Int8Array;
+}

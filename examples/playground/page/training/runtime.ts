@@ -1,0 +1,13 @@
+// The runtime of a worker: threads where the page is isolated, one where it is not.
+
+import { createRuntime, type Runtime } from "lamella";
+import shared from "lamella/wasm/shared";
+
+/** One core is left to the page, which draws meanwhile. */
+export const spareCores = Math.max(1, navigator.hardwareConcurrency - 1);
+
+export function runtimeFor(threads: number): Promise<Runtime> {
+  return crossOriginIsolated && threads > 1
+    ? createRuntime({ wasm: shared, threads })
+    : createRuntime();
+}
