@@ -189,7 +189,7 @@ describe("commands", () => {
 
 describe("every block", () => {
   const all = pages.flatMap(({ page, blocks }) => blocks.map((block) => ({ page, ...block })));
-  const known = new Set(["", "text", "js", "ts", "html", "json", "jsonc", "sh"]);
+  const known = new Set(["", "text", "js", "ts", "html", "json", "jsonc", "sh", "py"]);
 
   test("is of a language that these tests know, and JSON parses", () => {
     for (const { page, line, language, code } of all) {
@@ -199,8 +199,8 @@ describe("every block", () => {
   });
 
   test("is run here, or by a file that it names, or says why it is not", () => {
-    const byHand = all.filter(({ language }) => /^(js|ts|html|sh)$/.test(language));
-    const silent = byHand.filter(({ language, marker }) => language === "sh" && !marker);
+    const byHand = all.filter(({ language }) => /^(js|ts|html|sh|py)$/.test(language));
+    const silent = byHand.filter(({ language, marker }) => /^(sh|py)$/.test(language) && !marker);
     expect(silent.map(({ page, line }) => `${page}:${line}`)).toEqual([]);
     const others = byHand.filter(({ marker }) => marker?.kind === "run by");
     for (const { page, line, marker } of others) {
