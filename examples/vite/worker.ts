@@ -10,7 +10,11 @@ const learningRate = cosine({ from: 0.02, steps: 100 * 16 });
 const trainer = new Trainer(model, { loss: "mse", optimizer: adam({ learningRate }) });
 
 const xs = Float32Array.from({ length: 121 }, (_, i) => (i - 60) / 20);
-const x = runtime.random(1).rand(512).toTypedArray().map((u) => 6 * u - 3);
+const x = runtime
+  .random(1)
+  .rand(512)
+  .toTypedArray()
+  .map((u) => 6 * u - 3);
 const y = x.map(curve);
 
 for await (const event of trainer.fit({ x, y }, { epochs: 100 })) {

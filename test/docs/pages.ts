@@ -91,7 +91,7 @@ function prose(text: string): string {
 
 /** Where the links and images of a page lead, but for those to other hosts. */
 export function linksOf({ text }: Page): string[] {
-  return [...prose(text).matchAll(/\]\(([^)\s]+)\)|(?:src|href)="([^"]+)"/g)]
+  return [...prose(text).matchAll(/\]\(([^)\s]+)\)|(?:src|srcset|href)="([^"]+)"/g)]
     .map(([, link, attribute]) => (link ?? attribute)!)
     .filter((link) => !/^[a-z]+:/.test(link));
 }
