@@ -112,8 +112,6 @@ export default defineConfig({
       { text: "API", collapsed: true, items: [{ text: "Overview", link: "/api/" }, ...api] },
     ],
   },
-  // Written by others of the same change; of no page of the site otherwise.
-  ignoreDeadLinks: [/(cli|reliability)$/],
 });
 
 /**
