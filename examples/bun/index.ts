@@ -31,4 +31,4 @@ for (let i = 0; i < count; i++) {
   predictor.run();
 }
 const seconds = (performance.now() - start) / 1000;
-console.log(`${Math.round(count / seconds)} predictions a second`);
+console.log(`${Math.floor(count / seconds)} predictions a second`);
