@@ -1,3 +1,9 @@
+/**
+ * All of it: runtimes and tensors, layers and losses, models, trainings and files.
+ *
+ * @module lamella
+ */
+
 export { loadModel, saveModel } from "./io/model.ts";
 export {
   readSafetensors,

@@ -1,3 +1,9 @@
+/**
+ * Serving alone: predictors from the bytes of a file.
+ *
+ * @module lamella/predict
+ */
+
 export {
   type LoadPredictorOptions,
   loadPredictor,

@@ -40,7 +40,7 @@ const exceptions: Record<string, { names: readonly string[]; reason: string }> =
   "src/cli/terminal.ts": {
     names: ["log10", "**"],
     reason: "a curve that is shown, not computed with",
-    },
+  },
   "examples/playground/page/points/toys.ts": {
     names: ["cos", "sin"],
     reason: "places of points to play with",

@@ -16,17 +16,22 @@ const NAMES = [
   "NumPy, AVX2",
   "NumPy",
 ];
-// Lamella stands out; WebAssembly peers are warm, native ones grey.
-const COLORS = [
-  "#08415c",
-  "#2a9ec7",
-  "#f2a65a",
-  "#d9643a",
-  "#b5838d",
-  "#8d99ae",
-  "#b8c0cc",
-  "#d5dae1",
-];
+// Lamella stands out; WebAssembly peers are warm, native ones grey. As many colours as names.
+const LIGHT = {
+  suffix: "",
+  background: "white",
+  text: "#1b1b1f",
+  grid: "#eceff3",
+  colors: "#08415c #2a9ec7 #0b6e99 #f2a65a #d9643a #b5838d #8d99ae #b8c0cc #d5dae1".split(" "),
+};
+const DARK = {
+  suffix: ".dark",
+  background: "#1b1b1f",
+  text: "#dfdfd6",
+  grid: "#32363d",
+  colors: "#a5def2 #2a9ec7 #6cc4e4 #f2a65a #d9643a #b5838d #8d99ae #6f7a8a #555d69".split(" "),
+};
+/** @typedef {typeof LIGHT} Theme */
 
 /** @typedef {{ node: string, machine: { processor: string }, results: import("./targets.js").Results }} Report */
 
@@ -39,17 +44,14 @@ export async function charts(reports) {
     text,
     subtitle: `${reports[0].machine.processor}, one thread`,
   });
-  /** @type {Record<string, { rows: object[], spec: object }>} */
-  const all = {
-    "gemm.svg": gemm(reports, title),
-    "mlp.svg": mlp(reports, title),
-    "train.svg": train(reports, title),
-    "elementwise.svg": elementwise(reports, title),
-  };
   /** @type {Record<string, string>} */
   const files = {};
-  for (const [name, { rows, spec }] of Object.entries(all)) {
-    if (rows.length > 0) files[name] = await draw(rows, spec);
+  for (const theme of [LIGHT, DARK]) {
+    for (const chart of [gemm, mlp, train, elementwise]) {
+      const { rows, spec } = chart(reports, title, theme);
+      const name = `${chart.name}${theme.suffix}.svg`;
+      if (rows.length > 0) files[name] = await draw(rows, spec, theme);
+    }
   }
   return files;
 }
@@ -57,26 +59,33 @@ export async function charts(reports) {
 /**
  * @param {object[]} values
  * @param {object} spec
+ * @param {Theme} theme
  */
-async function draw(values, spec) {
+async function draw(values, spec, { background, text, grid }) {
   const whole = {
     $schema: undefined,
     data: { values },
-    background: "white",
+    background,
     padding: 16,
     ...spec,
     config: {
       font: FONT,
-      title: { anchor: "start", fontSize: 15, subtitleFontSize: 11, offset: 14 },
+      title: {
+        ...{ anchor: "start", fontSize: 15, subtitleFontSize: 11, offset: 14 },
+        ...{ color: text, subtitleColor: text },
+      },
       axis: {
         labelFontSize: 11,
         labelLimit: 240,
         titleFontSize: 11,
         titleFontWeight: "normal",
-        gridColor: "#eceff3",
+        gridColor: grid,
+        ...{ labelColor: text, titleColor: text, domainColor: text, tickColor: text },
       },
-      header: { labelFontSize: 12, titleFontSize: 0, labelFontWeight: "bold" },
-      legend: { labelFontSize: 11, title: null, orient: "bottom", columns: 4 },
+      header: { labelFontSize: 12, titleFontSize: 0, labelFontWeight: "bold", labelColor: text },
+      text: { color: text },
+      rule: { color: text },
+      legend: { labelColor: text, labelFontSize: 11, title: null, orient: "bottom", columns: 4 },
       view: { stroke: null },
     },
   };
@@ -85,10 +94,13 @@ async function draw(values, spec) {
   return `${svg}\n`;
 }
 
-/** @param {object[]} rows Only those who take part get into the legend */
-const color = (rows) => {
+/**
+ * @param {object[]} rows Only those who take part get into the legend
+ * @param {Theme} theme
+ */
+const color = (rows, { colors }) => {
   const present = NAMES.filter((name) => rows.some((row) => "name" in row && row.name === name));
-  const range = present.map((name) => COLORS[NAMES.indexOf(name)]);
+  const range = present.map((name) => colors[NAMES.indexOf(name)]);
   return { field: "name", type: "nominal", scale: { domain: present, range } };
 };
 const nodeFacet = { field: "node", type: "nominal" };
@@ -98,8 +110,9 @@ const nodeFacet = { field: "node", type: "nominal" };
 /**
  * @param {Report[]} reports
  * @param {Title} title
+ * @param {Theme} theme
  */
-function gemm(reports, title) {
+function gemm(reports, title, theme) {
   const rows = reports.flatMap(({ node, results }) =>
     (results.gemm?.products ?? [])
       .filter(({ group, direction }) => group === "square" && direction === "forward")
@@ -121,7 +134,7 @@ function gemm(reports, title) {
           axis: { labelAngle: 0 },
         },
         y: { field: "gflops", type: "quantitative", title: "GFLOP/s" },
-        color: color(rows),
+        color: color(rows, theme),
       },
     },
   };
@@ -131,8 +144,9 @@ function gemm(reports, title) {
 /**
  * @param {Report[]} reports
  * @param {Title} title
+ * @param {Theme} theme
  */
-function mlp(reports, title) {
+function mlp(reports, title, theme) {
   const rows = reports.flatMap(({ node, results }) =>
     (results.mlp ?? []).flatMap(({ network, batch, seconds }) =>
       Object.entries(seconds).map(([name, { median }]) => ({
@@ -153,7 +167,7 @@ function mlp(reports, title) {
           scale: { type: "log" },
           axis: { values: [1, 10, 100, 1000, 10000] },
         },
-        color: color(rows),
+        color: color(rows, theme),
         order: { field: "name", sort: "descending" }, // Lamella above those that it hides
       },
     },
@@ -164,8 +178,9 @@ function mlp(reports, title) {
 /**
  * @param {Report[]} reports
  * @param {Title} title
+ * @param {Theme} theme
  */
-function train(reports, title) {
+function train(reports, title, theme) {
   const rows = reports.flatMap(({ node, results }) =>
     (results.train?.rows ?? []).map(({ name, median }) => ({
       ...{ node: `Node ${node}`, name, milli: 1e3 * median },
@@ -173,7 +188,7 @@ function train(reports, title) {
   );
   return {
     rows,
-    spec: bars(rows, {
+    spec: bars(rows, theme, {
       title: title("A train step of 784-512-256-10, batch 128: milliseconds, logarithmic"),
       field: "milli",
       scale: { type: "log", domainMin: 1 },
@@ -185,9 +200,10 @@ function train(reports, title) {
 
 /**
  * @param {object[]} rows
+ * @param {Theme} theme
  * @param {{ title: object, field: string, scale: object, axisTitle: string, format: string }} options
  */
-const bars = (rows, { title, field, scale, axisTitle, format }) => ({
+const bars = (rows, theme, { title, field, scale, axisTitle, format }) => ({
   title,
   facet: { row: nodeFacet },
   spec: {
@@ -198,7 +214,7 @@ const bars = (rows, { title, field, scale, axisTitle, format }) => ({
         encoding: {
           x: { field, type: "quantitative", scale, title: axisTitle },
           x2: { datum: 1 },
-          color: { ...color(rows), legend: null },
+          color: { ...color(rows, theme), legend: null },
         },
       },
       {
@@ -216,8 +232,9 @@ const bars = (rows, { title, field, scale, axisTitle, format }) => ({
 /**
  * @param {Report[]} reports
  * @param {Title} title
+ * @param {Theme} theme
  */
-function elementwise(reports, title) {
+function elementwise(reports, title, theme) {
   const rows = reports.flatMap(({ node, results }) =>
     (results.elementwise ?? []).map(({ name, ofCopy }) => ({
       ...{ node: `Node ${node}`, name, share: ofCopy.median, low: ofCopy.low, high: ofCopy.high },
@@ -234,13 +251,16 @@ function elementwise(reports, title) {
     spec: {
       ...{ width: 480, height: { step: 24 } },
       layer: [
-        { mark: { type: "bar", color: COLORS[0] }, encoding: { x: { ...x, field: "share" } } },
         {
-          mark: { type: "rule", color: "#333" },
+          mark: { type: "bar", color: theme.colors[2] },
+          encoding: { x: { ...x, field: "share" } },
+        },
+        {
+          mark: { type: "rule" },
           encoding: { x: { ...x, field: "low" }, x2: { field: "high" } },
         },
         {
-          mark: { type: "rule", strokeDash: [4, 3], color: COLORS[2], strokeWidth: 2 },
+          mark: { type: "rule", strokeDash: [4, 3], color: theme.colors[3], strokeWidth: 2 },
           encoding: { x: { datum: 0.8, type: "quantitative" }, y: null },
         },
       ],

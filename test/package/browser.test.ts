@@ -1,36 +1,10 @@
-import { accessSync, constants } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { delimiter, join } from "node:path";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Project, run } from "./installed.ts";
+import { documentAt, withChromium } from "../support/chromium.ts";
+import { Project } from "./installed.ts";
 import { train } from "./train.ts";
-
-function findProgram(...names: string[]): string | undefined {
-  const folders = (process.env.PATH ?? "").split(delimiter);
-  return names
-    .flatMap((name) => folders.map((folder) => join(folder, name)))
-    .find((path) => {
-      try {
-        accessSync(path, constants.X_OK);
-        return true;
-      } catch {
-        return false;
-      }
-    });
-}
-
-const chromium = findProgram("chromium", "chromium-browser");
-const flags = [
-  "--headless",
-  "--no-sandbox", // root has none
-  "--disable-gpu",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  "--no-first-run",
-];
 
 const entry = `
   import * as lamella from "lamella";
@@ -82,18 +56,8 @@ describe("a page bundled by esbuild", () => {
     await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
     try {
       const { port } = server.address() as AddressInfo;
-      const { stdout } = await run(
-        chromium!,
-        [
-          ...flags,
-          `--user-data-dir=${join(project.folder, "profile")}`,
-          "--virtual-time-budget=30000",
-          "--dump-dom",
-          `http://127.0.0.1:${port}/`,
-        ],
-        project.folder,
-      );
-      return { shown: /<output>(.*?)<\/output>/.exec(stdout)?.[1] ?? stdout, asked };
+      const shown = await documentAt(`http://127.0.0.1:${port}/`);
+      return { shown: /<output>(.*?)<\/output>/.exec(shown)?.[1] ?? shown, asked };
     } finally {
       server.closeAllConnections();
       await new Promise((closed) => server.close(closed));
@@ -110,22 +74,15 @@ describe("a page bundled by esbuild", () => {
     ],
   ];
 
-  if (!chromium && !process.env.CI) {
-    const message = `${property}, skipped: no chromium on the PATH`;
-    // Reporters leave out the names of skipped tests.
-    console.warn(message);
-    test.skip(message);
-    return;
-  }
-
-  test.each(policies)(`${property}, %s`, async (_, headers) => {
-    expect(chromium, "chromium on the PATH, which CI must have").toBeDefined();
-    const inNode = await project.node(
-      "train.mjs",
-      `import * as lamella from "lamella";\n${train}\ntrain(lamella).then(console.log);\n`,
-    );
-    const { shown, asked } = await open(headers);
-    expect(shown).toBe(inNode);
-    expect(asked.sort()).toEqual(["/", "/page.js"]);
+  withChromium(property, () => {
+    test.each(policies)(`${property}, %s`, async (_, headers) => {
+      const inNode = await project.node(
+        "train.mjs",
+        `import * as lamella from "lamella";\n${train}\ntrain(lamella).then(console.log);\n`,
+      );
+      const { shown, asked } = await open(headers);
+      expect(shown).toBe(inNode);
+      expect(asked.sort()).toEqual(["/", "/page.js"]);
+    });
   });
 });

@@ -1,0 +1,146 @@
+// @ts-check
+// The site: npm run docs builds it into build/site.
+
+import { posix } from "node:path";
+import { defineConfig } from "vitepress";
+import api from "../api/typedoc-sidebar.json" with { type: "json" };
+
+/** @param {string} folder @param {...string} names "text: file" */
+const items = (folder, ...names) =>
+  names.map((name) => {
+    const [text, file] = name.split(": ");
+    return { text, link: `/${folder}${file}` };
+  });
+
+export default defineConfig({
+  title: "Lamella",
+  description: "Neural-network layers as a small WebAssembly core",
+  lang: "en",
+  outDir: "../build/site",
+  srcExclude: ["node_modules/**"],
+  rewrites: { "layers/README.md": "layers/index.md", "hosts/README.md": "hosts/index.md" },
+  head: [["link", { rel: "icon", href: "data:," }]],
+  markdown: {
+    math: true,
+    config(md) {
+      md.core.ruler.push("links within the repository", linksWithin);
+    },
+  },
+  vite: { server: { fs: { allow: ["../.."] } } },
+  themeConfig: {
+    search: { provider: "local" },
+    outline: "deep",
+    nav: [
+      { text: "Start", link: "/start" },
+      { text: "Layers", link: "/layers/" },
+      { text: "API", link: "/api/" },
+    ],
+    sidebar: [
+      {
+        text: "Guide",
+        items: items(
+          "",
+          "Five minutes: start",
+          "Training: training",
+          "Serving: serving",
+          "The command line: cli",
+          "Memory and scopes: memory",
+          "Files: files",
+          "Threads: threads",
+        ),
+      },
+      {
+        text: "Layers",
+        items: items(
+          "layers/",
+          "Overview: ",
+          "Fully connected: affine",
+          "ReLU: relu",
+          "Leaky ReLU: leaky_relu",
+          "Sigmoid: sigmoid",
+          "Tanh: tanh",
+          "GELU: gelu",
+          "Softmax: softmax",
+          "Batch normalisation: batchnorm",
+          "Normalisation by constants: normalize",
+          "Dropout: dropout",
+          "Checking gradients: gradients",
+        ),
+      },
+      {
+        text: "Losses",
+        items: items(
+          "losses/",
+          "Softmax: softmax",
+          "SVM: svm",
+          "Binary cross-entropy: bce",
+          "Mean squared error: mse",
+        ),
+      },
+      {
+        text: "Hosts",
+        items: items(
+          "hosts/",
+          "Overview: ",
+          "Cloudflare Workers: cloudflare",
+          "Deno Deploy: deno-deploy",
+          "Vercel: vercel",
+          "AWS Lambda: aws-lambda",
+          "What was tried: table",
+        ),
+      },
+      {
+        text: "Coming from",
+        items: items(
+          "migrating/",
+          "layers.py: layers-py",
+          "TensorFlow.js: tensorflow-js",
+          "PyTorch: pytorch",
+        ),
+      },
+      {
+        text: "Within",
+        items: items(
+          "",
+          "Performance: performance",
+          "Numerics: numerics",
+          "Reliability: reliability",
+          "Architecture: architecture",
+          "The matrix product: gemm",
+        ),
+      },
+      { text: "API", collapsed: true, items: [{ text: "Overview", link: "/api/" }, ...api] },
+    ],
+  },
+});
+
+/**
+ * The pages are read in the repository too, where links lead to files. Here README.md is a folder's index, and what lies
+ * outside docs/ is no page: such a link becomes its text, with the path as its title.
+ * @param {import("markdown-it").StateCore} state
+ */
+function linksWithin({ tokens, env }) {
+  for (const { children } of tokens) {
+    const open = [];
+    for (const token of children ?? []) {
+      if (token.type === "link_close") {
+        const { isOutside } = open.pop();
+        if (isOutside) token.tag = "span";
+      }
+      if (token.type !== "link_open") continue;
+      const href = token.attrGet("href") ?? "";
+      const path = posix.join("docs", posix.dirname(env.relativePath ?? ""), href.split("#")[0]);
+      const isOutside = !/^([a-z]+:|#|\/)/.test(href) && !path.startsWith("docs/");
+      open.push({ isOutside });
+      if (isOutside) {
+        token.tag = "span";
+        token.attrs = [
+          ["class", "in-repository"],
+          ["title", `in the repository: ${path}`],
+        ];
+      } else {
+        token.attrSet("href", href.replace(/(^|\/)README\.md/, "$1index.md"));
+      }
+    }
+  }
+}

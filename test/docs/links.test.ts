@@ -1,0 +1,27 @@
+import { describe, expect, test } from "vitest";
+import { brokenLink, linksOf, type Page, pages } from "./pages.ts";
+
+/** Pages that are being written, which links may lead to already. */
+const pending = ["docs/cli.md", "docs/reliability.md", "SECURITY.md"];
+const isPending = (problem: string) => pending.some((page) => problem.includes(`no ${page}`));
+
+describe("links", () => {
+  test.each(pages)("of $page lead to files and headings that are there", (page) => {
+    const broken = linksOf(page).flatMap((link) => brokenLink(page, link) ?? []);
+    for (const problem of broken.filter(isPending)) console.warn(`${page.page}: ${problem}`);
+    expect(broken.filter((problem) => !isPending(problem))).toEqual([]);
+  });
+
+  test("there are some", () => {
+    expect(pages.flatMap(linksOf).length).toBeGreaterThan(100);
+  });
+
+  test.each(["nowhere.md", "#nowhere", "docs/gemm.md#nowhere", "../README.md"])(
+    "%s is found to be broken",
+    (link) => {
+      const page: Page = { page: "README.md", text: `# Here\n\n[there](${link})`, blocks: [] };
+      expect(linksOf(page)).toEqual([link]);
+      expect(brokenLink(page, link)).toBeTypeOf("string");
+    },
+  );
+});
