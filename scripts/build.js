@@ -7,7 +7,6 @@ import asc from "assemblyscript/asc";
 import { build } from "esbuild";
 import { rollup } from "rollup";
 import { dts } from "rollup-plugin-dts";
-import { arrange } from "./arrange.js";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 mkdirSync("build", { recursive: true });
@@ -17,9 +16,7 @@ async function compile(entry, target) {
   const { error, stderr } = await asc.main([`assembly/${entry}.ts`, "--target", target], {
     writeFile(name, contents) {
       // asc's glue code is not used: it would instantiate by itself. Of its types the core's are the ABI's only list.
-      if (!/\.(wasm|map)$|\bcore\.d\.ts$/.test(name)) return;
-      const isRelease = name.endsWith(".wasm") && target !== "debug";
-      writeFileSync(name, isRelease ? arrange(contents) : contents);
+      if (/\.(wasm|map)$|\bcore\.d\.ts$/.test(name)) writeFileSync(name, contents);
     },
   });
   if (error) {
