@@ -14,23 +14,40 @@ const folders = [
   ["bench/", "the peers of the benchmark (`bench/`)"],
   ["test/hosts/", "the runtimes and bundlers that the package is tried in (`test/hosts/`)"],
   ["test/mutation/", "the mutation tester (`test/mutation/`)"],
+  ["docs/", "to make the site (`docs/`)"],
+  ["examples/playground/", "by the playground (`examples/playground/`)"],
   ["examples/worker/tools/", "workerd and the load tool (`examples/worker/tools/`)"],
 ];
 
-const table = (rows) =>
-  ["| package | licence |", "| --- | --- |", ...rows.map((row) => `| ${row.join(" | ")} |`)].join(
-    "\n",
-  );
+/** What of a published package is used; of any other, what the command needs. */
+const uses = {
+  "@assemblyscript/loader": "what instantiates the core",
+  assemblyscript: "what the kernels use of its standard library, compiled",
+};
+/** As scripts/build.js found them in what it bundled. */
+const published = [
+  ...readFileSync(new URL("build/THIRD_PARTY_LICENSES.txt", root), "utf8").matchAll(
+    /^(\S+) \d+\.\d+\.\d+, ([^,]+), /gm,
+  ),
+].map(([, name, licence]) => [`\`${name}\``, licence, uses[name] ?? "in the command `lamella`"]);
+
+const table = (rows, head = ["package", "licence"]) =>
+  [head, head.map(() => "---"), ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n");
 
 function section([folder, purpose]) {
   const { packages } = json(`${folder}package-lock.json`);
   const { dependencies, devDependencies, optionalDependencies } = packages[""];
-  const direct = Object.keys({ ...dependencies, ...devDependencies, ...optionalDependencies });
+  const direct = Object.keys({
+    ...dependencies,
+    ...devDependencies,
+    ...optionalDependencies,
+  }).filter((name) => name !== "lamella");
   const rows = direct
     .sort()
     .map((name) => [`\`${name}\``, packages[`node_modules/${name}`].license]);
   const others = Object.entries(packages)
-    .filter(([path]) => path !== "" && !direct.includes(path.replace(/^node_modules\//, "")))
+    .filter(([path]) => path.startsWith("node_modules/"))
+    .filter(([path]) => !direct.includes(path.slice("node_modules/".length)))
     .map(([, { license }]) => license);
   const kinds = [...new Set(others)].sort().join("; ");
   return `## Used ${purpose}\n\n${table(rows)}\n\nWhat these bring along is under: ${kinds}.\n`;
@@ -40,13 +57,10 @@ const text = `# Licences
 
 <!-- Made by scripts/licences.js from the lockfiles: npm run licences. -->
 
-Lamella is under the MIT licence (\`LICENSE\`). The published package installs nothing beside itself. It has code of two
-packages in it, whose licence and notices are in \`build/THIRD_PARTY_LICENSES.txt\`:
+Lamella is under the MIT licence (\`LICENSE\`). The published package installs nothing beside itself. It has code of these
+packages in it, whose licences and notices are in \`build/THIRD_PARTY_LICENSES.txt\`:
 
-| package | licence | what of it |
-| --- | --- | --- |
-| \`@assemblyscript/loader\` | Apache-2.0 | what instantiates the core |
-| \`assemblyscript\` | Apache-2.0 | what the kernels use of its standard library, compiled |
+${table(published, ["package", "licence", "what of it"])}
 
 None of the following is published.
 
