@@ -274,6 +274,9 @@ export class Trainer extends Owner {
     this.check(operation);
     checkObject(operation, "data", data);
     checkObject(operation, "options", options);
+    if ("length" in options || "shape" in options) {
+      throw new TypeError(`${operation}: x and y are one argument: fit({ x, y }, { epochs })`);
+    }
     const { epochs, batchSize = 32, earlyStopping } = options;
     checkCount(operation, "epochs", epochs);
     checkCount(operation, "batchSize", batchSize);

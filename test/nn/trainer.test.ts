@@ -488,6 +488,20 @@ describe("fit", () => {
     expect(() => trainerOf().fit(problem(4), options)).toThrow(message);
   });
 
+  test.each(["an array", "a typed array", "a tensor"])(
+    "refuses x and y as arguments of their own, y being %s, and says how they are given",
+    (kind) => {
+      const trainer = trainerOf();
+      const { x, y } = problem(4);
+      const labels = { "an array": y, "a typed array": Int32Array.from(y) }[kind];
+      const options = labels ?? runtime.tensor(Int32Array.from(y));
+      const fitTo = trainer.fit.bind(trainer) as (...args: unknown[]) => unknown;
+      expect(() => fitTo(x, options, { epochs: 1 })).toThrow(
+        "Trainer.fit: x and y are one argument: fit({ x, y }, { epochs })",
+      );
+    },
+  );
+
   test("refuses at the call a label out of range, wherever it is", () => {
     const { x, y } = problem(40);
     y[39] = 9;
