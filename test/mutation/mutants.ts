@@ -85,8 +85,8 @@ export const mutants: readonly Mutant[] = [
     ["eight rows too many at the end", "n + 8 <= N", "n + 7 <= N"],
     [
       "the workspace lacks a column",
-      "return min(M, STRIP) * sizeof<f64>();",
-      "return (min(M, STRIP) - 1) * sizeof<f64>();",
+      "return (SHARED ? M : min(M, STRIP)) * sizeof<f64>();",
+      "return ((SHARED ? M : min(M, STRIP)) - 1) * sizeof<f64>();",
     ],
     [
       "lanes three and four are added to the first two",
@@ -196,14 +196,36 @@ export const mutants: readonly Mutant[] = [
     "threads/pool",
     [
       "threads share one workspace",
-      "work += thread * tileElements<T>(M, N, K) * size;",
-      "work += 0 * tileElements<T>(M, N, K) * size;",
+      "at<T>(9, thread * tileElements<T>(M, N, K));",
+      "at<T>(9, 0 * tileElements<T>(M, N, K));",
     ],
     ["a strip of rows reads a from the top", "a += from * rsa * size;", "a += 0;"],
     ["a strip of columns forgets the bias' place", "if (row != 0) row += from * size;", ""],
-    ["the last strip is as long as the others", "M = min(M - from, strip);", "M = strip;"],
-    ["one strip too few is posted", "(max(M, N) + strip - 1) / strip);", "max(M, N) / strip);"],
-    ["a task's floor is 0", "const floor = <T>load<f64>(w, 56);", "const floor = <T>0;"],
+    ["a strip has as many rows as C", "    M = count;\n", ""],
+    ["a strip's rows are as long as its columns are many", "const ldc = N;", "const ldc = count;"],
+    [
+      "a strip of columns of panels begins where one without would",
+      "b += from * (inPanels ? K : csb) * size;",
+      "b += from * csb * size;",
+    ],
+    ["a strip's floor is 0", "row, <T>number(0), work, M, N, K);", "row, <T>0, work, M, N, K);"],
+    ["strips of rows where columns are cut", "cut(max(M, N), strip);", "cut(M, strip);"],
+  ),
+  ...mutantsOf(
+    "assembly/blas/gemm.ts",
+    "shared",
+    "threads/kernels",
+    [
+      "panels of few rows: a range of columns forgets the bias' place",
+      "row == 0 ? 0 : row + from * sizeof<T>(),",
+      "row,",
+    ],
+    ["panels of few rows: threads share one workspace", "at<T>(4, thread * PW<T>()),", "arg(4),"],
+    [
+      "panels of few rows: a range's rows are as long as its columns are many",
+      "        arg(6),\n        arg(1),",
+      "        count,\n        arg(1),",
+    ],
   ),
   ...mutantsOf(
     "assembly/blas/gemm_4x1v_simd128.ts",
@@ -505,7 +527,11 @@ export const mutants: readonly Mutant[] = [
       "const share = <f64>rows / <f64>N;",
     ],
     ["what rounding took below 0 stays", "if (newM2 < 0) newM2 = 0;", ""],
-    ["overflowed squares are not looked at again", "if (check == 0) return;", "return;"],
+    [
+      "overflowed squares are not looked at again",
+      "if (load<f64>(s2 + (j << 3)) * 0 == 0) continue;",
+      "continue;",
+    ],
     ["a shift that is not finite", "v128.and(sum, v128.eq<T>(v128.sub<T>(sum, sum), zero))", "sum"],
     [
       "the lower part of the mean is lost",
@@ -519,8 +545,8 @@ export const mutants: readonly Mutant[] = [
     ],
     [
       "test mode uses the batch",
-      "mean = <f64>load<T>(runningMean + column);\n        variance",
-      "mean = load<f64>(means + (j << 3));\n        variance",
+      "mean = <f64>load<T>(runningMean + column);\n      variance",
+      "mean = load<f64>(means + (j << 3));\n      variance",
     ],
     [
       "dgamma without 1 / std",
@@ -540,8 +566,8 @@ export const mutants: readonly Mutant[] = [
     ],
     [
       "test mode's gradient as if the statistics were the batch's",
-      "      if (training) {\n        const from = x + down;",
-      "      if (true) {\n        const from = x + down;",
+      "    if (training) {\n      gradientRows",
+      "    if (true) {\n      gradientRows",
     ],
     [
       "test mode: the second of two rows is left",
@@ -550,13 +576,33 @@ export const mutants: readonly Mutant[] = [
     ],
     [
       "a strip reads the first strip's saved deviations",
-      "const invstds = means + D * sizeof<f64>();\n    const sums",
-      "const invstds = saved + D * sizeof<f64>();\n    const sums",
+      "const invstds = means + D * sizeof<f64>();\n  const sums",
+      "const invstds = saved + D * sizeof<f64>();\n  const sums",
     ],
     [
-      "a workspace of five sums",
-      "return 6 * min(D, STRIP) * sizeof<f64>();",
-      "return 2 * min(D, STRIP) * sizeof<f64>();",
+      "a workspace of two sums",
+      "const COLUMN_WORK: usize = 6 * sizeof<f64>();",
+      "const COLUMN_WORK: usize = 2 * sizeof<f64>();",
+    ],
+  ),
+  ...mutantsOf(
+    "assembly/layers/batchnorm.ts",
+    "shared",
+    "threads/kernels",
+    [
+      "all ranges of the moments work in one place",
+      "const work = arg(3) + from * COLUMN_WORK;",
+      "const work = arg(3);",
+    ],
+    [
+      "a range of the moments is as wide as all of x",
+      "const step = arg(5) * sizeof<T>();",
+      "const step = columns * sizeof<T>();",
+    ],
+    [
+      "the momentum is passed as eps",
+      "        number(0),\n        number(1),\n        arg(10) != 0,",
+      "        number(1),\n        number(1),\n        arg(10) != 0,",
     ],
   ),
   ...mutantsOf(
@@ -635,8 +681,8 @@ export const mutants: readonly Mutant[] = [
     "layers/normalize",
     [
       "the mean is added",
-      "v128.sub<T>(loadLanes<T>(x + at, lanes), loadLanes<T>(mean + at, lanes))",
-      "v128.add<T>(loadLanes<T>(x + at, lanes), loadLanes<T>(mean + at, lanes))",
+      "v128.sub<T>(loadLanes<T>(x + p, lanes), loadLanes<T>(mean + p, lanes))",
+      "v128.add<T>(loadLanes<T>(x + p, lanes), loadLanes<T>(mean + p, lanes))",
     ],
     [
       "the gradient is multiplied by std",
@@ -717,8 +763,8 @@ export const mutants: readonly Mutant[] = [
     "losses/bce",
     [
       "the lane beyond an odd end counts log 2",
-      "lanes == 2 ? term : v128.and(term, i64x2(-1, 0))",
-      "term",
+      "lanes == 2 ? whole : v128.and(whole, i64x2(-1, 0))",
+      "whole",
     ],
     ["large scores overflow", "exp<f64>(f64x2.neg(f64x2.abs(score)))", "exp<f64>(score)"],
     [
@@ -1039,6 +1085,67 @@ export const mutants: readonly Mutant[] = [
     ["a stuck worker is waited for for ever", "if (++naps == NAPS) unreachable();", "++naps;"],
   ),
   ...mutantsOf(
+    "assembly/threads/split.ts",
+    "shared",
+    "threads/kernels",
+    [
+      "the second range begins an element early",
+      "const from = task * each;",
+      "const from = task * each - <usize>(task == 1);",
+    ],
+    ["the last range is lost", "(n + each - 1) / each);", "n / each);"],
+    [
+      "the last range is as long as the others",
+      "from, min(n - from, each), thread);",
+      "from, each, thread);",
+    ],
+    [
+      "ranges of no whole units",
+      "const each = max<usize>((RANGE / max<usize>(cost, 1)) & ~(unit - 1), unit);",
+      "const each = max<usize>(RANGE / max<usize>(cost, 1), unit);",
+    ],
+    ["a range of nothing", "& ~(unit - 1), unit);", "& ~(unit - 1), 0);"],
+    [
+      "what little costs is split too",
+      " || <u64>n * <u64>cost < WORTH * RANGE || threads() < 2",
+      " || threads() < 2",
+    ],
+    [
+      "what costs much stays on one thread",
+      "if (n < FEW * each || ",
+      "if (n < 64 * FEW * each || ",
+    ],
+    [
+      "a range is split once more, in its own job",
+      "if (n < FEW * each || <u64>n * <u64>cost < WORTH * RANGE || threads() < 2) return false;",
+      "if (<u64>n * <u64>cost < RANGE / 2 || threads() < 2) return false;",
+    ],
+    ["one thread posts jobs too", " || threads() < 2) return false;", ") return false;"],
+    ["the fourth word is the third", "store<u32>(w, d, 12);", "store<u32>(w, c, 12);"],
+    [
+      "the eleventh word lies where the tenth does",
+      "store<u32>(w, k, 40);",
+      "store<u32>(w, k, 36);",
+    ],
+    ["the second number is the first", "store<f64>(w, b, 8);", "store<f64>(w, a, 8);"],
+    ["the sixth number is left out", "  store<f64>(w, f, 40);\n", ""],
+    [
+      "a range's address is moved by bytes",
+      "arg(i) + elements * sizeof<T>();",
+      "arg(i) + elements;",
+    ],
+    [
+      "the first term is added twice",
+      "for (let p = terms(); p != end; p += 8)",
+      "sum += load<f64>(terms());\n  for (let p = terms(); p != end; p += 8)",
+    ],
+    [
+      "ranges do not know their thread",
+      "min(n - from, each), thread);",
+      "min(n - from, each), 0);",
+    ],
+  ),
+  ...mutantsOf(
     "assembly/predict.ts",
     "release",
     "predict",
@@ -1188,16 +1295,21 @@ export const mutants: readonly Mutant[] = [
     "threads/pool",
     [
       "a worker that dies goes unnoticed",
-      "else if (this.isOpen) this.onFailure(`worker ${thread} has ended: ${reason}`);",
+      "if (!this.hasEnded) this.onLoss(`worker ${thread} has ended: ${reason}`);",
       "",
     ],
-    ["one worker too few", "Array.from({ length: count - 1 }", "Array.from({ length: count - 2 }"],
+    ["one worker too few", "thread <= size; thread++", "thread < size; thread++"],
+    [
+      "the crew is there a worker early",
+      "if (--missing > 0) return;",
+      "if (--missing > 1) return;",
+    ],
     [
       "closing leaves the workers running",
       "for (const worker of this.workers) worker.terminate();",
       "",
     ],
-    ["workers keep the process alive", "for (const worker of this.workers) worker.release();", ""],
+    ["workers keep the process alive", "for (const worker of this.workers) worker.begin();", ""],
   ),
   ...mutantsOf(
     "src/tensor/operands.ts",
