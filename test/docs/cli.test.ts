@@ -1,4 +1,4 @@
-// The blocks of docs/cli.md, run one after the other in one folder, as a reader would.
+// The blocks of docs/cli.md, and README's of the command, run one after the other in one folder, as a reader would.
 
 import {
   copyFileSync,
@@ -16,10 +16,13 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { idx, iris, program, root } from "../cli/command.ts";
 import { run } from "../package/installed.ts";
 
-const page = readFileSync(`${root}docs/cli.md`, "utf8");
 /** Commands, and what the page says they print. */
-const blocks = [...page.matchAll(/^```sh\n([\s\S]*?)^```\n(?:\n```text\n([\s\S]*?)^```)?/gm)].map(
-  ([, commands, printed]) => ({ commands: commands!, printed }),
+const blocks = ["docs/cli.md", "README.md"].flatMap((page) =>
+  [
+    ...readFileSync(`${root}${page}`, "utf8").matchAll(
+      /^<!-- run by test\/docs\/cli.test.ts -->\n```sh\n([\s\S]*?)^```\n(?:\n```text\n([\s\S]*?)^```)?/gm,
+    ),
+  ].map(([, commands, printed]) => ({ page, commands: commands!, printed })),
 );
 
 const folder = mkdtempSync(join(tmpdir(), "lamella-docs-cli-"));
@@ -28,7 +31,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 beforeAll(() => {
   mkdirSync(join(folder, "bin"));
   symlinkSync(program, join(folder, "bin/lamella"));
-  copyFileSync(iris, join(folder, "iris.csv"));
+  for (const name of ["iris.csv", "new.csv"]) copyFileSync(iris, join(folder, name));
   const houses = Array.from({ length: 200 }, (_, i) => {
     const [area, rooms] = [40 + ((i * 37) % 120), 1 + (i % 5)];
     return `${i},${area},${rooms},${2000 * area + 10_000 * rooms}`;
@@ -55,15 +58,19 @@ beforeAll(() => {
 /** Times and speeds differ from run to run. */
 const masked = (text: string) => text.replace(/[\d.]+ (µs|ms|s), [\d,]+ examples\/s/g, "…");
 
-test("the page has blocks", () => {
-  expect(blocks.length).toBeGreaterThan(6);
+test("each page has blocks", () => {
+  const count = (name: string) => blocks.filter(({ page }) => page === name).length;
+  expect(count("docs/cli.md")).toBeGreaterThan(6);
+  expect(count("README.md")).toBe(1);
 });
 
-describe("docs/cli.md", () => {
-  test.each(blocks)("$commands", async ({ commands, printed }) => {
+describe("the command", () => {
+  test.each(blocks)("of $page: $commands", async ({ commands, printed }) => {
     const path = `export PATH="${join(folder, "bin")}${delimiter}$PATH"\n`;
     const strict = "set -e -o pipefail\n";
-    const { stdout } = await run("bash", ["-c", strict + path + commands], folder);
+    // npx would ask a registry for what is not installed here.
+    const script = strict + path + commands.replace(/^npx /gm, "");
+    const { stdout } = await run("bash", ["-c", script], folder);
     if (printed) expect(masked(stdout)).toBe(masked(printed));
   });
 });
