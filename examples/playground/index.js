@@ -17,5 +17,11 @@ process.once("SIGTERM", () => process.exit(143));
 
 ensureInstalled("examples/playground", "uplot", "--omit=dev");
 const files = new Map([...(await bundlePage()), ...digitFiles()]);
-const url = await serve(files, port);
-console.log(`the playground is at ${url}, until Ctrl-C`);
+try {
+  const url = await serve(files, port);
+  console.log(`the playground is at ${url}, until Ctrl-C`);
+} catch (error) {
+  if (/** @type {NodeJS.ErrnoException} */ (error).code !== "EADDRINUSE") throw error;
+  console.error(`--port ${port}: something else listens there; --port 0 takes any that is free`);
+  process.exitCode = 1;
+}
