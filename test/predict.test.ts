@@ -120,8 +120,9 @@ describe.each(configurations)("the predictor in $dtype, $build core", ({ core, t
   });
 
   test("a floor of 0 is ReLU, whatever stays below it", () => {
-    for (const N of [1, 3, 4, 6]) {
-      const { out, plain } = products(N, 9, 45, 0, seeded(83));
+    // Of one block of K, and of three, of which the last alone is cut.
+    for (const [N, D] of [1, 3, 4, 6].flatMap((N) => [9, 515].map((D) => [N, D] as const))) {
+      const { out, plain } = products(N, D, 45, 0, seeded(83));
       expect(out).toEqual(plain);
       expect(out.some((value) => value === 0)).toBe(true);
     }
