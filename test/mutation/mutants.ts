@@ -1144,12 +1144,12 @@ export const mutants: readonly Mutant[] = [
       "for (let p = terms(); p != end; p += 8)",
       "sum += load<f64>(terms());\n  for (let p = terms(); p != end; p += 8)",
     ],
-    [
-      "ranges do not know their thread",
-      "min(n - from, each), thread);",
-      "min(n - from, each), 0);",
-    ],
   ),
+  ...mutantsOf("assembly/threads/split.ts", "shared", "threads/pool", [
+    "ranges do not know their thread",
+    "min(n - from, each), thread);",
+    "min(n - from, each), 0);",
+  ]),
   ...mutantsOf(
     "assembly/predict.ts",
     "release",
