@@ -1212,7 +1212,12 @@ export const mutants: readonly Mutant[] = [
       "",
       "terminate() ends the workers wherever they are",
     ],
-    ["nobody hears of a failed worker", "  failQueue();\n", ""],
+    [
+      "nobody hears of a failed worker",
+      "  failQueue();\n",
+      "",
+      "ten naps later, a second in all, the caller gives up by itself: late, not wrong",
+    ],
     [
       "one thread more than there are",
       "openQueue(threads, may_sleep);",

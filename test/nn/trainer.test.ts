@@ -701,6 +701,7 @@ describe("construction refuses", () => {
       RangeError,
       "Trainer: momentum must be in [0, 1], got 2",
     ],
+    [{ optimizer: adam({ beta1: 1 }) }, RangeError, "Trainer: beta1 must be in [0, 1), got 1"],
     [{ optimizer: adam({ beta2: 1 }) }, RangeError, "Trainer: beta2 must be in [0, 1), got 1"],
     [
       { optimizer: rmsprop({ eps: -1 }) },
