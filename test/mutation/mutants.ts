@@ -1302,7 +1302,7 @@ export const mutants: readonly Mutant[] = [
   ...mutantsOf(
     "src/runtime/pool.ts",
     "all",
-    "threads/pool",
+    ["threads/start", "threads/pool"],
     [
       "a worker that dies goes unnoticed",
       "if (!this.hasEnded) this.onLoss(`worker ${thread} has ended: ${reason}`);",
