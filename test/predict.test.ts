@@ -120,8 +120,9 @@ describe.each(configurations)("the predictor in $dtype, $build core", ({ core, t
   });
 
   test("a floor of 0 is ReLU, whatever stays below it", () => {
-    for (const N of [1, 3, 4, 6]) {
-      const { out, plain } = products(N, 9, 45, 0, seeded(83));
+    // Of one block of K, and of three, of which the last alone is cut.
+    for (const [N, D] of [1, 3, 4, 6].flatMap((N) => [9, 515].map((D) => [N, D] as const))) {
+      const { out, plain } = products(N, D, 45, 0, seeded(83));
       expect(out).toEqual(plain);
       expect(out.some((value) => value === 0)).toBe(true);
     }
@@ -144,13 +145,13 @@ describe.each(configurations)("the predictor in $dtype, $build core", ({ core, t
 
   test("operations run one after the other, and each other kind is its layer", () => {
     core.reset();
-    const [N, D] = [3, 5];
+    const [N, D] = [3, 9];
     const random = seeded(84);
     const x = draw(type, N * D, random);
     const constants = [1, 2, 3].map(() => array.from({ length: D }, () => random() + 0.5));
     const [a, b, c] = constants.map((values) => core.input(values).address);
     const at = core.input(x).address;
-    const outs = Array.from({ length: 8 }, () => core.output(array, N * D));
+    const outs = Array.from({ length: 9 }, () => core.output(array, N * D));
     const to = (i: number) => outs[i]!.address;
     const steps: Step[] = [
       { kind: BATCHNORM, out: to(0), x: at, a: a!, b: b!, c: c!, D },
@@ -161,6 +162,7 @@ describe.each(configurations)("the predictor in $dtype, $build core", ({ core, t
       { kind: 6, out: to(5), x: to(1), D },
       { kind: 8, out: to(6), x: to(1), D },
       { kind: SOFTMAX, out: to(7), x: to(1), D, M: D },
+      { kind: SOFTMAX, out: to(8), x: to(1), D, M: 3 },
     ];
     exports[`predict_${suffix}`](operations(core, steps), steps.length, N);
     core.checkGuards();
@@ -179,11 +181,17 @@ describe.each(configurations)("the predictor in $dtype, $build core", ({ core, t
     near(values[4]!, (i) => (scaled[i]! > 0 ? scaled[i]! : 0.25 * scaled[i]!));
     near(values[5]!, (i) => 1 / (1 + Math.exp(-scaled[i]!)));
     near(values[6]!, (i) => Math.tanh(scaled[i]!));
-    const row = (i: number) => Array.from(scaled).slice(i - (i % D), i - (i % D) + D);
-    near(values[7]!, (i) => {
-      const sum = row(i).reduce((total, v) => total + Math.exp(v), 0);
-      return Math.exp(scaled[i]!) / sum;
-    });
+    // Over all of an example, and over a last axis that is a part of it.
+    for (const [out, M] of [
+      [values[7]!, D],
+      [values[8]!, 3],
+    ] as const) {
+      const row = (i: number) => Array.from(scaled).slice(i - (i % M), i - (i % M) + M);
+      near(out, (i) => {
+        const sum = row(i).reduce((total, v) => total + Math.exp(v), 0);
+        return Math.exp(scaled[i]!) / sum;
+      });
+    }
     const gelu = core.output(array, N * D);
     const input = core.input(scaled);
     exports[`gelu_forward_${suffix}`](gelu.address, input.address, N * D);

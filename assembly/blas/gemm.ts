@@ -89,7 +89,8 @@ export function gemmWorkBytes<T>(M: usize, N: usize, K: usize, csa: usize): usiz
  *
  * Element (i, k) of a lies at a + i · rsa + k · csa, and likewise for b: strides in elements, one of
  * each pair is 1, and exchanging them reads the operand transposed. c is row-major and
- * overlaps nothing; K = 0 gives the row, or zeros. Row and floor go with a row-major a (csa = 1) alone.
+ * overlaps nothing; K = 0 gives the row, or zeros. Row and floor go with a row-major a (csa = 1) alone;
+ * a b that is a single row or column lies in one piece.
  */
 export function gemm<T>(
   c: usize,

@@ -403,6 +403,27 @@ describe.each(configurations)("GEMM in $name, $build core", ({ core, dtype }) =>
     expect(N).toBe(row + 1); // the last row and column: both lie in a tile filled up with zeros
   });
 
+  test("no gradient is −0, whatever the signs of the zeros and of their factors", () => {
+    const random = seeded(30);
+    const signed = [-1, -0, 0, 1];
+    for (const N of [1, 2, 5]) {
+      for (const D of [1, 3, 9, 18]) {
+        for (const M of [1, 2, 7, 16]) {
+          const operands = draw(
+            dtype,
+            { N, D, M },
+            () => (signed[Math.floor(4 * random())]! + 1) / 2,
+          );
+          for (const a of [operands.x, operands.w, operands.dout]) {
+            for (let i = 0; i < a.length; i++) if (a[i] === 0 && random() < 0.5) a[i] = -0;
+          }
+          const { dx, dw } = backward(core, dtype, { N, D, M }, operands);
+          expect([...dx, ...dw].filter((value) => Object.is(value, -0))).toEqual([]);
+        }
+      }
+    }
+  });
+
   test("K = 0 gives the row, or zeros", () => {
     const operands = draw(dtype, { N: 3, D: 0, M: 5 }, seeded(21));
     const row = Array.from(operands.b);

@@ -166,6 +166,16 @@ describe.each(configurations)("the kernel in $dtype, $build core", ({ core, type
     }
   });
 
+  // Eight rows that are K, and as many whose squares are 0 in T, but not in the float64 that the sum's is taken in.
+  test("no variance is below 0, where x is so small that its squares are lost", () => {
+    for (const D of [1, 4, 5]) {
+      const rows = array.from({ length: 16 * D }, (_, i) => (i < 8 * D ? 0 : 1e-25));
+      const { out, variance } = normalized(rows, [16, D], 1e-60);
+      expect(variance.filter((value) => !(value >= 0))).toEqual([]);
+      expect(numbers(out).filter(Number.isNaN)).toEqual([]);
+    }
+  });
+
   test("an output whose address is 0 is left out, and the others have the same bits", () => {
     const random = seeded(52);
     const [N, D] = [7, 5];

@@ -320,11 +320,6 @@ export const mutants: readonly Mutant[] = [
       "    if (pc == 0) clear<T>(work, M * N);\n",
     ],
     [
-      "the bias of a single row is not advanced",
-      "const first = addend == 0 ? <usize>0 : addend + i * addendStep * size;",
-      "const first = addend;",
-    ],
-    [
       "columns of a tile are exchanged",
       "v128.shuffle<f32>(r0, r1, 2, 6, 3, 7);\n  const high23",
       "v128.shuffle<f32>(r0, r1, 3, 7, 2, 6);\n  const high23",
@@ -340,6 +335,16 @@ export const mutants: readonly Mutant[] = [
       "v128.load_splat<T>(x), sum);\n  }\n",
     ],
   ),
+  ...mutantsOf("assembly/blas/gemv.ts", "test", "blas/strides", [
+    "the bias of a single row is not advanced",
+    "const first = addend == 0 ? <usize>0 : addend + i * addendStep * size;",
+    "const first = addend;",
+  ]),
+  ...mutantsOf("assembly/blas/ger.ts", "test", "blas/strides", [
+    "a's stride is taken for 1",
+    "a += inca * sizeof<T>();",
+    "a += sizeof<T>();",
+  ]),
   ...mutantsOf(
     "assembly/blas/ger.ts",
     "release",
@@ -349,7 +354,6 @@ export const mutants: readonly Mutant[] = [
       "if (row != 0) s = v128.add<T>(s, loadTail<T>(row + j, rest));",
       "",
     ],
-    ["a's stride is taken for 1", "a += inca * sizeof<T>();", "a += sizeof<T>();"],
     [
       "the floor is forgotten in whole vectors with a bias",
       "v128.store(c + j, v128.pmax<T>(s, least));\n      }",
@@ -1070,6 +1074,7 @@ export const mutants: readonly Mutant[] = [
       "a failed worker is not heard",
       "    if (atomic.load<i32>(q, FAILED) != 0) unreachable();\n    if (load",
       "    if (load",
+      "ten naps later, a second in all, the caller gives up by itself: late, not wrong",
     ],
     [
       "workers do not leave",
@@ -1139,12 +1144,12 @@ export const mutants: readonly Mutant[] = [
       "for (let p = terms(); p != end; p += 8)",
       "sum += load<f64>(terms());\n  for (let p = terms(); p != end; p += 8)",
     ],
-    [
-      "ranges do not know their thread",
-      "min(n - from, each), thread);",
-      "min(n - from, each), 0);",
-    ],
   ),
+  ...mutantsOf("assembly/threads/split.ts", "shared", "threads/pool", [
+    "ranges do not know their thread",
+    "min(n - from, each), thread);",
+    "min(n - from, each), 0);",
+  ]),
   ...mutantsOf(
     "assembly/predict.ts",
     "release",
@@ -1207,7 +1212,12 @@ export const mutants: readonly Mutant[] = [
       "",
       "terminate() ends the workers wherever they are",
     ],
-    ["nobody hears of a failed worker", "  failQueue();\n", ""],
+    [
+      "nobody hears of a failed worker",
+      "  failQueue();\n",
+      "",
+      "ten naps later, a second in all, the caller gives up by itself: late, not wrong",
+    ],
     [
       "one thread more than there are",
       "openQueue(threads, may_sleep);",
@@ -1292,7 +1302,7 @@ export const mutants: readonly Mutant[] = [
   ...mutantsOf(
     "src/runtime/pool.ts",
     "all",
-    "threads/pool",
+    ["threads/start", "threads/pool"],
     [
       "a worker that dies goes unnoticed",
       "if (!this.hasEnded) this.onLoss(`worker ${thread} has ended: ${reason}`);",

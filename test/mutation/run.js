@@ -92,7 +92,8 @@ async function compile(kind) {
   if (made === old) return;
   for (const name of readdirSync("build")) {
     if (!/\.c?js$/.test(name)) continue;
-    const text = readFileSync(`build/${name}`, "utf8");
+    // In one piece: the bundles' lines are broken, in the midst of strings as well.
+    const text = readFileSync(`build/${name}`, "utf8").replaceAll("\\\n", "");
     if (text.includes(old)) writeFileSync(`build/${name}`, text.replace(old, made));
   }
 }
@@ -143,7 +144,9 @@ async function attempt({ file, from, to, build: kind, tests }) {
   const original = readFileSync(file, "utf8");
   if (original.split(from).length !== 2)
     return { problem: "its text is not in the file exactly once" };
-  const before = readdirSync("build").map((name) => [name, readFileSync(`build/${name}`)]);
+  const before = readdirSync("build", { withFileTypes: true })
+    .filter((entry) => entry.isFile()) // build/blocks and the like are of other commands
+    .map(({ name }) => [name, readFileSync(`build/${name}`)]);
   writeFileSync(
     file,
     original.replace(from, () => to),

@@ -43,6 +43,7 @@ const model = (input: number[], layers: LayerSpec[], seed = 0) =>
 describe("the gradients of a whole network are the numeric ones, to 1e-6", () => {
   const networks: Record<string, LayerSpec[]> = {
     plain: [affine(9), relu(), affine(8), relu(), affine(4)],
+    "that narrows at once": [affine(99), affine(4)],
     "with batch normalisation": [
       affine(9),
       batchnorm(),

@@ -306,6 +306,15 @@ describe("losses for targets", () => {
       ),
     ).toThrow("Trainer.step: y must have shape (N, 2), got (40, 1)");
   });
+
+  test("bce takes a score of 0, and a target of 0.5, for a no", () => {
+    const net = network([relu()]);
+    const x = [-1, 0, 0, 0, 1, 1];
+    const accuracy = (y: number[]) =>
+      net.evaluate({ x: Float32Array.from(x), y: Float32Array.from(y), loss: "bce" }).accuracy;
+    expect(accuracy([0, 0.5, 0, 0.5, 0.75, 1])).toBe(1);
+    expect(accuracy([1, 0.75, 1, 0.75, 0, 0.5])).toBe(0);
+  });
 });
 
 describe("fit", () => {
@@ -715,6 +724,7 @@ describe("construction refuses", () => {
       RangeError,
       "Trainer: momentum must be in [0, 1], got 2",
     ],
+    [{ optimizer: adam({ beta1: 1 }) }, RangeError, "Trainer: beta1 must be in [0, 1), got 1"],
     [{ optimizer: adam({ beta2: 1 }) }, RangeError, "Trainer: beta2 must be in [0, 1), got 1"],
     [
       { optimizer: rmsprop({ eps: -1 }) },

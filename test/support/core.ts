@@ -25,6 +25,10 @@ export interface InnerExports {
     counterLow: number,
     counterHigh: number,
   ): void;
+  gemm_f32(...args: number[]): void;
+  gemm_f64(...args: number[]): void;
+  gemm_work_bytes_f32(M: number, N: number, K: number, csa: number): number;
+  gemm_work_bytes_f64(M: number, N: number, K: number, csa: number): number;
 }
 
 export type Floats = Float32Array | Float64Array;

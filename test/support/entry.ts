@@ -2,6 +2,7 @@
 // assembly/index.ts does not export. global-setup.ts compiles them, beside that entry and
 // with asconfig.json's options, into build/test.wasm.
 
+import { gemm, gemmWorkBytes } from "../../assembly/blas/gemm";
 import { exp } from "../../assembly/math/exp";
 import { log } from "../../assembly/math/log";
 import { philox4x32x4 as philoxBlocks } from "../../assembly/random/philox";
@@ -44,4 +45,50 @@ export function philox4x32x4(
   const key = (<u64>key_high << 32) | <u64>key_low;
   const counter = (<u64>counter_high << 32) | <u64>counter_low;
   philoxBlocks(out, key, counter);
+}
+
+/** gemm, whose operands' rows may lie apart: the layers have dense ones alone. */
+export function gemm_f32(
+  c: usize,
+  a: usize,
+  rsa: usize,
+  csa: usize,
+  b: usize,
+  rsb: usize,
+  csb: usize,
+  row: usize,
+  floor: f32,
+  work: usize,
+  M: usize,
+  N: usize,
+  K: usize,
+): void {
+  gemm<f32>(c, a, rsa, csa, b, rsb, csb, row, floor, work, M, N, K);
+}
+
+export function gemm_work_bytes_f32(M: usize, N: usize, K: usize, csa: usize): usize {
+  return gemmWorkBytes<f32>(M, N, K, csa);
+}
+
+/** gemm, whose operands' rows may lie apart: the layers have dense ones alone. */
+export function gemm_f64(
+  c: usize,
+  a: usize,
+  rsa: usize,
+  csa: usize,
+  b: usize,
+  rsb: usize,
+  csb: usize,
+  row: usize,
+  floor: f64,
+  work: usize,
+  M: usize,
+  N: usize,
+  K: usize,
+): void {
+  gemm<f64>(c, a, rsa, csa, b, rsb, csb, row, floor, work, M, N, K);
+}
+
+export function gemm_work_bytes_f64(M: usize, N: usize, K: usize, csa: usize): usize {
+  return gemmWorkBytes<f64>(M, N, K, csa);
 }

@@ -17,6 +17,7 @@ class Call {
   private readonly blocks: ReturnType<typeof this.linear.allocate>[] = [];
   private readonly placed: { address: number; bytes: number; isOutput: boolean }[] = [];
   private seed = 1;
+  private workspace = 0;
 
   constructor(
     private readonly linear: ReturnType<typeof inside>["linear"],
@@ -62,7 +63,14 @@ class Call {
 
   /** As large a workspace as this core wants. */
   work(name: string, ...sizes: number[]): number {
-    return this.place(this.run(`${name}_work_bytes`, ...sizes), false);
+    this.workspace = this.place(this.run(`${name}_work_bytes`, ...sizes), false);
+    return this.workspace;
+  }
+
+  /** Whether anything has been written into the eight bytes of the last workspace from this one on. */
+  worksAt(offset: number): boolean {
+    const bytes = new Uint8Array(this.linear.wasm.buffer, this.workspace + offset, 8);
+    return bytes.some((byte) => byte !== GUARD);
   }
 
   bytes(n: number): number {
@@ -426,4 +434,20 @@ describe("the bits of one thread, and nothing beside the outputs", () => {
       }
     });
   }
+
+  // With one place for all, whose turn it is would decide: too seldom for the tests above to see it.
+  test.each(cases.filter(({ name }) => name.startsWith("batchnorm")))(
+    "$name: each range has a workspace of its own",
+    ({ name, from, call }) => {
+      if (name === "batchnorm_forward, training = 0") return; // it has no sums
+      const { runtime } = pools[1]!;
+      const { linear, core } = inside(runtime);
+      const c = new Call(linear, core.exports as never, float32);
+      const n = from(float32) + 13;
+      call(c, n);
+      const [, , each] = jobOf(runtime);
+      for (let range = 0; range < n; range += each!) expect(c.worksAt(48 * range)).toBe(true);
+      c.end();
+    },
+  );
 });

@@ -87,6 +87,23 @@ describe("workers in a browser", () => {
     ]);
   });
 
+  test("begin when the last of them is there, and not before", async () => {
+    let answered = 0;
+    browser((worker) => {
+      // The first at once, the second later.
+      setTimeout(
+        () => {
+          answered++;
+          worker.onmessage();
+        },
+        100 * (FakeWorker.made.length - 1),
+      );
+    }, hangs);
+    const runtime = await createRuntime({ wasm: shared, threads: 3 });
+    expect(answered).toBe(2);
+    runtime.dispose();
+  });
+
   test("come from the file at once where a Blob is refused", async () => {
     browser(failsAfter(0), answersAfter(0));
     const began = performance.now();
