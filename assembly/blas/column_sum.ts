@@ -1,8 +1,6 @@
 // Sums of columns: eight rows at a time in T, their sums added up in float64.
 
 import { LANES, loadF64x2, loadLanes, storeF64x2, widenHigh, widenLow } from "../simd";
-import { SHARED } from "../threads/queue";
-import { arg, at, pass, split, splits } from "../threads/split";
 
 /** So many columns at a time, so that their sums stay in L1. */
 // @ts-ignore: decorator
@@ -11,7 +9,7 @@ const STRIP: usize = 512;
 
 /** Bytes of workspace that columnSum needs. */
 export function columnSumWorkBytes(M: usize): usize {
-  return (SHARED ? M : min(M, STRIP)) * sizeof<f64>();
+  return min(M, STRIP) * sizeof<f64>();
 }
 
 /** Adds the n lanes of v to as many float64 at sums. */
@@ -41,26 +39,8 @@ function addEightRows<T>(sums: usize, x: usize, step: usize, n: usize): void {
 
 /** out (M,) = Σₙ x (N, M) */
 export function columnSum<T>(out: usize, x: usize, work: usize, N: usize, M: usize): void {
-  if (SHARED && splits(M, (N * sizeof<T>()) / 2, 64)) {
-    pass(out, x, work, N, M);
-    split((from, M) =>
-      columnSums<T>(at<T>(0, from), at<T>(1, from), at<f64>(2, from), arg(3), M, arg(4) * sizeof<T>()),
-    );
-    return;
-  }
-  columnSums<T>(out, x, work, N, M, M * sizeof<T>());
-}
-
-/** The same of an x whose rows are ldx elements apart. */
-function columnSums<T>(
-  out: usize,
-  x: usize,
-  work: usize,
-  N: usize,
-  M: usize,
-  step: usize,
-): void {
   const size = sizeof<T>();
+  const step = M * size;
   for (let from: usize = 0; from < M; from += STRIP) {
     const columns = min(M - from, STRIP);
     const whole = columns & ~(LANES<T>() - 1);

@@ -22,7 +22,7 @@ export function ger<T>(
   M: usize,
   N: usize,
 ): void {
-  if (SHARED && splits(M, N * sizeof<T>())) {
+  if (SHARED && splits(M, (N * sizeof<T>()) / 4)) {
     pass(c, a, inca, b, row, N);
     passNumbers(floor);
     split((from, M) => {

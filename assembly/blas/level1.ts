@@ -12,7 +12,7 @@ function addScaled<T>(alpha: v128, x: usize, y: usize, n: usize): void {
 
 /** y (n,) += alpha · x (n,); alpha is rounded to T once. y may be x. */
 export function axpy<T>(n: usize, alpha: f64, x: usize, y: usize): void {
-  if (SHARED && splits(n, sizeof<T>(), 16)) {
+  if (SHARED && splits(n, sizeof<T>() / 4, 16)) {
     pass(x, y);
     passNumbers(alpha);
     split((from, n) => axpy<T>(n, number(0), at<T>(0, from), at<T>(1, from)));
@@ -31,7 +31,7 @@ export function axpy<T>(n: usize, alpha: f64, x: usize, y: usize): void {
 
 /** x (n,) = alpha · x; alpha is rounded to T once. */
 export function scal<T>(n: usize, alpha: f64, x: usize): void {
-  if (SHARED && splits(n, sizeof<T>() / 2, 16)) {
+  if (SHARED && splits(n, sizeof<T>() / 4, 16)) {
     pass(x);
     passNumbers(alpha);
     split((from, n) => scal<T>(n, number(0), at<T>(0, from)));

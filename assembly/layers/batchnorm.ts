@@ -199,7 +199,7 @@ export function batchnormMoments<T>(
   D: usize,
 ): void {
   assert(N > 0);
-  if (SHARED && splits(D, 2 * N * sizeof<T>(), 64)) {
+  if (SHARED && splits(D, N * sizeof<T>(), STRIP)) {
     pass(mean, m2, x, work, N, D);
     split((from, columns) => {
       const step = arg(5) * sizeof<T>();
@@ -270,19 +270,47 @@ export function batchnormApply<T>(
   N: usize,
   D: usize,
 ): void {
-  if (SHARED && splits(N, D * sizeof<T>())) {
-    pass(out, x, high, scale, shift, D);
+  applyRows<T>(out, x, high, scale, shift, D * sizeof<T>(), N, D, true);
+}
+
+/** The same of rows that are `step` bytes apart; what runs on a range of columns shares nothing out again. */
+// @ts-ignore: decorator
+@inline
+function applyRows<T>(
+  out: usize,
+  x: usize,
+  high: usize,
+  scale: usize,
+  shift: usize,
+  step: usize,
+  N: usize,
+  columns: usize,
+  isWhole: bool,
+): void {
+  if (SHARED && isWhole && splits(N, (columns * sizeof<T>()) / 2)) {
+    pass(out, x, high, scale, shift, step, columns);
     split((from, N) => {
-      const D = arg(5);
-      const x = at<T>(1, from * D);
-      batchnormApply<T>(at<T>(0, from * D), x, arg(2), arg(3), arg(4), N, D);
+      const down = from * arg(5);
+      eachRow<T>(arg(0) + down, arg(1) + down, arg(2), arg(3), arg(4), arg(5), N, arg(6));
     });
     return;
   }
-  const step = D * sizeof<T>();
+  eachRow<T>(out, x, high, scale, shift, step, N, columns);
+}
+
+function eachRow<T>(
+  out: usize,
+  x: usize,
+  high: usize,
+  scale: usize,
+  shift: usize,
+  step: usize,
+  N: usize,
+  columns: usize,
+): void {
   for (let i: usize = 0; i < N; i += 2) {
     const down = i * step;
-    normalizeRows<T>(out + down, x + down, step, min(N - i, 2), high, scale, shift, D);
+    normalizeRows<T>(out + down, x + down, step, min(N - i, 2), high, scale, shift, columns);
   }
 }
 
@@ -306,7 +334,7 @@ export function batchnormForward<T>(
   momentum: f64,
   training: bool,
 ): void {
-  if (SHARED && splits(D, 2 * N * sizeof<T>(), 64)) {
+  if (SHARED && splits(D, N * sizeof<T>(), STRIP)) {
     pass(out, saved, runningMean, runningVar, x, gamma, beta, work, N, D, training);
     passNumbers(eps, momentum);
     split((from, columns) =>
@@ -326,6 +354,7 @@ export function batchnormForward<T>(
         number(0),
         number(1),
         arg(10) != 0,
+        false,
       ),
     );
     return;
@@ -347,6 +376,7 @@ export function batchnormForward<T>(
       eps,
       momentum,
       training,
+      true,
     );
   }
 }
@@ -370,6 +400,7 @@ function forwardStrip<T>(
   eps: f64,
   momentum: f64,
   training: bool,
+  isWhole: bool,
 ): void {
   const size = sizeof<T>();
   const step = D * size;
@@ -403,12 +434,7 @@ function forwardStrip<T>(
     store<T>(scale + j * size, <T>factor);
     store<T>(shift + j * size, <T>(<f64>load<T>(beta + column) - lowPart<T>(mean) * factor));
   }
-  let down = across;
-  for (let i: usize = 0; i < N; i += 2) {
-    const rows = min(N - i, 2);
-    normalizeRows<T>(out + down, x + down, step, rows, high, scale, shift, columns);
-    down += 2 * step;
-  }
+  applyRows<T>(out + across, x + across, high, scale, shift, step, N, columns, isWhole);
 }
 
 /** Σ dout and Σ dout · (x − high) of a vector of columns over four rows, in T, added to float64 sums. */
@@ -554,7 +580,7 @@ export function batchnormBackward<T>(
   D: usize,
   training: bool,
 ): void {
-  if (SHARED && splits(D, 3 * N * sizeof<T>(), 64)) {
+  if (SHARED && splits(D, (3 * N * sizeof<T>()) / 2, STRIP)) {
     pass(dx, dgamma, dbeta, dout, x, gamma, saved, work, N, D, training);
     split((from, columns) =>
       backwardStrip<T>(

@@ -71,7 +71,7 @@ export function adamw<T>(
   correction2: f64,
   weightDecay: f64,
 ): void {
-  if (SHARED && splits(n, 3 * sizeof<T>(), 16)) {
+  if (SHARED && splits(n, sizeof<T>() / 2, 16)) {
     pass(w, m, v, dw);
     passNumbers(learningRate, beta1, beta2, eps, correction1, correction2, weightDecay);
     split(

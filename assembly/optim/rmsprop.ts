@@ -39,7 +39,7 @@ export function rmsprop<T>(
   decayRate: f64,
   eps: f64,
 ): void {
-  if (SHARED && splits(n, 3 * sizeof<T>(), 16)) {
+  if (SHARED && splits(n, sizeof<T>() / 2, 16)) {
     pass(w, cache, dw);
     passNumbers(learningRate, decayRate, eps);
     split(

@@ -15,7 +15,7 @@ function descend<T>(w: usize, dw: usize, rate: v128, n: usize): void {
 
 /** w (n,) −= learningRate · dw (n,). Numbers are rounded to T once, here and below. */
 export function sgd<T>(w: usize, dw: usize, n: usize, learningRate: f64): void {
-  if (SHARED && splits(n, sizeof<T>(), 16)) {
+  if (SHARED && splits(n, sizeof<T>() / 4, 16)) {
     pass(w, dw);
     passNumbers(learningRate);
     split((from, n) => sgd<T>(at<T>(0, from), at<T>(1, from), n, number(0)));
@@ -83,7 +83,7 @@ export function sgdMomentum<T>(
   learningRate: f64,
   momentum: f64,
 ): void {
-  if (SHARED && splits(n, (3 * sizeof<T>()) / 2, 16)) {
+  if (SHARED && splits(n, sizeof<T>() / 2, 16)) {
     pass(w, v, dw);
     passNumbers(learningRate, momentum);
     split((from, n) =>
@@ -106,7 +106,7 @@ export function sgdNesterov<T>(
   learningRate: f64,
   momentum: f64,
 ): void {
-  if (SHARED && splits(n, (3 * sizeof<T>()) / 2, 16)) {
+  if (SHARED && splits(n, sizeof<T>() / 2, 16)) {
     pass(w, v, dw);
     passNumbers(learningRate, momentum);
     split((from, n) =>

@@ -85,8 +85,8 @@ export const mutants: readonly Mutant[] = [
     ["eight rows too many at the end", "n + 8 <= N", "n + 7 <= N"],
     [
       "the workspace lacks a column",
-      "return (SHARED ? M : min(M, STRIP)) * sizeof<f64>();",
-      "return ((SHARED ? M : min(M, STRIP)) - 1) * sizeof<f64>();",
+      "return min(M, STRIP) * sizeof<f64>();",
+      "return (min(M, STRIP) - 1) * sizeof<f64>();",
     ],
     [
       "lanes three and four are added to the first two",
