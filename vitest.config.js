@@ -6,6 +6,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     exclude: [...configDefaults.exclude, "test/hosts/**", "test/playground/**"], // npm run test:hosts, test:playground
     testTimeout: 60_000,
+    // Of two cores vitest takes one, unless it is told.
+    maxWorkers: "100%",
     coverage: {
       provider: "v8",
       include: ["src/**"],
