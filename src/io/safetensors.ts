@@ -305,7 +305,7 @@ function readHeader<E extends StoredTensor>(
   const headerBytes = view.getUint32(4, true) * 2 ** 32 + view.getUint32(0, true);
   if (headerBytes > MAX_HEADER_BYTES) {
     throw fail(
-      `expected a safetensors file, with a header of at most ${MAX_HEADER_BYTES} bytes, got a length of ${headerBytes}`,
+      `expected a header of at most ${MAX_HEADER_BYTES} bytes, got a length of ${headerBytes}`,
     );
   }
   const dataStart = 8 + headerBytes;

@@ -237,7 +237,8 @@ describe("interrupted", () => {
     "it leaves a terminal with its cursor on, and draws in colour unless NO_COLOR says no",
     async () => {
       const inTerminal = async (more: Record<string, string>) => {
-        const { NO_COLOR: _, ...env } = process.env;
+        // Node takes CI's terminals for colourless.
+        const { NO_COLOR: _, CI: __, ...env } = process.env;
         const command = `"${process.execPath}" "${program}" train "${iris}" --epochs 1000000 -o tty`;
         const child = spawn(script, ["-qec", command, "/dev/null"], {
           cwd: folder.path,

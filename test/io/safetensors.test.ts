@@ -367,7 +367,7 @@ describe("a file is refused with a FormatError that says what was expected and w
       bytes.writeBigUInt64LE(length);
       refused(
         bytes,
-        `expected a safetensors file, with a header of at most 100000000 bytes, got a length of ${Number(length)}`,
+        `expected a header of at most 100000000 bytes, got a length of ${Number(length)}`,
       );
     }
     bytes.writeBigUInt64LE(100_000_000n);
