@@ -11,7 +11,10 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("../", import.meta.url));
 const { files } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 const published = files.filter((file) => file.startsWith("build/"));
-const sources = ["asconfig.json", "assembly", "package.json", "scripts", "src", "tsconfig.json"];
+const sources = [
+  ...["asconfig.json", "assembly", "bench/support/limits.ts", "package.json"],
+  ...["scripts", "src", "tsconfig.json"],
+];
 
 const base = mkdtempSync(join(tmpdir(), "lamella-reproduce-"));
 
