@@ -38,7 +38,9 @@ const FEW: usize = 4;
 
 /**
  * Whether n elements, rows or columns are shared among threads, in ranges of whole `unit`s (a power of 2). The cost of one is in
- * the bytes that RANGE is in. Where it says so, pass and split follow.
+ * the bytes that RANGE is in. Where it says so, pass and split follow. Kernels whose operands another call has just written
+ * (updates, dw of a batch of 1, the second pass of batch normalisation) name a fraction of theirs: to fetch what lies in the cache of
+ * the core that wrote it costs more than a second core gains, until it is more than such a cache holds.
  */
 export function splits(n: usize, cost: usize, unit: usize = 1): bool {
   const each = max<usize>((RANGE / max<usize>(cost, 1)) & ~(unit - 1), unit);
