@@ -66,6 +66,17 @@ export const mutants: readonly Mutant[] = [
       "v128.store(p, v);",
     ],
   ),
+  ...mutantsOf(
+    "assembly/simd.ts",
+    "release",
+    ["optim/adam", "optim/rmsprop"],
+    [
+      "a NaN's square is 0",
+      "v128.andnot(v, v128.lt<T>(v128.abs<T>(v), least))",
+      "v128.and(v, v128.ge<T>(v128.abs<T>(v), least))",
+    ],
+    ["what is below 0 has no square", "v128.lt<T>(v128.abs<T>(v), least)", "v128.lt<T>(v, least)"],
+  ),
   ...mutantsOf("assembly/simd.ts", "relaxed", gemm, [
     "the fused step subtracts",
     "v128.relaxed_madd<T>(a, b, c)",
@@ -847,6 +858,7 @@ export const mutants: readonly Mutant[] = [
       "v128.mul<T>(v128.sqrt<T>(scale2), v128.add<T>(v128.sqrt<T>(power), eps))",
     ],
     ["the first moment is not corrected", "<T>(learningRate / correction1)", "<T>learningRate"],
+    ["squares below the normal range", "const gs = squarable<T>(g);", "const gs = g;"],
     ["the second moment is not corrected", "<T>(1 / correction2)", "<T>1"],
     ["the decay passes by the rate", "<T>(learningRate * weightDecay)", "<T>weightDecay"],
     [
@@ -866,6 +878,7 @@ export const mutants: readonly Mutant[] = [
       "v128.sqrt<T>(v128.add<T>(mean, eps))",
     ],
     ["the moving mean is not kept", "storeLanes<T>(cache, mean, n);", ""],
+    ["squares below the normal range", "const gs = squarable<T>(g);", "const gs = g;"],
     ["the tail is left", "if (rest) step<T>(w, cache, dw, rate, decay, fresh, floor, rest);", ""],
   ),
   ...mutantsOf(

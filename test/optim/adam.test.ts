@@ -29,6 +29,7 @@ const torchNumbers = (options: Record<string, unknown>, t: number): number[] => 
 testOptimizer({
   name: "adam",
   states: 2,
+  squares: 1,
   numbers: (t) => [rate, beta1, beta2, eps, ...corrections(t)],
   twin: adam(0),
   golden: { run: "adam", numbers: torchNumbers },
@@ -37,6 +38,7 @@ testOptimizer({
 testOptimizer({
   name: "adamw",
   states: 2,
+  squares: 1,
   numbers: (t) => [rate, beta1, beta2, eps, ...corrections(t), decay],
   twin: adam(decay),
   golden: {

@@ -8,6 +8,7 @@ const [rate, decay, eps] = [0.01, 0.99, 1e-8];
 testOptimizer({
   name: "rmsprop",
   states: 1,
+  squares: 0,
   numbers: () => [rate, decay, eps],
   twin(w, [cache], dw) {
     const next = decay * cache! + (1 - decay) * dw * dw;
