@@ -98,27 +98,31 @@ async function compile(kind) {
   }
 }
 
-/** Runs node; whether it failed, and what it said. */
-function node(args, env = {}) {
+/** Runs node for so many milliseconds at most; whether it failed, and what it said. */
+function node(args, { timeout = 600_000, env = {} } = {}) {
   const options = {
     cwd: copy,
-    timeout: 600_000,
+    timeout,
     maxBuffer: 2 ** 28,
     env: { ...process.env, ...env },
   };
   return new Promise((resolve) => {
     execFile(process.execPath, args, options, (error, stdout, stderr) =>
-      resolve({ failed: error !== null, output: stdout + stderr }),
+      resolve({
+        failed: error !== null,
+        output: error?.killed ? `it has not ended after ${timeout / 1000} s` : stdout + stderr,
+      }),
     );
   });
 }
 
 /** Runs these tests, where they go through all builds of the core with this one alone. */
-function vitest(files, kind) {
+function vitest(files, kind, timeout) {
   const config = ["--config", "test/mutation/vitest.mutants.js"];
   const report = ["--bail", "1", "--reporter", "json", "--outputFile", "mutant.json"];
   return node(["node_modules/vitest/vitest.mjs", "run", ...config, ...report, ...files], {
-    LAMELLA_BUILD: kind,
+    timeout,
+    env: { LAMELLA_BUILD: kind },
   });
 }
 
@@ -139,8 +143,8 @@ function killer(output) {
   return output.trim().split("\n").at(-1) ?? "";
 }
 
-/** Whether the tests notice; the build as well may. */
-async function attempt({ file, from, to, build: kind, tests }) {
+/** Whether the tests notice, in this time; the build as well may. */
+async function attempt({ file, from, to, build: kind, tests }, timeout) {
   const original = readFileSync(file, "utf8");
   if (original.split(from).length !== 2)
     return { problem: "its text is not in the file exactly once" };
@@ -163,7 +167,7 @@ async function attempt({ file, from, to, build: kind, tests }) {
       }
     }
     rmSync("mutant.json", { force: true });
-    const { failed, output } = await vitest(tests, kind);
+    const { failed, output } = await vitest(tests, kind, timeout);
     return failed ? { killed: killer(output) } : {};
   } finally {
     writeFileSync(file, original);
@@ -171,21 +175,24 @@ async function attempt({ file, from, to, build: kind, tests }) {
   }
 }
 
-/** Runs of tests that pass on what is not mutated: the failures of others would say nothing. */
-const sound = new Set();
+/** How long runs of tests take that pass on what is not mutated: the failures of others would say nothing. */
+const sound = new Map();
 async function whatFailsAnyway({ tests, build: kind }) {
   const key = `${kind}: ${tests}`;
-  if (sound.has(key)) return null;
-  const { failed, output } = await vitest(tests, kind);
-  if (failed) return `the tests fail without it: ${killer(output)}`;
-  sound.add(key);
-  return null;
+  if (!sound.has(key)) {
+    const start = performance.now();
+    const { failed, output } = await vitest(tests, kind);
+    if (failed) return { problem: `the tests fail without it: ${killer(output)}` };
+    sound.set(key, performance.now() - start);
+  }
+  // A mutant may never end, and a machine may be busy.
+  return { timeout: Math.ceil(60 + sound.get(key) / 333) * 1000 };
 }
 
 const counts = { killed: 0, explained: 0, failed: 0 };
 for (const [i, mutant] of chosen.entries()) {
-  const unsound = await whatFailsAnyway(mutant);
-  const { killed, problem } = unsound ? { problem: unsound } : await attempt(mutant);
+  const { problem: unsound, timeout } = await whatFailsAnyway(mutant);
+  const { killed, problem } = unsound ? { problem: unsound } : await attempt(mutant, timeout);
   const label = `${i + 1}/${chosen.length} ${mutant.file}: ${mutant.breaks}`;
   if (problem) {
     counts.failed++;
