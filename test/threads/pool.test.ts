@@ -393,40 +393,35 @@ describe("a pool", () => {
   test.each([
     ["a product", (runtime: Runtime) => products(runtime, [300, 300, 300], "float32")],
     ["another call", (runtime: Runtime) => elementwise(runtime, 600_000, "float32")],
-  ])(
-    "whose worker takes a task of %s and never ends it fails within two seconds, for good",
-    async (_, call) => {
-      const runtime = await create({ wasm: shared, threads: 2 });
-      const { linear } = inside(runtime);
-      const queue = queueOf(runtime);
-      const thief = new Worker(
-        `const { parentPort, workerData: { buffer, queue } } = require("node:worker_threads");
+  ])("whose worker takes a task of %s and never ends it fails, for good", async (_, call) => {
+    const runtime = await create({ wasm: shared, threads: 2 });
+    const { linear } = inside(runtime);
+    const queue = queueOf(runtime);
+    const thief = new Worker(
+      `const { parentPort, workerData: { buffer, queue } } = require("node:worker_threads");
        const words = new Int32Array(buffer, queue);
        parentPort.postMessage("ready");
        for (;;) {
          const remaining = Atomics.load(words, 0);
          if (remaining > 0 && Atomics.compareExchange(words, 0, remaining, remaining - 1) === remaining) break;
        }`,
-        { eval: true, workerData: { buffer: linear.wasm.buffer, queue } },
-      );
-      await new Promise((resolve) => thief.once("message", resolve));
-      const began = performance.now();
-      let error: Error | undefined;
-      // Until the thief was the first.
-      for (let i = 0; i < 1000 && !error; i++) {
-        try {
-          call(runtime);
-        } catch (cause) {
-          error = cause as Error;
-        }
+      { eval: true, workerData: { buffer: linear.wasm.buffer, queue } },
+    );
+    await new Promise((resolve) => thief.once("message", resolve));
+    let error: Error | undefined;
+    // Until the thief was the first.
+    for (let i = 0; i < 1000 && !error; i++) {
+      try {
+        call(runtime);
+      } catch (cause) {
+        error = cause as Error;
       }
-      expect(error).toBeInstanceOf(WorkerError);
-      expect(error!.message).toMatch(
-        /^a worker has died, or a kernel failed .*cannot be used any more$/,
-      );
-      expect(performance.now() - began).toBeLessThan(4000);
-      expect(() => runtime.zeros([1])).toThrow(WorkerError);
-      await thief.terminate();
-    },
-  );
+    }
+    expect(error).toBeInstanceOf(WorkerError);
+    expect(error!.message).toMatch(
+      /^a worker has died, or a kernel failed .*cannot be used any more$/,
+    );
+    expect(() => runtime.zeros([1])).toThrow(WorkerError);
+    await thief.terminate();
+  });
 });
