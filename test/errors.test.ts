@@ -471,6 +471,7 @@ describe.each(names.filter((name) => calls[name]?.forward))("%s: the cache", (na
       [{}, "Object"],
       [[], "Array"],
       [{ operation: forward }, "Object"],
+      [{ dispose() {} }, "Object"],
     ] as const) {
       refuses(name, { cache: wrong }, TypeError, `${due} ${given}`);
     }
@@ -810,6 +811,11 @@ describe("an empty batch", () => {
       );
     }
     expect(Object.keys(bnParam)).toEqual(["mode"]);
+  });
+
+  test("shares no data with itself: a destination may be an operand", () => {
+    const x = runtime.zeros([0, 3]);
+    expect(lamella.geluForward(x, { out: x }).out).toBe(x);
   });
 
   test("passes everywhere else: empty outputs, and parameter gradients of 0", () => {
