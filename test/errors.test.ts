@@ -471,6 +471,7 @@ describe.each(names.filter((name) => calls[name]?.forward))("%s: the cache", (na
       [{}, "Object"],
       [[], "Array"],
       [{ operation: forward }, "Object"],
+      [{ dispose() {} }, "Object"],
     ] as const) {
       refuses(name, { cache: wrong }, TypeError, `${due} ${given}`);
     }
@@ -719,15 +720,48 @@ describe("parameters", () => {
 
   test("that cannot take the running values are refused before anything is changed", () => {
     const { x, gamma, beta } = good.batchnormForward as Arguments;
-    const [runningMean, out] = [made([3]), made([4, 3])];
-    const sealed = Object.freeze({ mode: "train" as const, runningMean });
+    const [runningMean, runningVar, out] = [made([3]), made([3]), made([4, 3])];
+    const mode = "train" as const;
     const before = snapshot();
-    expect(() => lamella.batchnormForward(x, gamma, beta, sealed, { out })).toThrow(TypeError);
-    expect(() => lamella.recalibrate([x], sealed)).toThrow(TypeError);
+    for (const [bnParam, key] of [
+      [Object.freeze({ mode, runningMean }), "runningVar"],
+      [Object.freeze({ mode, runningVar }), "runningMean"],
+      [Object.freeze({ mode, runningMean, runningVar: undefined }), "runningVar"],
+      [Object.defineProperty({ mode, runningMean }, "runningVar", { get() {} }), "runningVar"],
+    ] as [lamella.BatchnormParam<Any>, string][]) {
+      for (const [name, call] of [
+        ["batchnormForward", () => lamella.batchnormForward(x, gamma, beta, bnParam, { out })],
+        ["recalibrate", () => lamella.recalibrate([x], bnParam)],
+      ] as const) {
+        const message = `${name}: bnParam must be an object that can be written to, as ${key} is made in it`;
+        expect(call).toThrow(new TypeError(message));
+      }
+    }
     expect(snapshot()).toBe(before);
-    // Where all is there, nothing has to be stored.
-    const whole = Object.freeze({ ...sealed, runningVar: made([3]) });
-    runtime.scope(() => lamella.batchnormForward(x, gamma, beta, whole));
+  });
+
+  test("that have the running values, or can take them otherwise, are taken", () => {
+    const { x, gamma, beta } = good.batchnormForward as Arguments;
+    const [runningMean, runningVar] = [made([3]), made([3])];
+    const mode = "train" as const;
+    let held: lamella.Tensor<Any> | undefined;
+    const accessors = {
+      ...{ mode, runningMean },
+      get runningVar() {
+        return held;
+      },
+      set runningVar(tensor) {
+        held = tensor;
+      },
+    };
+    for (const bnParam of [
+      Object.freeze({ mode, runningMean, runningVar }),
+      Object.seal({ mode, runningMean, runningVar: undefined }),
+      accessors,
+    ]) {
+      lamella.batchnormForward(x, gamma, beta, bnParam);
+      expect(bnParam.runningVar?.shape).toEqual([3]);
+    }
   });
 
   test("null as options is a TypeError before anything is made", () => {
@@ -740,7 +774,8 @@ describe("parameters", () => {
       const takesMore = cache || isLabelLoss || /^(batchnorm|dropout)Forward$/.test(name);
       const args = [...Object.values(given), ...(takesMore ? [more] : []), null];
       const before = snapshot();
-      expect(() => (lamella as Any)[name](...args), name).toThrow(TypeError);
+      const message = `${name}: options must be an object, got null`;
+      expect(() => (lamella as Any)[name](...args)).toThrow(new TypeError(message));
       expect(snapshot(), name).toBe(before);
     }
   });
@@ -776,6 +811,11 @@ describe("an empty batch", () => {
       );
     }
     expect(Object.keys(bnParam)).toEqual(["mode"]);
+  });
+
+  test("shares no data with itself: a destination may be an operand", () => {
+    const x = runtime.zeros([0, 3]);
+    expect(lamella.geluForward(x, { out: x }).out).toBe(x);
   });
 
   test("passes everywhere else: empty outputs, and parameter gradients of 0", () => {

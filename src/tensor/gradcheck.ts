@@ -99,9 +99,8 @@ export function relativeError(
     const p = valuesA[i] as number;
     const q = valuesB[i] as number;
     if (p === q) continue; // equal infinities too
-    const error = Math.abs(p - q) / Math.max(1e-8, Math.abs(p) + Math.abs(q));
-    if (Number.isNaN(error)) return error;
-    if (error > most) most = error;
+    // A NaN stays the largest.
+    most = Math.max(most, Math.abs(p - q) / Math.max(1e-8, Math.abs(p) + Math.abs(q)));
   }
   return most;
 }

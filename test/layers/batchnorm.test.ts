@@ -495,6 +495,29 @@ describe.each(dtypes)("the facade in $dtype", ({ dtype, array, epsilon }) => {
     expect(deviation(out.data, expected)).toBeLessThan(bound);
   });
 
+  test("in test mode out shares no data with what is read, and the running values, which are, may", () => {
+    const runningVar = tensor([4]);
+    const [x, gamma] = [tensor([5], [1, 1]), tensor([3])];
+    const param: Param = { mode: "test", eps: 1e-300, runningMean: gamma, runningVar };
+    // (5 − 3) / 2 · 3 + 4: gamma is the mean as well, and beta the variance.
+    const { out } = batchnormForward(x, gamma, runningVar, param);
+    expect(deviation(out.data, [7])).toBeLessThan(4 * epsilon);
+    const apart = { ...param, runningMean: tensor([0]) };
+    for (const [name, shared] of [
+      ["x", x],
+      ["gamma", gamma],
+      ["beta", runningVar],
+      ["bnParam.runningMean", apart.runningMean],
+      ["bnParam.runningVar", tensor([1])],
+    ] as const) {
+      const given = name === "bnParam.runningVar" ? { ...apart, runningVar: shared } : apart;
+      const call = () =>
+        batchnormForward(x, gamma, runningVar, given, { out: shared.reshape([1, 1]) });
+      expect(call).toThrow(AliasError);
+      expect(call).toThrow(`batchnormForward: out shares its data with ${name}, and`);
+    }
+  });
+
   test("backward uses the mode and the statistics of its forward, whatever bnParam became since", () => {
     const [x, gamma, beta, dout] = [draw(6, 3), draw(3), draw(3), draw(6, 3)];
     const param: Param = { mode: "test", runningMean: draw(3), runningVar: tensor([1, 2, 3]) };

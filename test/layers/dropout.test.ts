@@ -8,6 +8,7 @@ import {
   numericalGradient,
   relativeError,
 } from "../../src/index.ts";
+import type { LamellaRuntime } from "../../src/tensor/runtime.ts";
 import { dtypes, openCore, seeded } from "../support/core.ts";
 import { golden } from "../support/golden.ts";
 import * as reference from "../support/reference.ts";
@@ -220,6 +221,12 @@ describe.each(dtypes)("the facade in $dtype", ({ dtype, array }) => {
     for (const [i, n] of lengths.entries()) {
       expect(masks[i]).toEqual(reference.dropoutMask(streamDraws(n, 7, counters[i]!, 0), 0.5));
     }
+  });
+
+  test("without a seed there is no room taken for the state of NumPy's generator", () => {
+    const own = createRuntimeSync() as LamellaRuntime;
+    dropoutForward(own.ones([4], dtype), { p: 0.5, mode: "train" });
+    expect(own.memory.bytesPeak).toBeLessThan(own.core.exports.dropout_seeded_work_bytes());
   });
 
   test("the share of dropped values is p, within 5 standard deviations", () => {

@@ -43,12 +43,17 @@ describe.each(dtypes)("in $dtype", ({ dtype, array }) => {
     expect(values(dx)).toEqual([hundredth, hundredth, hundredth, 1, hundredth, hundredth]);
   });
 
-  test("a slope of 0 is ReLU, and one of 1 the identity", () => {
+  test("a slope of 0 is ReLU, and one of 1 the identity, in place as well", () => {
     const x = [-2, -0.5, 0.5, 2];
-    const at = (negativeSlope: number) =>
-      values(leakyReluForward(tensor(x), { negativeSlope }).out);
-    expect(at(0)).toEqual([-0, -0, 0.5, 2]);
-    expect(at(1)).toEqual(x);
+    for (const [negativeSlope, expected] of [
+      [0, [-0, -0, 0.5, 2]],
+      [1, x],
+    ] as const) {
+      expect(values(leakyReluForward(tensor(x), { negativeSlope }).out)).toEqual(expected);
+      const out = tensor(x);
+      leakyReluForward(out, { negativeSlope, out });
+      expect(values(out)).toEqual(expected);
+    }
   });
 
   test("a slope below 0 works, but not in place, where the signs would be lost", () => {

@@ -272,6 +272,7 @@ describe("relativeError", () => {
   test("is the largest |a − b| / max(1e-8, |a| + |b|)", () => {
     expect(relativeError([1, 2, 3], [1, 2, 3])).toBe(0);
     expect(relativeError([1, 2], [1, 3])).toBe(1 / 5);
+    expect(relativeError([2, 1], [3, 1.25])).toBe(1 / 5);
     expect(relativeError([1, -1], [1, 1])).toBe(1);
     expect(relativeError([0], [5])).toBe(1);
     expect(relativeError([1e-9], [0])).toBe(0.1);
@@ -335,20 +336,20 @@ describe("relativeError", () => {
   });
 
   test.each([
-    [undefined],
-    [null],
-    ["1"],
-    [{}],
-    [true],
-    [new DataView(new ArrayBuffer(8))],
-    [[[1]]],
-  ])("of %o is a TypeError that names the argument", (wrong) => {
+    [undefined, "Undefined"],
+    [null, "Null"],
+    ["1", "String"],
+    [{}, "Object"],
+    [true, "Boolean"],
+    [new DataView(new ArrayBuffer(8)), "DataView"],
+    [[[1]], "an array of something else"],
+  ])("of %o is a TypeError that names the argument, and what it is", (wrong, given) => {
     for (const [name, call] of [
       ["a", () => relativeError(wrong as number[], [1])],
       ["b", () => relativeError([1], wrong as number[])],
     ] as const) {
       expect(call).toThrow(TypeError);
-      expect(call).toThrow(new RegExp(`^relativeError: ${name} must be .*, got `));
+      expect(call).toThrow(new RegExp(`^relativeError: ${name} must be .*, got ${given}$`));
     }
   });
 

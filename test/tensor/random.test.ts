@@ -73,6 +73,15 @@ test("100 000 draws of a kind are NumPy's, in any shape of that size", () => {
   expect(sha256(order.data)).toBe(large.permutation10000Int32Sha256);
 });
 
+test("randint takes all 32 bits, and stays between its bounds wherever they lie", () => {
+  const random = runtime.random(2);
+  const all = values(random.randint(-(2 ** 31), 2 ** 31, 100));
+  expect(all.some((value) => value < -(2 ** 30))).toBe(true);
+  expect(all.some((value) => value > 2 ** 30)).toBe(true);
+  const few = values(random.randint(100, 103, 100));
+  expect(new Set(few)).toEqual(new Set([100, 101, 102]));
+});
+
 describe("the shape", () => {
   const random = runtime.random(1);
 

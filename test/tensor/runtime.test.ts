@@ -18,6 +18,7 @@ import {
   ShapeError,
   softmaxLoss,
 } from "../../src/index.ts";
+import type { LamellaRuntime } from "../../src/tensor/runtime.ts";
 
 const dtypes = ["float32", "float64", "int32"] as const;
 const itemSize = { float32: 4, float64: 8, int32: 4 };
@@ -79,6 +80,12 @@ describe("full", () => {
     }
   });
 
+  test("takes the whole range of int32", () => {
+    for (const value of [-(2 ** 31), 2 ** 31 - 1]) {
+      expect(full(value, "int32").data).toEqual(Int32Array.of(value, value));
+    }
+  });
+
   test("refuses a value that its dtype cannot hold", () => {
     const before = runtime.memory;
     for (const value of [1.5, NaN, 2 ** 31, -(2 ** 31) - 1]) {
@@ -129,8 +136,11 @@ describe("memory", () => {
         expect(runtime.memory.tensors).toBe(++tensors);
       }
     }
+    const blocks = () => [...(runtime as LamellaRuntime).linear.blocks()].length;
+    const before = blocks();
     runtime.zeros([0]);
     expect(runtime.memory).toMatchObject({ bytesLive: bytes, tensors: tensors + 1 });
+    expect(blocks()).toBe(before);
   });
 
   test("counts a cache's handles on its operands, which take no bytes of their own", () => {
@@ -206,6 +216,13 @@ describe("two runtimes", () => {
     const x = a.ones([2, 3]);
     expect(() => affineForward(x, b.ones([3, 2]), a.ones([2]))).toThrow(RuntimeMismatchError);
     expect(() => numericalGradient(() => 1, x, b.ones([1]))).toThrow(RuntimeMismatchError);
+  });
+
+  test("count the blocks of their stream beyond 2³²", () => {
+    const runtime = createRuntimeSync({ seed: 3 }) as LamellaRuntime;
+    expect(runtime.takeRandomBlocks(2 ** 33 + 5)).toEqual({ key: 3, low: 0, high: 0 });
+    expect(runtime.takeRandomBlocks(4)).toEqual({ key: 3, low: 5, high: 2 });
+    expect(runtime.takeRandomBlocks(4)).toEqual({ key: 3, low: 9, high: 2 });
   });
 
   test("draw from streams of their own, the same where their seeds are", () => {
