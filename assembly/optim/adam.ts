@@ -18,7 +18,7 @@ function step<T>(
   beta2: v128,
   fresh2: v128,
   floor: v128,
-  keep: v128,
+  decay: v128,
   n: usize,
 ): void {
   const g = loadLanes<T>(dw, n);
@@ -30,7 +30,8 @@ function step<T>(
   storeLanes<T>(v, power, n);
   const root = v128.add<T>(v128.sqrt<T>(power), floor);
   const move = v128.div<T>(v128.mul<T>(rate, mean), root);
-  storeLanes<T>(w, v128.sub<T>(v128.mul<T>(keep, loadLanes<T>(w, n)), move), n);
+  const old = loadLanes<T>(w, n);
+  storeLanes<T>(w, v128.sub<T>(old, v128.add<T>(v128.mul<T>(decay, old), move)), n);
 }
 
 /** adamw without weight decay. */
@@ -52,8 +53,8 @@ export function adam<T>(
 
 /**
  * m = beta1 · m + (1 − beta1) · dw and v = beta2 · v + (1 − beta2) · dw², then
- * w −= learningRate · (weightDecay · w + (m / correction1) / (√(v / correction2) + eps)), computed as
- * w = (1 − learningRate · weightDecay) · w − rate · m / (√v + eps · √correction2), the order of Kingma and Ba's section 2.
+ * w −= learningRate · (weightDecay · w + (m / correction1) / (√(v / correction2) + eps)), whose last
+ * term is computed as rate · m / (√v + eps · √correction2), the order of Kingma and Ba's section 2.
  * w, m and v (n,) are updated in place. The corrections, at step t = 1, 2, …, are 1 − beta1ᵗ and 1 − beta2ᵗ. What can
  * be computed once is, in float64, and rounded to T once.
  */
@@ -100,15 +101,15 @@ export function adamw<T>(
   const b2 = v128.splat<T>(<T>beta2);
   const f2 = v128.splat<T>(<T>(1 - beta2));
   const floor = v128.splat<T>(<T>(eps * root2));
-  const keep = v128.splat<T>(<T>(1 - learningRate * weightDecay));
+  const decay = v128.splat<T>(<T>(learningRate * weightDecay));
   const end = w + (n & ~(LANES<T>() - 1)) * sizeof<T>();
   while (w != end) {
-    step<T>(w, m, v, dw, rate, b1, f1, b2, f2, floor, keep, LANES<T>());
+    step<T>(w, m, v, dw, rate, b1, f1, b2, f2, floor, decay, LANES<T>());
     w += 16;
     m += 16;
     v += 16;
     dw += 16;
   }
   const rest = n & (LANES<T>() - 1);
-  if (rest) step<T>(w, m, v, dw, rate, b1, f1, b2, f2, floor, keep, rest);
+  if (rest) step<T>(w, m, v, dw, rate, b1, f1, b2, f2, floor, decay, rest);
 }

@@ -856,7 +856,7 @@ export const mutants: readonly Mutant[] = [
     ],
     ["squares below the normal range", "const gs = squarable<T>(g);", "const gs = g;"],
     ["the second moment is not corrected", "sqrt<f64>(correction2)", "1.0"],
-    ["the decay passes by the rate", "1 - learningRate * weightDecay", "1 - weightDecay"],
+    ["the decay passes by the rate", "<T>(learningRate * weightDecay)", "<T>weightDecay"],
     [
       "beta1 the other way round",
       "const f1 = v128.splat<T>(<T>(1 - beta1));",
