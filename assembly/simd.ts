@@ -108,12 +108,13 @@ export function narrow<T>(low: v128, high: v128): v128 {
 }
 
 /**
- * 0 where |v| is below 1e-17 (float64: 1e-152), so that no square, nor a thousandth of it, is below the normal range: processors
- * take a hundred times longer over such numbers. A NaN stays.
+ * v², and 0 where |v| is below 1e-17 (float64: 1e-152), so that no square, nor a thousandth of it, is below the normal range:
+ * processors take a hundred times longer over such numbers. A NaN stays.
  */
 // @ts-ignore: decorator
 @inline
-export function squarable<T>(v: v128): v128 {
+export function square<T>(v: v128): v128 {
   const least = v128.splat<T>(sizeof<T>() == 8 ? <T>1e-152 : <T>1e-17);
-  return v128.andnot(v, v128.lt<T>(v128.abs<T>(v), least));
+  const kept = v128.andnot(v, v128.lt<T>(v128.abs<T>(v), least));
+  return v128.mul<T>(kept, kept);
 }

@@ -1,7 +1,7 @@
 // Adam (Kingma and Ba, 2015, arXiv:1412.6980), and AdamW, whose weight decay does not pass through the moments
 // (Loshchilov and Hutter, 2019, arXiv:1711.05101).
 
-import { LANES, loadLanes, squarable, storeLanes } from "../simd";
+import { LANES, loadLanes, square, storeLanes } from "../simd";
 import { SHARED } from "../threads/queue";
 import { at, number, pass, passNumbers, split, splits } from "../threads/split";
 
@@ -24,8 +24,7 @@ function step<T>(
   const g = loadLanes<T>(dw, n);
   const mean = v128.add<T>(v128.mul<T>(beta1, loadLanes<T>(m, n)), v128.mul<T>(fresh1, g));
   storeLanes<T>(m, mean, n);
-  const gs = squarable<T>(g);
-  const squares = v128.mul<T>(v128.mul<T>(gs, gs), fresh2);
+  const squares = v128.mul<T>(square<T>(g), fresh2);
   const power = v128.add<T>(v128.mul<T>(beta2, loadLanes<T>(v, n)), squares);
   storeLanes<T>(v, power, n);
   const root = v128.add<T>(v128.sqrt<T>(power), floor);

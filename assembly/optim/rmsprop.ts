@@ -1,7 +1,7 @@
 // RMSprop (Tieleman and Hinton, Coursera lecture 6.5, 2012): each step is divided by the root of a moving mean of
 // squares.
 
-import { LANES, loadLanes, squarable, storeLanes } from "../simd";
+import { LANES, loadLanes, square, storeLanes } from "../simd";
 import { SHARED } from "../threads/queue";
 import { at, number, pass, passNumbers, split, splits } from "../threads/split";
 
@@ -18,8 +18,7 @@ function step<T>(
   n: usize,
 ): void {
   const g = loadLanes<T>(dw, n);
-  const gs = squarable<T>(g);
-  const squares = v128.mul<T>(v128.mul<T>(gs, gs), fresh);
+  const squares = v128.mul<T>(square<T>(g), fresh);
   const mean = v128.add<T>(v128.mul<T>(decay, loadLanes<T>(cache, n)), squares);
   storeLanes<T>(cache, mean, n);
   const root = v128.add<T>(v128.sqrt<T>(mean), eps);

@@ -317,16 +317,18 @@ export function recalibrate<D extends FloatDType>(
         `${operation}: ${name} has ${D} features but batches[0] has ${first.shape[1]}`,
       );
     }
-    const { mean, variance } = runningOperands(operation, bnParam, "batches[0]", x);
-    checkAliases(
-      operation,
-      [
-        ["bnParam.runningMean", mean],
-        ["bnParam.runningVar", variance],
-      ],
-      [],
-    );
-    first ??= x;
+    if (!first) {
+      const { mean, variance } = runningOperands(operation, bnParam, "batches[0]", x);
+      checkAliases(
+        operation,
+        [
+          ["bnParam.runningMean", mean],
+          ["bnParam.runningVar", variance],
+        ],
+        [],
+      );
+      first = x;
+    }
     if (N === 0) continue;
     const moments = momentsOf(x);
     population = population ? joinMoments(population, moments) : moments;

@@ -29,7 +29,7 @@ interface Elements {
 const INT32_LIMIT = 2 ** 31;
 
 export function isTypedArray(data: unknown): data is Exclude<NumberArray, readonly number[]> {
-  return ArrayBuffer.isView(data) && !/DataView|Big/.test(tagOf(data));
+  return ArrayBuffer.isView(data) && !/^(DataView|Big)/.test(tagOf(data));
 }
 
 function tagOf(value: unknown): string {

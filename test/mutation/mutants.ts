@@ -854,7 +854,7 @@ export const mutants: readonly Mutant[] = [
       "(learningRate * root2) / correction1",
       "learningRate * root2",
     ],
-    ["squares below the normal range", "const gs = squarable<T>(g);", "const gs = g;"],
+    ["squares below the normal range", "square<T>(g)", "v128.mul<T>(g, g)"],
     ["the second moment is not corrected", "sqrt<f64>(correction2)", "1.0"],
     ["the decay passes by the rate", "<T>(learningRate * weightDecay)", "<T>weightDecay"],
     [
@@ -874,7 +874,7 @@ export const mutants: readonly Mutant[] = [
       "v128.sqrt<T>(v128.add<T>(mean, eps))",
     ],
     ["the moving mean is not kept", "storeLanes<T>(cache, mean, n);", ""],
-    ["squares below the normal range", "const gs = squarable<T>(g);", "const gs = g;"],
+    ["squares below the normal range", "square<T>(g)", "v128.mul<T>(g, g)"],
     ["the tail is left", "if (rest) step<T>(w, cache, dw, rate, decay, fresh, floor, rest);", ""],
   ),
   ...mutantsOf(

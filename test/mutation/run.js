@@ -175,24 +175,24 @@ async function attempt({ file, from, to, build: kind, tests }, timeout) {
   }
 }
 
-/** How long runs of tests take that pass on what is not mutated: the failures of others would say nothing. */
-const sound = new Map();
-async function whatFailsAnyway({ tests, build: kind }) {
+/** How long the tests may take with a mutant, or why they say nothing of it: they fail without it. */
+const limits = new Map();
+async function limitOf({ tests, build: kind }) {
   const key = `${kind}: ${tests}`;
-  if (!sound.has(key)) {
+  if (!limits.has(key)) {
     const start = performance.now();
     const { failed, output } = await vitest(tests, kind);
     if (failed) return { problem: `the tests fail without it: ${killer(output)}` };
-    sound.set(key, performance.now() - start);
+    // A mutant may never end, and a machine may be busy.
+    limits.set(key, Math.ceil(60 + (performance.now() - start) / 333) * 1000);
   }
-  // A mutant may never end, and a machine may be busy.
-  return { timeout: Math.ceil(60 + sound.get(key) / 333) * 1000 };
+  return { timeout: limits.get(key) };
 }
 
 const counts = { killed: 0, explained: 0, failed: 0 };
 for (const [i, mutant] of chosen.entries()) {
-  const { problem: unsound, timeout } = await whatFailsAnyway(mutant);
-  const { killed, problem } = unsound ? { problem: unsound } : await attempt(mutant, timeout);
+  const limit = await limitOf(mutant);
+  const { killed, problem } = limit.problem ? limit : await attempt(mutant, limit.timeout);
   const label = `${i + 1}/${chosen.length} ${mutant.file}: ${mutant.breaks}`;
   if (problem) {
     counts.failed++;
