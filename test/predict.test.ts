@@ -112,6 +112,19 @@ describe.each(configurations)("the predictor in $dtype, $build core", ({ core, t
     }
   });
 
+  test.each([1, 3, 5])(
+    "a product with packed weights has these bits where sums are long, of %i",
+    (N) => {
+      for (const [D, M] of [
+        [16390, 33],
+        [16449, 3],
+      ] as const) {
+        const { out, plain } = products(N, D, M, 0, seeded(84));
+        expect(out).toEqual(plain);
+      }
+    },
+  );
+
   test("panels go on behind the columns that a block of the product takes at once", () => {
     for (const N of [1, 5, 130]) {
       const { out, plain } = products(N, 7, 1063, 0, seeded(82));

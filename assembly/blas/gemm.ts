@@ -13,6 +13,7 @@ import { gemm_4x1v_simd128 } from "./gemm_4x1v_simd128";
 import { gemm_4x2v_rows_simd128 } from "./gemm_4x2v_rows_simd128";
 import { gemm_4x2v_simd128 } from "./gemm_4x2v_simd128";
 import { gemm_6x2v_relaxed_simd } from "./gemm_6x2v_relaxed_simd";
+import { gemmLong, isLong, longWorkElements } from "./gemm_long";
 import { ger } from "./ger";
 import { finish, gemv, gemvRows } from "./gemv";
 import { gemv_1x8v_simd128 } from "./gemv_1x8v_simd128";
@@ -43,7 +44,7 @@ const N_TURNED: usize = 12;
 
 // @ts-ignore: decorator
 @inline
-function roundUp(n: usize, multiple: usize): usize {
+export function roundUp(n: usize, multiple: usize): usize {
   return ((n + multiple - 1) / multiple) * multiple;
 }
 
@@ -69,7 +70,8 @@ function workElements<T>(M: usize, N: usize, K: usize): usize {
 }
 
 /** The same for one thread, and for a part of C. */
-function tileElements<T>(M: usize, N: usize, K: usize): usize {
+export function tileElements<T>(M: usize, N: usize, K: usize): usize {
+  if (isLong<T>(K)) return longWorkElements<T>(M, N);
   const kc = min(K, KC());
   const a = min(roundUp(M, PACKED_MR()), MC) * kc;
   const b = packedColumns<T>(M, N) * kc;
@@ -115,6 +117,8 @@ export function gemm<T>(
     const rest = work + M * N * sizeof<T>();
     gemm<T>(turned, b, csb, rsb, a, csa, rsa, 0, floor, rest, N, M, K);
     transpose<T>(c, turned, M, N);
+  } else if (isLong<T>(K)) {
+    gemmTiled<T>(c, a, rsa, csa, b, rsb, csb, false, row, floor, work, M, N, K);
   } else if (M < 3 && csb == 1) {
     gemv<T>(c, a, rsa, csa, b, rsb, row, floor, work, M, N, K);
   } else if (M == 1) {
@@ -138,7 +142,7 @@ export function gemmPanels<T>(
   N: usize,
   K: usize,
 ): void {
-  if (M > 3) {
+  if (M > 3 || isLong<T>(K)) {
     gemmTiled<T>(c, a, K, 1, b, 0, 1, true, row, floor, work, M, N, K);
     return;
   }
@@ -292,7 +296,7 @@ function gemmStrip<T>(from: usize, count: usize, thread: usize): void {
 }
 
 /** The same on one thread, for a part of C whose rows are ldc elements apart. */
-function gemmBlocked<T>(
+export function gemmBlocked<T>(
   c: usize,
   ldc: usize,
   a: usize,
@@ -309,6 +313,10 @@ function gemmBlocked<T>(
   N: usize,
   K: usize,
 ): void {
+  if (isLong<T>(K)) {
+    gemmLong<T>(c, ldc, a, rsa, csa, b, rsb, csb, inPanels, row, floor, work, M, N, K);
+    return;
+  }
   const size = sizeof<T>();
   const kcMost = min(K, KC());
   const packedA = work;

@@ -14,7 +14,12 @@ import {
 } from "../support/core.ts";
 
 const configurations = builds.flatMap((build) =>
-  dtypes.map((dtype) => ({ build, core: openCore(build), dtype, name: dtype.dtype })),
+  dtypes.map((dtype) => ({
+    build,
+    core: openCore(build, 64 * 1024 * 1024),
+    dtype,
+    name: dtype.dtype,
+  })),
 );
 const strict = configurations.filter(({ build }) => build !== "relaxed");
 
@@ -98,10 +103,13 @@ function backward(
   return { dx: dxValues!, dw: dwValues!, db: dbValues! };
 }
 
+/** Whether a sum of k products is added up in float64, over chunks of 64. */
+const isLong = (bytes: number, k: number) => bytes === 4 && k > 16384;
+
 /** The plain twin: c (m, n) = Σ over k of a(i, p) · b(p, j), + row(j), compared with actual. */
 function checkProduct(
   what: string,
-  { epsilon }: DType,
+  { bytes, epsilon }: DType,
   actual: number[],
   [m, n, k]: [number, number, number],
   a: (i: number, p: number) => number,
@@ -111,8 +119,9 @@ function checkProduct(
   expect(actual.length).toBe(m * n);
   // Every product is rounded once and passes through at most KC = 256 sums of its block, one sum for
   // each block and one with the row; each rounds by ε/2 of what is there, which is never more than
-  // size = Σ|a||b| + |row| (but for ε²). The float64 sums below round k + 1 times themselves.
-  const sums = 1 + Math.min(k, 256) + Math.ceil(k / 256) + 1;
+  // size = Σ|a||b| + |row| (but for ε²). In long sums, through at most 64 of its chunk, and it is rounded at the end.
+  // The float64 sums below round k + 1 times themselves.
+  const sums = isLong(bytes, k) ? 1 + 64 + 1 : 1 + Math.min(k, 256) + Math.ceil(k / 256) + 1;
   const bound = (sums * epsilon) / 2 + (k + 2) * 2 ** -53;
   for (let i = 0; i < m; i++) {
     for (let j = 0; j < n; j++) {
@@ -213,6 +222,10 @@ describe.each(configurations)("GEMM in $name, $build core", ({ core, dtype }) =>
       [129, 11, 257],
       [3, 1025, 257],
       [129, 1025, 3],
+      // The longest of short sums, and long ones.
+      [2, 3, 16384],
+      [1, 3, 16385],
+      [4, 5, 16449],
     ] as const),
   ])("is the plain product where blocks end: (%i, %i), K = %i", (m, n, k) => {
     const random = seeded(12);
@@ -224,6 +237,18 @@ describe.each(configurations)("GEMM in $name, $build core", ({ core, dtype }) =>
     const tn = { N: k, D: m, M: n };
     checkBackward(core, dtype, tn, draw(dtype, tn, random));
   });
+
+  // A part of C that is summed in float64 is 128 × 256.
+  if (bytes === 4) {
+    test.each([
+      [129, 2],
+      [1, 257],
+      [3, 257],
+    ])("is the plain product where parts of long sums end: (%i, %i)", (m, n) => {
+      const sizes = { N: m, D: 16390, M: n };
+      checkForward(core, dtype, sizes, draw(dtype, sizes, seeded(33)));
+    });
+  }
 
   test("gives the same bits at addresses that are aligned to one element only", () => {
     const random = seeded(13);
@@ -304,24 +329,29 @@ describe.each(configurations)("GEMM in $name, $build core", ({ core, dtype }) =>
 
   test("with ReLU gives the bits of the product and 0 where it is below 0, on every path", () => {
     const random = seeded(27);
-    // gemv, rows read in place, panels read in place, packed; edges of tiles; one block of K, and several.
-    for (const N of [1, 2, 3, 4, 7, 16, 17, 33, 131]) {
-      for (const M of [1, 3, 8, 13, 32, 33]) {
-        for (const D of [0, 1, 7, 256, 257, 600]) {
-          const sizes = { N, D, M };
-          const operands = draw(dtype, sizes, random);
-          const plain = forward(core, dtype, sizes, operands);
-          const fused = forward(core, dtype, sizes, operands, {}, "affine_relu");
-          // Object.is of each element: no −0 either, as max(0, −0) is 0.
-          expect(fused).toStrictEqual(plain.map((value) => (value > 0 ? value : 0)));
-        }
-      }
+    // gemv, rows read in place, panels read in place, packed; edges of tiles; one block of K, and several; long sums.
+    const sizes = [1, 2, 3, 4, 7, 16, 17, 33, 131].flatMap((N) =>
+      [1, 3, 8, 13, 32, 33].flatMap((M) => [0, 1, 7, 256, 257, 600].map((D) => ({ N, D, M }))),
+    );
+    for (const N of [1, 3, 5]) sizes.push({ N, D: 16390, M: 9 });
+    for (const size of sizes) {
+      const operands = draw(dtype, size, random);
+      const plain = forward(core, dtype, size, operands);
+      const fused = forward(core, dtype, size, operands, {}, "affine_relu");
+      // Object.is of each element: no −0 either, as max(0, −0) is 0.
+      expect(fused).toStrictEqual(plain.map((value) => (value > 0 ? value : 0)));
     }
   });
 
-  test.each([1, 2, 5, 18])("with ReLU a NaN stays, −∞ is 0 and ∞ stays, in %i rows", (N) => {
+  test.each([
+    [1, 300],
+    [2, 300],
+    [5, 300],
+    [18, 300],
+    [2, 16390],
+  ])("with ReLU a NaN stays, −∞ is 0 and ∞ stays, in %i rows, K = %i", (N, D) => {
     const random = seeded(28);
-    const sizes = { N, D: 300, M: 11 };
+    const sizes = { N, D, M: 11 };
     for (const value of [NaN, Infinity, -Infinity]) {
       const operands = draw(dtype, sizes, random);
       operands.b.fill(value);
@@ -442,9 +472,67 @@ describe.each(configurations)("GEMM in $name, $build core", ({ core, dtype }) =>
 });
 
 describe.each(strict)("GEMM in $name, $build core, strict", ({ core, dtype }) => {
+  // To the last bit: what makes results the same on every host is that this order never changes.
+  const { bytes } = dtype;
+  const round = bytes === 4 ? Math.fround : (value: number) => value;
+
+  /** c (m, n) as checkProduct, in the order of every core. */
+  function inOrder(
+    [m, n, k]: readonly [number, number, number],
+    a: (i: number, p: number) => number,
+    b: (p: number, j: number) => number,
+    row?: Floats,
+  ): number[] {
+    const length = isLong(bytes, k) ? 64 : 256;
+    const add = isLong(bytes, k) ? (value: number) => value : round;
+    return Array.from({ length: m * n }, (_, index) => {
+      const [i, j] = [Math.floor(index / n), index % n];
+      const sums: number[] = [];
+      for (let block = 0; block < k; block += length) {
+        let sum = 0;
+        for (let p = block; p < Math.min(block + length, k); p++) {
+          sum = round(sum + round(a(i, p) * b(p, j)));
+        }
+        sums.push(sum);
+      }
+      // The row is what blocks are added to; to a long sum it comes last.
+      if (row) isLong(bytes, k) ? sums.push(row[j]!) : sums.unshift(row[j]!);
+      return round(sums.reduce((total, sum) => add(total + sum)));
+    });
+  }
+
+  function checkOrder(m: number, n: number, k: number, random: () => number) {
+    const nn = { N: m, D: k, M: n };
+    const { x, w, b, dout } = draw(dtype, nn, random);
+    expect(forward(core, dtype, nn, { x, w, b, dout })).toEqual(
+      inOrder(
+        [m, n, k],
+        (i, p) => x[i * k + p]!,
+        (p, j) => w[p * n + j]!,
+        b,
+      ),
+    );
+    const nt = { N: m, D: n, M: k };
+    const forDx = draw(dtype, nt, random);
+    expect(backward(core, dtype, nt, forDx).dx).toEqual(
+      inOrder(
+        [m, n, k],
+        (i, p) => forDx.dout[i * k + p]!,
+        (p, j) => forDx.w[j * k + p]!,
+      ),
+    );
+    const tn = { N: k, D: m, M: n };
+    const forDw = draw(dtype, tn, random);
+    expect(backward(core, dtype, tn, forDw).dw).toEqual(
+      inOrder(
+        [m, n, k],
+        (i, p) => forDw.x[p * m + i]!,
+        (p, j) => forDw.dout[p * n + j]!,
+      ),
+    );
+  }
+
   test("sums 256 products at a time from zero and adds each such sum to what is there", () => {
-    // To the last bit: what makes results the same on every host is that this order never changes.
-    const round = dtype.bytes === 4 ? Math.fround : (value: number) => value;
     const random = seeded(24);
     // Tiles, rows and columns alone, and a transposed operand with few columns.
     for (const [m, n] of [
@@ -456,53 +544,23 @@ describe.each(strict)("GEMM in $name, $build core, strict", ({ core, dtype }) =>
       [33, 3],
       [1, 1],
     ] as const) {
-      for (const k of [1, 2, 3, 4, 5, 255, 256, 257, 512, 513]) {
-        const product = (
-          a: (i: number, p: number) => number,
-          b: (p: number, j: number) => number,
-          row?: Floats,
-        ) =>
-          Array.from({ length: m * n }, (_, index) => {
-            const [i, j] = [Math.floor(index / n), index % n];
-            let total = row?.[j];
-            for (let block = 0; block < k; block += 256) {
-              let sum = 0;
-              for (let p = block; p < Math.min(block + 256, k); p++) {
-                sum = round(sum + round(a(i, p) * b(p, j)));
-              }
-              total = total === undefined ? sum : round(total + sum);
-            }
-            return total;
-          });
-
-        const nn = { N: m, D: k, M: n };
-        const { x, w, b, dout } = draw(dtype, nn, random);
-        expect(forward(core, dtype, nn, { x, w, b, dout })).toEqual(
-          product(
-            (i, p) => x[i * k + p]!,
-            (p, j) => w[p * n + j]!,
-            b,
-          ),
-        );
-        const nt = { N: m, D: n, M: k };
-        const forDx = draw(dtype, nt, random);
-        expect(backward(core, dtype, nt, forDx).dx).toEqual(
-          product(
-            (i, p) => forDx.dout[i * k + p]!,
-            (p, j) => forDx.w[j * k + p]!,
-          ),
-        );
-        const tn = { N: k, D: m, M: n };
-        const forDw = draw(dtype, tn, random);
-        expect(backward(core, dtype, tn, forDw).dw).toEqual(
-          product(
-            (i, p) => forDw.x[p * m + i]!,
-            (p, j) => forDw.dout[p * n + j]!,
-          ),
-        );
-      }
+      for (const k of [1, 2, 3, 4, 5, 255, 256, 257, 512, 513]) checkOrder(m, n, k, random);
     }
   });
+
+  test.each([
+    [1, 1, 16384],
+    [1, 1, 16385],
+    [2, 3, 16447],
+    [5, 1, 16448],
+    [3, 11, 16449],
+    [6, 9, 16511],
+  ])(
+    "sums more than 16,384 of float32 64 at a time, and these sums in float64: (%i, %i), K = %i",
+    (m, n, k) => {
+      checkOrder(m, n, k, seeded(32));
+    },
+  );
 });
 
 test("a core tells whether it is relaxed", () => {

@@ -35,9 +35,12 @@ describe.each(configurations)("gemm in $name, $build core", ({ core, dtype }) =>
     ["a transposed", true, false],
   ])("is the plain product where rows lie apart, %s", (_, transposesA, transposesB) => {
     const random = seeded(31);
-    for (const [M, N, K] of sizes.flatMap((M) =>
-      sizes.flatMap((N) => [1, 2, 7, 259].map((K) => [M, N, K] as const)),
-    )) {
+    const products: [M: number, N: number, K: number][] = sizes.flatMap((M) =>
+      sizes.flatMap((N) => [1, 2, 7, 259].map((K) => [M, N, K] as [number, number, number])),
+    );
+    // Long sums.
+    for (const M of [1, 2, 5]) for (const N of [1, 3, 17]) products.push([M, N, 16449]);
+    for (const [M, N, K] of products) {
       const a = draw([M, K], transposesA, 2, random);
       // A b that is a row or a column is in one piece.
       const b = draw([K, N], transposesB, K === 1 || N === 1 ? 0 : 2, random);

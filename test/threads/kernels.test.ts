@@ -180,7 +180,7 @@ function update(name: string, cost: number, state: number, numbers: number[]): C
 
 // Two chunks of 1,024 rows, and no whole number of eights.
 const N = 1037;
-const [C, D, K] = [37, 61, 301];
+const [C, D, K, LONG] = [37, 61, 301, 16400];
 
 /** Rows, of which so many columns as are split by columns are not split by rows. */
 const few = ({ bytes }: DType) => Math.ceil(532 / bytes);
@@ -383,6 +383,18 @@ const cases: Case[] = [
       },
     }),
   ),
+  {
+    // Of float32 alone, and cut as any product of tiles: from 3,000,000 multiply-adds on.
+    name: "predict, a product of long sums",
+    from: (dtype) => (dtype.bytes === 4 ? 61 : lines(3 * LONG, 0.5, 16)(dtype)),
+    call(c, n) {
+      const work = c.work("predict", 3, LONG, n);
+      const panels = c.bytes(LONG * n * c.dtype.bytes);
+      c.run("predict_pack", panels, c.input(LONG * n), LONG, n);
+      const [out, x, b] = [c.output(3 * n), c.input(3 * LONG), c.input(n)];
+      c.run("predict", c.operation([0, out, x, panels, b, 0, work, LONG, n], 0), 1, 3);
+    },
+  },
   {
     name: "predict, batchnorm",
     from: rows(D, 0.5),

@@ -165,6 +165,9 @@ const cases: readonly Sizes[] = [
   [5, 1100, 600],
   [1, 1000, 1100],
   [1100, 1000, 1],
+  // Long sums.
+  [37, 16400, 13],
+  [16400, 40, 9],
 ];
 
 describe("the bits do not depend on the number of threads", () => {

@@ -1,0 +1,119 @@
+// A product whose sums are so long that float32 would lose digits: thousands of roundings, which for equal terms all go the
+// same way (Higham, "The accuracy of floating point summation", SIAM J. Sci. Comput. 14 (1993)). A part of C at a time is
+// summed over chunks of K, each a product of its own, which are added up in float64; what was added is rounded once.
+
+import { gemmBlocked, roundUp, tileElements } from "./gemm";
+import { gemv } from "./gemv";
+import { PW } from "./tile";
+
+/** Terms that a float32 sum has at most in blocks of KC. */
+// @ts-ignore: decorator
+@inline
+const LONG: usize = 16384;
+/** Terms of a chunk: equal ones lose at most 1e-6. */
+// @ts-ignore: decorator
+@inline
+const CHUNK: usize = 64;
+/** Rows and columns of a part: what is kept of it stays in L2. */
+// @ts-ignore: decorator
+@inline
+const ROWS: usize = 128;
+// @ts-ignore: decorator
+@inline
+const COLUMNS: usize = 256;
+
+/** Whether sums of K products are long ones; none are in float64. */
+// @ts-ignore: decorator
+@inline
+export function isLong<T>(K: usize): bool {
+  return sizeof<T>() == 4 && K > LONG;
+}
+
+/** Elements of workspace that gemmLong needs. */
+export function longWorkElements<T>(M: usize, N: usize): usize {
+  M = min(M, ROWS);
+  N = min(N, COLUMNS);
+  return 3 * roundUp(M * N, 4) + tileElements<T>(M, N, CHUNK);
+}
+
+/** gemmBlocked for long sums. */
+export function gemmLong<T>(
+  c: usize,
+  ldc: usize,
+  a: usize,
+  rsa: usize,
+  csa: usize,
+  b: usize,
+  rsb: usize,
+  csb: usize,
+  inPanels: bool,
+  row: usize,
+  floor: T,
+  work: usize,
+  M: usize,
+  N: usize,
+  K: usize,
+): void {
+  const size = sizeof<T>();
+  const columns = inPanels ? PW<T>() : COLUMNS;
+  for (let j: usize = 0; j < N; j += columns) {
+    const n = min(N - j, columns);
+    if (inPanels) rsb = n;
+    const partB = b + j * (inPanels ? K : csb) * size;
+    const addend = row == 0 ? <usize>0 : row + j * size;
+    for (let i: usize = 0; i < M; i += ROWS) {
+      const m = min(M - i, ROWS);
+      const sums = work + roundUp(m * n, 4) * size;
+      const rest = sums + roundUp(m * n, 4) * 8;
+      memory.fill(sums, 0, rest - sums);
+      for (let k: usize = 0; k < K; k += CHUNK) {
+        const partA = a + (i * rsa + k * csa) * size;
+        const kc = min(K - k, CHUNK);
+        const from = partB + k * rsb * size;
+        const none = <T>-Infinity;
+        if (m < 3 && csb == 1) {
+          gemv<T>(work, partA, rsa, csa, from, rsb, 0, none, rest, m, n, kc);
+        } else {
+          gemmBlocked<T>(work, n, partA, rsa, csa, from, rsb, csb, false, 0, none, rest, m, n, kc);
+        }
+        addChunk(sums, rest, work);
+      }
+      roundPart<T>(c + (i * ldc + j) * size, ldc, sums, addend, floor, m, n);
+    }
+  }
+}
+
+/** The float64 from `sums` to `end`, a multiple of four, += as many float32. */
+function addChunk(sums: usize, end: usize, chunk: usize): void {
+  while (sums != end) {
+    const low = f64x2.promote_low_f32x4(v128.load64_zero(chunk));
+    const high = f64x2.promote_low_f32x4(v128.load64_zero(chunk, 8));
+    v128.store(sums, f64x2.add(v128.load(sums), low));
+    v128.store(sums, f64x2.add(v128.load(sums, 16), high), 16);
+    sums += 32;
+    chunk += 16;
+  }
+}
+
+/** c (M, N) = max(sums + row (N,), floor), row left out where its address is 0; rounded once. */
+function roundPart<T>(
+  c: usize,
+  ldc: usize,
+  sums: usize,
+  row: usize,
+  floor: T,
+  M: usize,
+  N: usize,
+): void {
+  const size = sizeof<T>();
+  for (let i: usize = 0; i < M; i++) {
+    for (let j: usize = 0; j < N * size; j += size) {
+      let sum = load<f64>(sums);
+      if (row != 0) sum += load<T>(row + j);
+      const rounded = <T>sum;
+      store<T>(c + j, rounded < floor ? floor : rounded);
+      sums += 8;
+    }
+    c += ldc * size;
+  }
+}
