@@ -94,7 +94,7 @@ export class TensorHandle<D extends DType = DType> extends Resource implements T
     let wanted = shape;
     if (open >= 0) {
       const others = sizeOf(shape.filter((_, i) => i !== open));
-      wanted = shape.with(open, others === 0 ? 0 : this.size / others);
+      wanted = shape.with(open, this.size / others);
       if (!(Number.isInteger(wanted[open]) && others >= 0)) throw this.wrongSize(shape);
     }
     const checked = checkShape("reshape", wanted);

@@ -264,6 +264,7 @@ describe("threads are", () => {
       );
       await expect(refusal).rejects.toBeInstanceOf(WorkerError);
       expect((await create({ wasm: shared, threads: "auto" })).threads).toBe(1);
+      expect((await create({ wasm: shared, threads: 1 })).threads).toBe(1);
     });
 
     test("as it refuses: a number is a WorkerError with its reason, and auto says so once", async () => {
