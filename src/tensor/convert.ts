@@ -28,6 +28,9 @@ interface Elements {
 
 const INT32_LIMIT = 2 ** 31;
 
+/** Arrays in arrays, as many as NumPy takes: one that holds itself has no end. */
+const MOST_AXES = 64;
+
 export function isTypedArray(data: unknown): data is Exclude<NumberArray, readonly number[]> {
   return ArrayBuffer.isView(data) && !/^(DataView|Big)/.test(tagOf(data));
 }
@@ -43,7 +46,11 @@ function flatten(
   data: NestedArray,
 ): { shape: number[]; values: number[] } {
   const shape: number[] = [];
-  for (let level: unknown = data; Array.isArray(level); level = level[0]) shape.push(level.length);
+  for (let level: unknown = data; Array.isArray(level); level = level[0]) {
+    if (shape.push(level.length) > MOST_AXES) {
+      throw new ShapeError(`${operation}: ${name} is nested more than ${MOST_AXES} arrays deep`);
+    }
+  }
   const values: number[] = [];
   const visit = (level: unknown, depth: number, place: string): void => {
     if (depth === shape.length) {
@@ -119,6 +126,13 @@ export function elementsOf(
   let ownShape: number[];
   let ownDtype: DType = "float32";
   if (isTypedArray(data)) {
+    try {
+      data.at(0);
+    } catch {
+      throw new TypeError(
+        `${operation}: ${name} is a view of a buffer that is gone: transferred, or a tensor's before memory grew`,
+      );
+    }
     values = data;
     ownShape = [data.length];
     ownDtype = dtypeOf(data) ?? "float32";

@@ -51,6 +51,20 @@ describe("a typed array", () => {
     expect(Array.from(tensor.data)).toEqual(Array.from<number>(data));
   });
 
+  test("whose buffer is gone is a TypeError that says why, and nothing is made", () => {
+    const message =
+      "tensor: data is a view of a buffer that is gone: transferred, or a tensor's before memory grew";
+    const sent = Float32Array.of(1, 2);
+    structuredClone(sent.buffer, { transfer: [sent.buffer] });
+    refused(TypeError, message, sent);
+    refused(TypeError, message, sent, [0]);
+    const grown = createRuntimeSync();
+    const view = grown.tensor([1, 2]).data;
+    grown.zeros([2 ** 20]);
+    refused(TypeError, message, view);
+    grown.dispose();
+  });
+
   test("is taken into the dtype that is named, rounded once", () => {
     const wide = Float64Array.of(0.1, 1e300, -(2 ** -1074));
     expect(runtime.tensor(wide, undefined, "float32").data).toEqual(Float32Array.from(wide));
@@ -230,6 +244,20 @@ describe("arrays", () => {
     const cyclic: unknown[] = [1];
     cyclic[1] = cyclic;
     refused(ShapeError, "data[1] should be a number, got an array", cyclic);
+    cyclic[0] = cyclic;
+    refused(ShapeError, "tensor: data is nested more than 64 arrays deep", cyclic);
+  });
+
+  test("may be nested 64 deep, and no deeper", () => {
+    const nested = (depth: number) => {
+      let data: NestedArray = [1, 2];
+      for (let i = 1; i < depth; i++) data = [data];
+      return data;
+    };
+    expect(runtime.tensor(nested(64)).shape).toEqual([...new Array(63).fill(1), 2]);
+    for (const depth of [65, 100_000]) {
+      refused(ShapeError, "tensor: data is nested more than 64 arrays deep", nested(depth));
+    }
   });
 });
 
