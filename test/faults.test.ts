@@ -14,6 +14,8 @@ import {
   type Runtime,
   relu,
   Sequential,
+  softmaxLoss,
+  svmLoss,
   Trainer,
 } from "../src/index.ts";
 import { seeded } from "./support/core.ts";
@@ -131,6 +133,49 @@ describe("a training under way", () => {
   });
 
   test.each([
+    ["an array", (y: number[]) => ({ y })],
+    ["an Int32Array", (y: number[]) => ({ y: Int32Array.from(y) })],
+    [
+      "a tensor",
+      (y: number[], runtime: Runtime) => ({ y: runtime.tensor(y, [y.length], "int32") }),
+    ],
+  ] as const)(
+    "whose labels, %s, are written into under way learns nothing of a wrong one",
+    async (_, labels) => {
+      const runtime = createRuntimeSync();
+      const trainer = trainerIn(runtime);
+      const good = problem(24);
+      const { y } = labels([...good.y], runtime);
+      let learned: unknown;
+      const run = async () => {
+        for await (const { type } of trainer.fit({ x: good.x, y }, { epochs: 3, batchSize: 8 })) {
+          if (type !== "step") continue;
+          learned = bitsOf(trainer);
+          // Behind the last score of its row, where the kernel would write its gradient.
+          (("data" in y ? y.data : y) as number[]).fill(CLASSES);
+        }
+      };
+      await expect(run()).rejects.toThrow(
+        "Trainer.fit: y[0] is 3, expected a whole number in [0, 3)",
+      );
+      expect(trainer.steps).toBe(1);
+      expect(bitsOf(trainer)).toEqual(learned);
+    },
+  );
+
+  test("whose validation's labels are written into under way ends with what is wrong with them", async () => {
+    const trainer = trainerIn(createRuntimeSync());
+    const validation = problem(8);
+    const run = async () => {
+      const options = { epochs: 3, batchSize: 8, validation };
+      for await (const { type } of trainer.fit(problem(8), options)) {
+        if (type === "step") validation.y.fill(-1);
+      }
+    };
+    await expect(run()).rejects.toThrow(/y\[0\] is -1, expected a whole number in \[0, 3\)/);
+  });
+
+  test.each([
     ["runtime", (runtime: Runtime) => runtime.dispose()],
     ["model", (_: Runtime, { model }: Trainer) => model.dispose()],
     ["trainer", (_: Runtime, trainer: Trainer) => trainer.dispose()],
@@ -156,6 +201,25 @@ describe("a training under way", () => {
     expect(bitsOf(trainer)).toEqual(start);
     await finish(trainer, data, 50);
     expect(trainer.steps).toBe(180);
+  });
+});
+
+describe("labels that read otherwise the second time", () => {
+  test.each([
+    ["softmaxLoss", softmaxLoss],
+    ["svmLoss", svmLoss],
+  ])("are a RangeError of %s, and no memory is written by them", (_, loss) => {
+    const runtime = createRuntimeSync();
+    const x = runtime.ones([2, CLASSES]);
+    const behind = runtime.ones([64]);
+    let reads = 0;
+    const y = [0, 1];
+    Object.defineProperty(y, 1, { get: () => (reads++ === 0 ? 1 : 20) });
+    const { bytesLive, tensors } = runtime.memory;
+    expect(() => loss(x, y)).toThrow("y[1] is 20, expected a whole number in [0, 3)");
+    expect(reads).toBe(2);
+    expect(runtime.memory).toMatchObject({ bytesLive, tensors });
+    expect(behind.data).toEqual(new Float32Array(64).fill(1));
   });
 });
 

@@ -63,7 +63,7 @@ export function gemmLong<T>(
     const addend = row == 0 ? <usize>0 : row + j * size;
     for (let i: usize = 0; i < M; i += ROWS) {
       const m = min(M - i, ROWS);
-      const sums = work + roundUp(m * n, 4) * size;
+      const sums = work + m * n * size;
       const rest = sums + roundUp(m * n, 4) * 8;
       memory.fill(sums, 0, rest - sums);
       for (let k: usize = 0; k < K; k += CHUNK) {

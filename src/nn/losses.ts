@@ -1,7 +1,8 @@
 // What a model can be trained for: what the loss takes beside the scores, its kernel, and what counts as right.
 
 import { show } from "../runtime/errors.ts";
-import { labelsOf, type Rows, rowsOf } from "./data.ts";
+import { checkLabels } from "../tensor/operands.ts";
+import { copyRows, labelsOf, type Rows, rowsOf } from "./data.ts";
 import type { Network, Plan } from "./network.ts";
 
 /**
@@ -66,6 +67,22 @@ export function truthOf(operation: string, name: LossName, y: unknown, network: 
     }
   }
   return rows;
+}
+
+/** Copies the rows of y from start to end, or those that an order has there, into the plan. */
+export function copyTruth(
+  operation: string,
+  { takesLabels }: Loss,
+  { outSize }: Network,
+  { labels, targets }: Plan,
+  y: Rows,
+  start: number,
+  end: number,
+  order?: Int32Array,
+): void {
+  copyRows(takesLabels ? labels : targets, y, start, end, order);
+  // Their owner has had turns since they were checked.
+  if (takesLabels) checkLabels(operation, labels.data.subarray(0, end - start), outSize);
 }
 
 /** The class with the highest score of each of the first N examples in the plan: a view. */

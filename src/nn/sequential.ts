@@ -11,7 +11,7 @@ import { checkFloatDType, checkInput } from "./architecture.ts";
 import { checkPairs, copyRows, type Examples, rowsOf } from "./data.ts";
 import { heNormal, type Initializer } from "./initializers.ts";
 import type { LayerSpec } from "./layers/layers.ts";
-import { classesOf, countRight, type LossName, lossOf, truthOf } from "./losses.ts";
+import { classesOf, copyTruth, countRight, type LossName, lossOf, truthOf } from "./losses.ts";
 import { Network } from "./network.ts";
 import { CompiledPredictor, type Predictor, type PredictorHost } from "./predictor.ts";
 import { programOf } from "./program.ts";
@@ -391,9 +391,9 @@ export function* evaluating(
 ): Generator<void, Evaluation> {
   const network = networkOf(operation, model);
   checkCount(operation, "batchSize", batchSize);
-  const { run, name, takesLabels } = lossOf(operation, loss);
+  const rule = lossOf(operation, loss);
   const rows = rowsOf(operation, "x", x, network.inShape, network.runtime, network.dtype);
-  const truth = truthOf(operation, name, y, network);
+  const truth = truthOf(operation, loss, y, network);
   checkPairs(operation, rows, truth);
   if (rows.count === 0) {
     throw new RangeError(`${operation}: x has no examples, and the loss is a mean over them`);
@@ -401,9 +401,9 @@ export function* evaluating(
   let sum = 0;
   let right = 0;
   for (const { plan, start, N } of passes(network, rows, batchSize)) {
-    copyRows(takesLabels ? plan.labels : plan.targets, truth, start, start + N);
-    sum += N * run(network, plan, N);
-    right += countRight(name, network, plan, N);
+    copyTruth(operation, rule, network, plan, truth, start, start + N);
+    sum += N * rule.run(network, plan, N);
+    right += countRight(loss, network, plan, N);
     network.passed = null;
     yield;
   }

@@ -17,7 +17,7 @@ import type { TensorHandle } from "../tensor/tensor.ts";
 import { checkPairs, copyRows, type Examples, type Rows, rowsOf } from "./data.ts";
 import { AffineLayer } from "./layers/affine.ts";
 import type { Slot } from "./layers/layer.ts";
-import { countRight, type LossName, lossOf, truthOf } from "./losses.ts";
+import { copyTruth, countRight, type LossName, lossOf, truthOf } from "./losses.ts";
 import type { Network, Plan } from "./network.ts";
 import { type Optimizer, ruleOf, type Update } from "./optimizers.ts";
 import { rateAt } from "./schedules.ts";
@@ -478,7 +478,7 @@ export class Trainer extends Owner {
     const order = network.runtime.scope(() => random.permutation(x.count).toTypedArray());
     for (let start = run.examples; start < x.count; start += batchSize) {
       const end = Math.min(start + batchSize, x.count);
-      yield { N: end - start, load: () => this.load(x, y, start, end, order) };
+      yield { N: end - start, load: () => this.load("Trainer.fit", x, y, start, end, order) };
     }
   }
 
@@ -493,7 +493,7 @@ export class Trainer extends Owner {
 
   private feedOf(operation: string, batch: Batch): Feed {
     const [x, y] = this.pairsOf(operation, batch);
-    return { N: x.count, load: () => this.load(x, y, 0, x.count) };
+    return { N: x.count, load: () => this.load(operation, x, y, 0, x.count) };
   }
 
   /** A batch that fits the model and the loss. */
@@ -509,10 +509,18 @@ export class Trainer extends Owner {
     return [x, y];
   }
 
-  private load(x: Rows, y: Rows, start: number, end: number, order?: Int32Array): Plan {
-    const plan = this.network.reserve(end - start);
+  private load(
+    operation: string,
+    x: Rows,
+    y: Rows,
+    start: number,
+    end: number,
+    order?: Int32Array,
+  ): Plan {
+    const { network, lossRule } = this;
+    const plan = network.reserve(end - start);
     copyRows(plan.input, x, start, end, order);
-    copyRows(this.lossRule.takesLabels ? plan.labels : plan.targets, y, start, end, order);
+    copyTruth(operation, lossRule, network, plan, y, start, end, order);
     return plan;
   }
 

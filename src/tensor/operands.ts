@@ -227,7 +227,10 @@ export function withLabels<T>(
   const { runtime } = x;
   const values = runtime.acrossGrowth(labels);
   return runtime.withWorkspace(4 * N, (address) => {
-    new Int32Array(runtime.linear.wasm.buffer, address, N).set(values());
+    const own = new Int32Array(runtime.linear.wasm.buffer, address, N);
+    own.set(values());
+    // A getter, or a thread that shares them, may give others the second time.
+    checkLabels(operation, own, C);
     return fn(address);
   });
 }

@@ -280,11 +280,6 @@ export const mutants: readonly Mutant[] = [
       "return 3 * roundUp(M * N, 4) + tileElements",
       "return roundUp(M * N, 4) + tileElements",
     ],
-    [
-      "the sums begin within the last vector of the product",
-      "const sums = work + roundUp(m * n, 4) * size;",
-      "const sums = work + m * n * size;",
-    ],
   ),
   ...mutantsOf(
     "assembly/blas/gemm_4x1v_simd128.ts",
