@@ -179,6 +179,8 @@ describe("a training under way", () => {
     ["runtime", (runtime: Runtime) => runtime.dispose()],
     ["model", (_: Runtime, { model }: Trainer) => model.dispose()],
     ["trainer", (_: Runtime, trainer: Trainer) => trainer.dispose()],
+    ["weight", (_: Runtime, { model }: Trainer) => model.parameters()[0]!.value.dispose()],
+    ["gradient", (_: Runtime, { model }: Trainer) => model.parameters()[0]!.gradient.dispose()],
   ])("whose %s is disposed ends with a DisposedError", async (_, dispose) => {
     const runtime = createRuntimeSync();
     const trainer = trainerIn(runtime);
@@ -187,6 +189,7 @@ describe("a training under way", () => {
         if (type === "step") dispose(runtime, trainer);
       }
     };
+    await expect(run()).rejects.toThrow(DisposedError);
     await expect(run()).rejects.toThrow(DisposedError);
   });
 

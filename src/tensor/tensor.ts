@@ -38,6 +38,13 @@ export interface Tensor<D extends DType = DType> {
   [Symbol.dispose](): void;
 }
 
+/** In place of the storage that a handle has given up: a model whose own tensor was disposed says so, whatever it is asked. */
+const gone = {
+  get address(): never {
+    throw new DisposedError("a tensor that this call needs has been disposed");
+  },
+} as unknown as Storage;
+
 /** The one implementation of Tensor. */
 export class TensorHandle<D extends DType = DType> extends Resource implements Tensor<D> {
   private view: TypedArrayOf<D> | null = null;
@@ -126,7 +133,7 @@ export class TensorHandle<D extends DType = DType> extends Resource implements T
   protected override release(): void {
     this.view = null;
     this.storage.release();
-    this.storage = undefined as never;
+    this.storage = gone;
   }
 
   private check(operation: string): void {
