@@ -54,12 +54,25 @@ export class TensorHandle<D extends DType = DType> extends Resource implements T
     readonly runtime: LamellaRuntime,
     /** Until dispose: a handle that has given up its data must not keep it from being collected. */
     public storage: Storage,
-    readonly dtype: D,
-    readonly shape: readonly number[],
-    readonly size: number,
+    private readonly type: D,
+    private readonly lengths: readonly number[],
+    private readonly count: number,
   ) {
     super();
     storage.retain();
+  }
+
+  // Getters, as kernels go by them: NumPy's x.shape = … is a TypeError here.
+  get dtype(): D {
+    return this.type;
+  }
+
+  get shape(): readonly number[] {
+    return this.lengths;
+  }
+
+  get size(): number {
+    return this.count;
   }
 
   /** The byte address of the first element; 0 where there is none. */

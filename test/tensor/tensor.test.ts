@@ -266,6 +266,16 @@ describe("handles on the same data", () => {
   });
 });
 
+test.each([
+  ["shape", [100, 100]],
+  ["size", 1e8],
+  ["dtype", "float64"],
+])("%s is not assigned to: a kernel goes by it", (property, value) => {
+  const x = runtime.ones([2, 3]);
+  expect(() => Object.assign(x, { [property]: value })).toThrow(TypeError);
+  expect([x.shape, x.size, x.dtype]).toEqual([[2, 3], 6, "float32"]);
+});
+
 describe("dispose", () => {
   test("gives the memory back once, however often it is called", () => {
     const own = createRuntimeSync();
