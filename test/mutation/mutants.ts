@@ -1066,7 +1066,7 @@ export const mutants: readonly Mutant[] = [
   ...mutantsOf(
     "assembly/threads/queue.ts",
     "shared",
-    "threads/pool",
+    ["threads/queue", "threads/pool"],
     ["the caller does not wait", "  join(q);\n}", "}"],
     [
       "the last task wakes nobody",
