@@ -38,7 +38,7 @@ class FakeWorker {
 
   constructor(url: string | URL) {
     this.isBlob = String(url).startsWith("blob:");
-    if (!this.isBlob) expect(String(url)).toMatch(/^file:.*\/build\/worker\.js$/);
+    if (!this.isBlob) expect(String(url)).toMatch(/^file:.*\/(build|hosts)\/worker\.js$/);
     FakeWorker.made.push(this);
     const behaviour = this.isBlob ? FakeWorker.fromBlob : FakeWorker.fromFile;
     if (!behaviour) throw new Error("refused");
