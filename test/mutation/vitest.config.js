@@ -14,7 +14,7 @@ const more = {
   runtime: [
     ...["errors", "faults", "io/hostile", "io/predictor", "memory/calls", "nn/predictor"],
     ...["tensor/runtime", "threads/start"],
-    // Half a minute: for what starts workers alone.
+    // Seconds each: for what starts workers alone.
     ...(/^runtime$|pool|workers/.test(room) ? ["threads/pool"] : []),
   ],
   nn: ["training", "faults"],
@@ -36,6 +36,6 @@ export default defineConfig({
       ...(more[folder] ?? []).map((name) => `test/${name}.test.ts`),
     ],
     testTimeout: 60_000,
-    env: { LAMELLA_STRESS: "0.1", LAMELLA_ROUNDS: "4" },
+    env: { LAMELLA_THREADS: "3", LAMELLA_STRESS: "0.1", LAMELLA_ROUNDS: "4" },
   },
 });

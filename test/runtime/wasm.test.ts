@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { runInNewContext } from "node:vm";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import {
   affineForward,
   createRuntime,
@@ -11,6 +11,7 @@ import {
   type RuntimeOptions,
   type WasmSource,
 } from "../../src/index.ts";
+import { readFileUrl } from "../../src/runtime/hosts/node.ts";
 import type { LamellaRuntime } from "../../src/tensor/runtime.ts";
 
 const file = new URL("../../build/core.wasm", import.meta.url);
@@ -100,6 +101,13 @@ describe("the core comes from", () => {
   test("a file: URL, as a URL or as a string", async () => {
     works(await createRuntime({ wasm: file }));
     works(await createRuntime({ wasm: file.href }));
+  });
+
+  test.each([undefined, {}])("a file: URL by fetch, where process is %o", (process) => {
+    vi.stubGlobal("process", process);
+    const read = readFileUrl(file);
+    vi.unstubAllGlobals();
+    expect(read).toBeNull();
   });
 
   test("a data: URL", async () => {
