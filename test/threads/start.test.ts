@@ -1,17 +1,21 @@
 // How a pool comes to its workers and its memory where the host refuses some of the ways, and how a forgotten one ends.
 
+import { resolveObjectURL } from "node:buffer";
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { Worker as NodeWorker } from "node:worker_threads";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import shared from "../../build/shared.js";
 import {
+  affineForward,
   createRuntime,
   createRuntimeSync,
   MemoryError,
   type Runtime,
   WorkerError,
 } from "../../src/index.ts";
+import { inside, queueOf } from "./inside.ts";
 
 const PAGE = 65536;
 const GIB = 2 ** 30;
@@ -32,11 +36,15 @@ class FakeWorker {
   static fromFile: Behaviour;
   onmessage = () => {};
   onerror: (event: { message: string; preventDefault(): void }) => void = () => {};
+  readonly preventDefault = vi.fn();
   hasBegun = false;
   isTerminated = false;
   readonly isBlob: boolean;
 
-  constructor(url: string | URL) {
+  constructor(
+    readonly url: string | URL,
+    readonly options: WorkerOptions,
+  ) {
     this.isBlob = String(url).startsWith("blob:");
     if (!this.isBlob) expect(String(url)).toMatch(/^file:.*\/(build|hosts)\/worker\.js$/);
     FakeWorker.made.push(this);
@@ -58,9 +66,12 @@ const hangs = () => {};
 const answersAfter = (ms: number) => (worker: FakeWorker) => {
   setTimeout(() => worker.onmessage(), ms);
 };
-const failsAfter = (ms: number) => (worker: FakeWorker) => {
-  setTimeout(() => worker.onerror({ message: "", preventDefault() {} }), ms);
-};
+const failsAfter =
+  (ms: number, message = "") =>
+  (worker: FakeWorker) => {
+    const { preventDefault } = worker;
+    setTimeout(() => worker.onerror({ message, preventDefault }), ms);
+  };
 
 /** A host with a browser's workers alone. */
 function browser(fromBlob: Behaviour, fromFile: Behaviour) {
@@ -69,6 +80,37 @@ function browser(fromBlob: Behaviour, fromFile: Behaviour) {
     name === "node:worker_threads" ? undefined : getBuiltinModule(name)) as never);
   vi.stubGlobal("Worker", FakeWorker);
   Object.assign(FakeWorker, { made: [], fromBlob, fromFile });
+}
+
+/** A browser's Worker of a Blob, on a thread of Node's. */
+class ThreadWorker {
+  static types: string[] = [];
+  onmessage = () => {};
+  onerror = () => {};
+  private readonly thread: Promise<NodeWorker>;
+
+  constructor(url: string) {
+    // At once: the URL may be revoked.
+    const blob = resolveObjectURL(url) as Blob;
+    ThreadWorker.types.push(blob.type);
+    this.thread = blob.text().then((script) => {
+      const scope = `const { parentPort } = require("node:worker_threads");
+        let onmessage;
+        const postMessage = (data) => parentPort.postMessage(data);
+        parentPort.on("message", (data) => onmessage({ data }));`;
+      const thread = new NodeWorker(`${scope}\n${script}`, { eval: true });
+      thread.on("message", () => this.onmessage());
+      return thread;
+    });
+  }
+
+  postMessage(message: unknown) {
+    void this.thread.then((thread) => thread.postMessage(message));
+  }
+
+  terminate() {
+    void this.thread.then((thread) => thread.terminate());
+  }
 }
 
 const fates = () =>
@@ -153,6 +195,96 @@ describe("workers in a browser", () => {
     ]);
     runtime.dispose();
   });
+
+  test("are modules with a name; the Blob's URL lives until they answer, and no error is the page's", async () => {
+    const revoke = vi.spyOn(URL, "revokeObjectURL");
+    browser(answersAfter(0), hangs);
+    const runtime = await createRuntime({ wasm: shared, threads: 3 });
+    expect(FakeWorker.made.map(({ options }) => options)).toEqual([
+      { type: "module", name: "lamella 1" },
+      { type: "module", name: "lamella 2" },
+    ]);
+    const urls = FakeWorker.made.map(({ url }) => [url]);
+    expect(revoke.mock.calls).toEqual(urls);
+    runtime.dispose();
+
+    browser(failsAfter(0, "no memory is left"), failsAfter(0));
+    await expect(createRuntime({ wasm: shared, threads: 2 })).rejects.toThrow(
+      "no worker could be started: no memory is left; worker.js was not loaded as a worker",
+    );
+    const [blob, file] = FakeWorker.made as [FakeWorker, FakeWorker];
+    expect(file.options).toEqual({ type: "module" });
+    expect(revoke).toHaveBeenCalledWith(blob.url);
+    for (const { preventDefault } of [blob, file]) expect(preventDefault).toHaveBeenCalledOnce();
+  });
+
+  test("run the script that is in the Blob, until they sleep in the core", async () => {
+    browser(null, null);
+    ThreadWorker.types = [];
+    vi.stubGlobal("Worker", ThreadWorker);
+    const runtime = await createRuntime({ wasm: shared, threads: 3 });
+    expect(ThreadWorker.types).toEqual(["text/javascript", "text/javascript"]);
+    // Both come to sleep in the core, on the first word of the queue.
+    const queue = new Int32Array(inside(runtime).linear.wasm.buffer, queueOf(runtime), 1);
+    await expect.poll(() => Atomics.notify(queue, 0), { timeout: 10_000 }).toBe(2);
+    const [x, w, b] = [runtime.ones([200, 200]), runtime.ones([200, 200]), runtime.zeros([200])];
+    expect(affineForward(x, w, b).out.data.every((value) => value === 200)).toBe(true);
+    runtime.dispose();
+  });
+
+  test("come from the file alone where no Blob has a URL", async () => {
+    browser(hangs, answersAfter(0));
+    vi.spyOn(URL, "createObjectURL"); // which is put back afterwards
+    Object.assign(URL, { createObjectURL: undefined });
+    const runtime = await createRuntime({ wasm: shared, threads: 2 });
+    expect(fates()).toEqual([["file", true, false]]);
+    runtime.dispose();
+  });
+
+  test("come from the file at once where a policy refuses the Blob, which is told by an event alone", async () => {
+    const listeners = new Map<string, (event: { blockedURI: string }) => void>();
+    vi.stubGlobal("addEventListener", listeners.set.bind(listeners));
+    vi.stubGlobal("removeEventListener", listeners.delete.bind(listeners));
+    browser(hangs, answersAfter(0));
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const made = createRuntime({ wasm: shared, threads: 2 });
+    const violate = (blockedURI: string) => {
+      listeners.get("securitypolicyviolation")!({ blockedURI });
+    };
+    await vi.waitFor(() => expect(listeners.size).toBe(1));
+    violate("https://example.org/image.png");
+    await new Promise(setImmediate);
+    expect(fates()).toEqual([["blob", false, false]]);
+    violate("blob");
+    await vi.advanceTimersByTimeAsync(0);
+    const runtime = await made;
+    expect(fates()).toEqual([
+      ["blob", false, true],
+      ["file", true, false],
+    ]);
+    expect(listeners.size).toBe(0);
+    runtime.dispose();
+  });
+
+  test.each([
+    [false, /: the page is not cross-origin isolated; it is when served with the headers/],
+    [true, /: the memory could not be cloned$/],
+    [undefined, /: the memory could not be cloned$/],
+  ])(
+    "that cannot have the memory are ended, and the reason is told: crossOriginIsolated is %o",
+    async (isIsolated, message) => {
+      browser(hangs, hangs);
+      vi.stubGlobal("crossOriginIsolated", isIsolated);
+      vi.spyOn(FakeWorker.prototype, "postMessage").mockImplementation(() => {
+        throw new Error("the memory could not be cloned");
+      });
+      await expect(createRuntime({ wasm: shared, threads: 2 })).rejects.toThrow(message);
+      expect(fates()).toEqual([
+        ["blob", false, true],
+        ["file", false, true],
+      ]);
+    },
+  );
 
   test('that come by no way are a WorkerError with each reason, and one thread with "auto", said once', async () => {
     browser(failsAfter(0), null);
