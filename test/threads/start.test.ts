@@ -2,6 +2,7 @@
 
 import { resolveObjectURL } from "node:buffer";
 import { execFile } from "node:child_process";
+import { EventEmitter } from "node:events";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Worker as NodeWorker } from "node:worker_threads";
@@ -15,6 +16,9 @@ import {
   type Runtime,
   WorkerError,
 } from "../../src/index.ts";
+import type { Instance } from "../../src/runtime/core.ts";
+import { cores, nodeWorkers } from "../../src/runtime/hosts/node_workers.ts";
+import { Pool, type WorkerData } from "../../src/runtime/pool.ts";
 import { inside, queueOf } from "./inside.ts";
 
 const PAGE = 65536;
@@ -37,6 +41,7 @@ class FakeWorker {
   onmessage = () => {};
   onerror: (event: { message: string; preventDefault(): void }) => void = () => {};
   readonly preventDefault = vi.fn();
+  data: unknown;
   hasBegun = false;
   isTerminated = false;
   readonly isBlob: boolean;
@@ -55,6 +60,7 @@ class FakeWorker {
 
   postMessage(message: unknown) {
     if (message === "begin") this.hasBegun = true;
+    else this.data = message;
   }
 
   terminate() {
@@ -301,6 +307,197 @@ describe("workers in a browser", () => {
       runtime.dispose();
     }
     expect(warn.mock.calls).toEqual([[`createRuntime: ${why}. One thread computes.`]]);
+  });
+});
+
+describe("a pool", () => {
+  /** One on a core of which nothing is computed, and what it says to that core. */
+  function poolOf(onFailure: (reason: string) => void = () => {}) {
+    const calls: unknown[][] = [];
+    const record =
+      (name: string) =>
+      (...args: unknown[]) =>
+        void calls.push([name, ...args]);
+    const exports = { threads_open: record("open"), threads_close: record("close") };
+    const instance = { module: "module", memory: "memory", exports } as unknown as Instance;
+    return { pool: new Pool(instance, onFailure), calls };
+  }
+
+  test("opens the queue for all threads, gives each its number, and closes it once", async () => {
+    browser(answersAfter(0), hangs);
+    const { pool, calls } = poolOf();
+    pool.close();
+    expect(calls).toEqual([]);
+    expect(await pool.start("createRuntime", 3)).toBe(3);
+    expect(calls).toEqual([["open", 3, 1]]);
+    expect(FakeWorker.made.map(({ data }) => data)).toEqual([
+      { module: "module", memory: "memory", thread: 1 },
+      { module: "module", memory: "memory", thread: 2 },
+    ]);
+    for (let i = 0; i < 2; i++) {
+      pool.close();
+      expect(calls.slice(1)).toEqual([["close"]]);
+    }
+    expect(FakeWorker.made.every(({ isTerminated }) => isTerminated)).toBe(true);
+  });
+
+  test("tells the core where its caller may not sleep, as on a page", async () => {
+    browser(answersAfter(0), hangs);
+    vi.spyOn(Atomics, "wait").mockImplementation(() => {
+      throw new TypeError("Atomics.wait cannot be called in this context");
+    });
+    const { pool, calls } = poolOf();
+    await pool.start("createRuntime", 2);
+    expect(calls).toEqual([["open", 2, 0]]);
+    pool.close();
+  });
+
+  test("that does not come about leaves a queue for one thread", async () => {
+    browser(failsAfter(0), failsAfter(0));
+    const { pool, calls } = poolOf();
+    await expect(pool.start("createRuntime", 4)).rejects.toThrow(
+      "createRuntime: no worker could be started: a Blob was not loaded as a worker; worker.js was not",
+    );
+    expect(calls).toEqual([["open", 4, 1], ["close"], ["open", 1, 0]]);
+    pool.close();
+    expect(calls).toHaveLength(3);
+  });
+
+  test.each([
+    [2, 2],
+    [16, 16],
+    [100, 16],
+    [1, 1],
+  ])('has with "auto" on %i cores %i threads', async (cores, threads) => {
+    browser(answersAfter(0), hangs);
+    vi.stubGlobal("navigator", { hardwareConcurrency: cores });
+    const { pool, calls } = poolOf();
+    expect(await pool.start("createRuntime", "auto")).toBe(threads);
+    expect(FakeWorker.made).toHaveLength(threads - 1);
+    expect(calls).toEqual(threads > 1 ? [["open", threads, 1]] : []);
+    pool.close();
+  });
+
+  describe("in time", () => {
+    const fake = () => vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+
+    test("keeps no timer once its workers are there, nor when none came", async () => {
+      fake();
+      for (const answer of [answersAfter(10), failsAfter(10)]) {
+        browser(answer, failsAfter(10));
+        const { pool } = poolOf();
+        const started = pool.start("createRuntime", 3).catch(() => 1);
+        await vi.advanceTimersByTimeAsync(30);
+        expect([1, 3]).toContain(await started);
+        expect(vi.getTimerCount()).toBe(0);
+        pool.close();
+      }
+    });
+
+    test("waits five seconds for workers that say nothing, and a second before it tries the next way", async () => {
+      fake();
+      browser(hangs, hangs);
+      const { pool } = poolOf();
+      let reason: string | undefined;
+      pool.start("createRuntime", 2).catch((error: Error) => {
+        reason = error.message;
+      });
+      const pass = async (ms: number) => {
+        await vi.advanceTimersByTimeAsync(ms);
+        return FakeWorker.made.map(({ isTerminated }) => isTerminated);
+      };
+      expect(await pass(999)).toEqual([false]);
+      expect(await pass(1)).toEqual([false, false]);
+      expect(await pass(3999)).toEqual([false, false]);
+      expect(await pass(1)).toEqual([true, false]);
+      expect(reason).toBeUndefined();
+      expect(await pass(1000)).toEqual([true, true]);
+      expect(reason).toBe(
+        "createRuntime: no worker could be started: none was there after 5000 ms",
+      );
+      expect(vi.getTimerCount()).toBe(0);
+    });
+  });
+
+  test("tells which worker has ended, and says nothing of those that it ends itself", async () => {
+    browser(answersAfter(0), hangs);
+    const reasons: string[] = [];
+    const onFailure = (reason: string) => void reasons.push(reason);
+    const { pool } = poolOf(onFailure);
+    await pool.start("createRuntime", 3);
+    const lose = (message: string) => FakeWorker.made[1]!.onerror({ message, preventDefault() {} });
+    lose("no memory is left");
+    expect(reasons).toEqual(["worker 2 has ended: no memory is left"]);
+    pool.close();
+    lose("it was terminated");
+    expect(reasons).toHaveLength(1);
+  });
+});
+
+describe("Node's workers", () => {
+  test.each([undefined, {}])("are none where process is %o", (process) => {
+    vi.stubGlobal("process", process);
+    const workers = nodeWorkers();
+    vi.unstubAllGlobals();
+    expect(workers).toEqual([]);
+  });
+
+  test("have a name, no flags, this process's environment, and let it end once they work", () => {
+    const made: unknown[][] = [];
+    const told: string[] = [];
+    class Worker extends EventEmitter {
+      terminate = () => told.push("terminate");
+      unref = () => told.push("unref");
+      constructor(...args: unknown[]) {
+        super();
+        made.push([...args, this]);
+      }
+    }
+    const SHARE_ENV = Symbol();
+    vi.spyOn(process, "getBuiltinModule").mockReturnValue({ Worker, SHARE_ENV } as never);
+    const data = { thread: 3 } as WorkerData;
+    const worker = nodeWorkers()[0]!.start(data, {
+      ready: () => told.push("ready"),
+      failed: (reason) => told.push(reason),
+    });
+    const [url, options, own] = made[0] as [URL, unknown, Worker];
+    expect(url.href).toMatch(/^data:text\/javascript,.*threads_work/);
+    const due = { workerData: data, execArgv: [], env: SHARE_ENV, name: "lamella 3" };
+    expect(options).toEqual(due);
+    own.emit("message", "ready");
+    worker.begin();
+    own.emit("error", new Error("no memory is left"));
+    worker.terminate();
+    own.emit("exit", 1);
+    expect(told).toEqual([
+      ...["ready", "unref", "no memory is left", "terminate", "it exited with code 1"],
+    ]);
+  });
+
+  test("are as many as navigator says, else as node:os does, else one", () => {
+    const os = vi.spyOn(process, "getBuiltinModule");
+    const counts = [{ hardwareConcurrency: 8 }, { hardwareConcurrency: 0 }, undefined].map(
+      (navigator) => {
+        vi.stubGlobal("navigator", navigator);
+        return [{ availableParallelism: () => 5 }, {}, undefined].map((module) => {
+          os.mockReturnValue(module as never);
+          return cores();
+        });
+      },
+    );
+    expect(counts).toEqual([
+      [8, 8, 8],
+      [5, 1, 1],
+      [5, 1, 1],
+    ]);
+  });
+
+  test.each([undefined, {}])("are one where process is %o and there is no navigator", (process) => {
+    vi.stubGlobal("navigator", undefined);
+    vi.stubGlobal("process", process);
+    const count = cores();
+    vi.unstubAllGlobals();
+    expect(count).toBe(1);
   });
 });
 
