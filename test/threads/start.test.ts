@@ -419,6 +419,45 @@ describe("a pool", () => {
     });
   });
 
+  test("tries no further way once one has served, though workers that it ended tell of their end", async () => {
+    browser(answersAfter(0), answersAfter(0));
+    const threads = [] as Worker[];
+    class Worker extends EventEmitter {
+      constructor() {
+        super();
+        threads.push(this);
+      }
+      terminate() {
+        this.emit("exit", 1);
+      }
+    }
+    vi.spyOn(process, "getBuiltinModule").mockReturnValue({ Worker } as never);
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const { pool } = poolOf();
+    const started = pool.start("createRuntime", 2);
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(await started).toBe(2);
+    expect(threads).toHaveLength(1);
+    expect(fates()).toEqual([["blob", true, false]]);
+    pool.close();
+  });
+
+  test("whose runtime is gone tells nobody of a worker's end", async () => {
+    browser(answersAfter(0), hangs);
+    vi.stubGlobal(
+      "WeakRef",
+      class {
+        deref() {}
+      },
+    );
+    const onFailure = vi.fn();
+    const { pool } = poolOf(onFailure);
+    await pool.start("createRuntime", 2);
+    FakeWorker.made[0]!.onerror({ message: "no memory is left", preventDefault() {} });
+    expect(onFailure).not.toHaveBeenCalled();
+    pool.close();
+  });
+
   test("tells which worker has ended, and says nothing of those that it ends itself", async () => {
     browser(answersAfter(0), hangs);
     const reasons: string[] = [];
