@@ -1304,7 +1304,7 @@ export const mutants: readonly Mutant[] = [
     ],
     [
       "closing leaves the views alive",
-      "if (!this.shared) this.wasm.grow(0); // which detaches the buffer",
+      "this.wasm.grow(0); // which detaches the buffer, where it is not shared",
       "",
     ],
   ),
