@@ -693,6 +693,15 @@ describe("parameters", () => {
     expect.soft(() => drop({ p: 0, mode: "train", seed: "3" }, /seed.*("3"|string)/)).not.toThrow();
   });
 
+  test("a string is shown in quotes, sixty characters of it at most", () => {
+    for (const [dtype, shown] of [
+      ["x".repeat(60), `"${"x".repeat(60)}"`],
+      [`${"x".repeat(60)}y`, `"${"x".repeat(60)}…"`],
+    ] as const) {
+      expect(() => runtime.zeros([1], dtype as Any)).toThrow(new RegExp(`got ${shown}$`));
+    }
+  });
+
   test("that are no object are a TypeError", () => {
     const { x, gamma, beta } = good.batchnormForward as Arguments;
     for (const [wrong, given] of [

@@ -29,7 +29,8 @@ function checkBytes(operation: string, name: string, value: unknown): void {
 export function checkLimits(operation: string, { initialMemory, maxMemory }: MemoryLimits): void {
   if (initialMemory !== undefined) checkBytes(operation, "initialMemory", initialMemory);
   if (maxMemory !== undefined) checkBytes(operation, "maxMemory", maxMemory);
-  if (initialMemory !== undefined && maxMemory !== undefined && initialMemory > maxMemory) {
+  // Where one is undefined it is not above the other.
+  if ((initialMemory as number) > (maxMemory as number)) {
     throw new RangeError(
       `${operation}: initialMemory (${initialMemory} bytes) is above maxMemory (${maxMemory} bytes)`,
     );
@@ -47,7 +48,7 @@ export class Memory {
   constructor(
     operation: string,
     { initialMemory = MIB, maxMemory }: MemoryLimits,
-    private readonly shared = false,
+    shared: boolean,
   ) {
     let maximum = Math.floor((maxMemory ?? MOST) / PAGE);
     const initial = Math.min(Math.ceil(initialMemory / PAGE), maximum);
@@ -84,11 +85,11 @@ export class Memory {
   }
 
   get bytesLive(): number {
-    return this.allocator?.bytesLive ?? 0;
+    return (this.allocator as Allocator).bytesLive;
   }
 
   get bytesPeak(): number {
-    return this.allocator?.bytesPeak ?? 0;
+    return (this.allocator as Allocator).bytesPeak;
   }
 
   get bytesReserved(): number {
@@ -112,7 +113,7 @@ export class Memory {
 
   /** Lets go of the memory, and ends the views that others have of it. */
   close(): void {
-    if (!this.shared) this.wasm.grow(0); // which detaches the buffer
+    this.wasm.grow(0); // which detaches the buffer, where it is not shared
     this.wasm = undefined as never;
     this.allocator = null;
   }

@@ -140,7 +140,6 @@ function recruit(
         if (isDone) return;
         tryNext();
         if (reasons.length < sources.length) return;
-        isDone = true;
         clearTimeout(timer);
         reject(new Error([...new Set(reasons)].join("; ")));
       };
@@ -236,7 +235,7 @@ export class Pool {
   /** Ends the workers; a call that waits for one fails. */
   close(): void {
     if (!this.force) return;
-    forgotten?.unregister(this);
+    (forgotten as FinalizationRegistry<Force>).unregister(this);
     dismiss(this.force);
     this.force = undefined;
   }

@@ -50,7 +50,7 @@ export class PredictCore {
     try {
       // The last cache line below 4 GiB stays unused, so that no address behind the block wraps to 0.
       if (!(this.start + bytes <= 2 ** 32 - 64)) throw new RangeError("above 4 GiB");
-      if (pages > 0) memory.grow(pages);
+      memory.grow(pages);
     } catch (cause) {
       throw Object.assign(
         new MemoryError(`${this.operation}: the host gave no memory of ${bytes} bytes`, bytes, 0),

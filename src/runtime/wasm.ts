@@ -38,7 +38,7 @@ function tagOf(value: unknown): string {
 
 /** Compiled once in a process. */
 const modules = new WeakMap<Inlined, WebAssembly.Module>();
-const pools = new WeakMap<WebAssembly.Module, typeof Pool>();
+const pools = new WeakMap<WebAssembly.Module, typeof Pool | undefined>();
 
 /** What starts workers for a module, where it came with it. */
 export const poolOf = (module: WebAssembly.Module) => pools.get(module);
@@ -46,7 +46,7 @@ export const poolOf = (module: WebAssembly.Module) => pools.get(module);
 /** The sources of one call, whose name its errors carry. */
 class Loader {
   /** What the host said of the last bytes that it did not take. */
-  private refusal: Error | undefined;
+  private refusal!: Error;
 
   constructor(
     private readonly operation: string,
@@ -59,7 +59,7 @@ class Loader {
     if (compiled) return compiled;
     const { file } = this.build;
     throw new WebAssembly.CompileError(
-      `${this.operation}: this host does not compile ${file}: ${this.refusal?.message}; where it takes modules alone, import ${file} and give it as the option wasm`,
+      `${this.operation}: this host does not compile ${file}: ${this.refusal.message}; where it takes modules alone, import ${file} and give it as the option wasm`,
     );
   }
 
@@ -82,7 +82,7 @@ class Loader {
     }
     if (compiled) {
       modules.set(build, compiled);
-      if (build.Pool) pools.set(compiled, build.Pool);
+      pools.set(compiled, build.Pool);
     }
     return compiled;
   }
@@ -202,7 +202,7 @@ class Loader {
     if (sources.some(isVariant)) return this.own();
     if (sources.length === 0) throw this.error("the list of sources is empty");
     throw new WebAssembly.CompileError(
-      `${this.operation}: wasm: this host takes none of the given builds: ${this.refusal?.message}`,
+      `${this.operation}: wasm: this host takes none of the given builds: ${this.refusal.message}`,
     );
   }
 

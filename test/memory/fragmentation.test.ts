@@ -23,7 +23,7 @@ test.each([
 ])(
   "half a million allocations and as many releases, %s, reserve no more than 2.25 times the peak",
   (_, sizeOf) => {
-    const memory = new Memory("createRuntime", { initialMemory: 65536 });
+    const memory = new Memory("createRuntime", { initialMemory: 65536 }, false);
     memory.open(64);
     const random = seeded(99);
     const held: ReturnType<Memory["allocate"]>[] = [];
@@ -55,7 +55,7 @@ test.each([
 );
 
 test("the worst that is known, every second block of all sizes kept, reserves less than ten times what is live", () => {
-  const memory = new Memory("createRuntime", { initialMemory: 65536 });
+  const memory = new Memory("createRuntime", { initialMemory: 65536 }, false);
   memory.open(64);
   let held: ReturnType<Memory["allocate"]>[] = [];
   // Blocks twice as large each time, which none of the gaps between those kept can take: Robson's adversary.

@@ -1109,7 +1109,7 @@ export const mutants: readonly Mutant[] = [
   ...mutantsOf(
     "assembly/threads/queue.ts",
     "shared",
-    "threads/pool",
+    ["threads/queue", "threads/pool"],
     ["the caller does not wait", "  join(q);\n}", "}"],
     [
       "the last task wakes nobody",
@@ -1347,7 +1347,7 @@ export const mutants: readonly Mutant[] = [
     ],
     [
       "closing leaves the views alive",
-      "if (!this.shared) this.wasm.grow(0); // which detaches the buffer",
+      "this.wasm.grow(0); // which detaches the buffer, where it is not shared",
       "",
     ],
   ),

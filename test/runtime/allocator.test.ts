@@ -199,6 +199,10 @@ describe("what is missing", () => {
     expect(allocator.shortfall(1000)).toBe(1024);
   });
 
+  test("is the whole request where the range is empty", () => {
+    expect(new Allocator(640).shortfall(100)).toBe(128);
+  });
+
   test("when added, makes the request succeed at the end of the range", () => {
     fc.assert(
       fc.property(
@@ -252,6 +256,15 @@ describe("reuse", () => {
     expect(allocator.allocate(64 * 17)!.address).toBe(64);
     expect(allocator.allocate(64 * 17)).toBeNull();
     expect(allocator.allocate(64 * 16)!.address).toBe(64 * 19);
+  });
+
+  test("what is left in a bin serves smaller requests, after one was taken from it", () => {
+    const allocator = allocatorOf(64, 64 + 64 * (5 + 1 + 5 + 1));
+    const [first, , second] = [5, 1, 5, 1].map((units) => allocator.allocate(64 * units)!);
+    allocator.release(first!);
+    allocator.release(second!);
+    const taken = [5, 3].map((units) => allocator.allocate(64 * units)?.address);
+    expect(taken.sort()).toEqual([first!.address, second!.address].sort());
   });
 
   test("gaps between blocks in use serve requests that fit them", () => {

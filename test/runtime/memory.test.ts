@@ -29,7 +29,7 @@ const GIB = 2 ** 30;
 
 /** A memory all of which but its first 64 bytes may be given out. */
 function open(limits: { initialMemory?: number; maxMemory?: number }): Memory {
-  const memory = new Memory("createRuntime", limits);
+  const memory = new Memory("createRuntime", limits, false);
   memory.open(64);
   return memory;
 }
@@ -111,6 +111,19 @@ describe("growth", () => {
     memory.allocate(PAGE - 64 - 1024);
     memory.release(block);
     expect(memory.allocate(1024).address).toBe(64);
+  });
+
+  test("goes up to the last cache line below 4 GiB, and no further", () => {
+    const memory = open({ initialMemory: PAGE });
+    // A host that gives everything, so that it does not depend on this one.
+    const buffer = { byteLength: PAGE } as ArrayBuffer;
+    const grow = (pages: number) =>
+      Object.assign(buffer, { byteLength: buffer.byteLength + pages * PAGE });
+    memory.wasm = { buffer, grow } as unknown as WebAssembly.Memory;
+    caught(() => memory.allocate(4 * GIB - 127));
+    const { address, bytes } = memory.allocate(4 * GIB - 128);
+    expect(address + bytes).toBe(4 * GIB - 64);
+    expect(memory.bytesReserved).toBe(4 * GIB);
   });
 
   test("does not happen where a released block serves", () => {
@@ -216,6 +229,27 @@ describe("the options", () => {
     ] as const) {
       const { memory } = createRuntimeSync({ initialMemory });
       expect(memory.bytesReserved).toBe(pages * PAGE);
+    }
+  });
+
+  test("maxMemory may be 4 GiB, and a memory declares it where it is given alone: hosts reserve it", () => {
+    const { Memory } = WebAssembly;
+    const asked: WebAssembly.MemoryDescriptor[] = [];
+    const spy = vi.spyOn(WebAssembly, "Memory").mockImplementation(
+      class {
+        constructor(descriptor: WebAssembly.MemoryDescriptor) {
+          asked.push(descriptor);
+          // biome-ignore lint/correctness/noConstructorReturn: it stands for another class
+          return new Memory(descriptor);
+        }
+      } as unknown as typeof WebAssembly.Memory,
+    );
+    try {
+      createRuntimeSync();
+      createRuntimeSync({ maxMemory: 4 * GIB });
+      expect(asked).toEqual([{ initial: 16 }, { initial: 16, maximum: 65536, shared: false }]);
+    } finally {
+      spy.mockRestore();
     }
   });
 

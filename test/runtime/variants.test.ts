@@ -1,7 +1,7 @@
 // Other builds of the core by their imports: lamella/wasm/relaxed.
 
 import { readFileSync } from "node:fs";
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import relaxed from "../../build/relaxed.js";
 import {
   affineBackward,
@@ -12,6 +12,8 @@ import {
   type RuntimeOptions,
   type WasmSource,
 } from "../../src/index.ts";
+import { Pool } from "../../src/runtime/pool.ts";
+import type { LamellaRuntime } from "../../src/tensor/runtime.ts";
 import { hasRelaxed, seeded } from "../support/core.ts";
 import * as reference from "../support/reference.ts";
 
@@ -50,6 +52,8 @@ describe("the variant that computes is", () => {
     expect(await variantsOf({ wasm: refused })).toEqual(strict);
     expect(await variantsOf({ wasm: [refused, refused] })).toEqual(strict);
     expect(await variantsOf({ wasm: [unknown(strictBytes), refused] })).toEqual(strict);
+    const withPool = { ...refused, variant: "shared", Pool } as const;
+    expect(await variantsOf({ wasm: withPool })).toEqual(strict);
   });
 
   test("the first of a list that this host takes, whatever comes behind", async () => {
@@ -69,6 +73,68 @@ describe("the variant that computes is", () => {
     // As an import gives it in a host that compiles nothing at run time.
     const wasm = { variant: "relaxed", file: "", module } as WasmSource;
     expect(await variantsOf({ wasm })).toEqual(["relaxed", "relaxed"]);
+  });
+});
+
+test("an import that holds a module, for hosts that compile nothing at run time, gives that one", async () => {
+  const module = new WebAssembly.Module(strictBytes);
+  const wasm = { variant: "relaxed", file: "", module } as WasmSource;
+  for (const runtime of [await createRuntime({ wasm }), createRuntimeSync({ wasm })]) {
+    expect((runtime as LamellaRuntime).core.instance.module).toBe(module);
+  }
+});
+
+describe("the bytes of an import are decoded", () => {
+  const { Module } = WebAssembly;
+  const { Buffer } = globalThis;
+  /** A host with a decoder of its own. */
+  type Own = { fromHex?: ((hex: string) => Uint8Array) | undefined };
+  const { fromHex } = Uint8Array as Own;
+  afterEach(() => {
+    vi.unstubAllGlobals();
+    vi.restoreAllMocks();
+    if (fromHex) (Uint8Array as Own).fromHex = fromHex;
+    else delete (Uint8Array as Own).fromHex;
+  });
+
+  /** Whether the host is given the bytes to compile. */
+  function isDecoded(): boolean {
+    let bytes: Uint8Array | undefined;
+    vi.spyOn(WebAssembly, "Module").mockImplementation(
+      class {
+        constructor(source: Uint8Array<ArrayBuffer>) {
+          bytes = source;
+          // biome-ignore lint/correctness/noConstructorReturn: it stands for another class
+          return new Module(source);
+        }
+      } as unknown as typeof WebAssembly.Module,
+    );
+    const hex = Buffer.from(strictBytes).toString("hex");
+    createRuntimeSync({ wasm: { variant: "relaxed", file: "", hex } as WasmSource });
+    return Buffer.from(bytes!).equals(strictBytes);
+  }
+
+  test("by the host's own decoder", () => {
+    const own = vi.fn(function (this: unknown, hex: string) {
+      expect(this).toBe(Uint8Array);
+      return Uint8Array.from(Buffer.from(hex, "hex"));
+    });
+    (Uint8Array as Own).fromHex = own;
+    expect(isDecoded()).toBe(true);
+    expect(own).toHaveBeenCalledOnce();
+  });
+
+  test("by Buffer, where there is no such one", () => {
+    (Uint8Array as Own).fromHex = undefined;
+    const from = vi.spyOn(Buffer, "from");
+    expect(isDecoded()).toBe(true);
+    expect(from).toHaveBeenCalledWith(expect.any(String), "hex");
+  });
+
+  test("by a loop, where there is neither", () => {
+    (Uint8Array as Own).fromHex = undefined;
+    vi.stubGlobal("Buffer", undefined);
+    expect(isDecoded()).toBe(true);
   });
 });
 

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { runInNewContext } from "node:vm";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import {
   affineForward,
   createRuntime,
@@ -11,6 +11,8 @@ import {
   type RuntimeOptions,
   type WasmSource,
 } from "../../src/index.ts";
+import { readFileUrl } from "../../src/runtime/hosts/node.ts";
+import type { LamellaRuntime } from "../../src/tensor/runtime.ts";
 
 const file = new URL("../../build/core.wasm", import.meta.url);
 const bytes = new Uint8Array(readFileSync(file));
@@ -34,6 +36,9 @@ function works(runtime: Runtime): void {
   expect(affineForward(x, w, b).out.item()).toBe(19);
 }
 
+/** What its core was made of. */
+const moduleOf = (runtime: Runtime) => (runtime as LamellaRuntime).core.instance.module;
+
 /** What both ways to make a runtime throw, asynchronous and synchronous. */
 async function errorsOf(options: unknown): Promise<Error[]> {
   const given = options as RuntimeOptions;
@@ -56,6 +61,10 @@ describe("the core comes from", () => {
     works(await createRuntime());
     works(await createRuntime({ wasm: undefined }));
     works(createRuntimeSync());
+  });
+
+  test("the build that is inlined, compiled once in a process", async () => {
+    expect(moduleOf(await createRuntime())).toBe(moduleOf(createRuntimeSync()));
   });
 
   test("a WebAssembly.Module, which several runtimes may share", async () => {
@@ -92,6 +101,13 @@ describe("the core comes from", () => {
   test("a file: URL, as a URL or as a string", async () => {
     works(await createRuntime({ wasm: file }));
     works(await createRuntime({ wasm: file.href }));
+  });
+
+  test.each([undefined, {}])("a file: URL by fetch, where process is %o", (process) => {
+    vi.stubGlobal("process", process);
+    const read = readFileUrl(file);
+    vi.unstubAllGlobals();
+    expect(read).toBeNull();
   });
 
   test("a data: URL", async () => {
@@ -172,6 +188,7 @@ describe("refused is", () => {
       [new Response(text), "expected WebAssembly, got something without a content type"],
       [response(bytes, "application/wasm", 404), "expected WebAssembly, got status 404"],
       [response("", "text/plain", 500), "expected WebAssembly, got status 500"],
+      [response(text, "not-application/wasm"), "expected WebAssembly, got not-application/wasm"],
     ] as const) {
       const error = await createRuntime({ wasm }).catch((error) => error);
       expect(error).toBeInstanceOf(TypeError);
@@ -189,7 +206,8 @@ describe("refused is", () => {
   });
 
   test("what does not begin as WebAssembly, as a TypeError with its length", async () => {
-    for (const wasm of [text, new ArrayBuffer(0), Uint8Array.of(0, 0x61, 0x73)]) {
+    const almost = [0, 1, 2, 3].map((i) => bytes.with(i, 0x62));
+    for (const wasm of [text, new ArrayBuffer(0), Uint8Array.of(0, 0x61, 0x73), ...almost]) {
       for (const error of await errorsOf({ wasm })) {
         expect(error).toBeInstanceOf(TypeError);
         expect(error.message).toContain(
@@ -223,8 +241,8 @@ describe("refused is", () => {
 
   test("an empty list, which is not the host's fault", async () => {
     for (const error of await errorsOf({ wasm: [] })) {
-      expect(error.message).toContain("wasm");
-      expect(error.message).not.toContain("SIMD");
+      expect(error).toBeInstanceOf(TypeError);
+      expect(error.message).toMatch(/wasm: the list of sources is empty$/);
     }
   });
 
@@ -240,14 +258,30 @@ describe("refused is", () => {
   // A page that a browser's HTTP cache keeps may hold a core that is older than the script.
   test("a core that lacks a kernel, as one of another version does", async () => {
     // One letter in the name of an export: "relu_forward_f32" becomes "xelu_forward_f32".
-    const name = new TextEncoder().encode("relu_forward_f32");
-    const at = Buffer.from(bytes).indexOf(name);
-    const other = bytes.slice();
-    other[at] = "x".charCodeAt(0);
+    const at = Buffer.from(bytes).indexOf("\x10relu_forward_f32");
+    const other = bytes.with(at + 1, "x".charCodeAt(0));
     expect(WebAssembly.validate(other)).toBe(true);
     for (const error of await errorsOf({ wasm: other })) {
       expect(error).toBeInstanceOf(TypeError);
-      expect(error.message).toContain("core of this package");
+      expect(error.message).toMatch(/not a core of this package .*: it lacks relu_forward_f32$/);
+    }
+  });
+
+  test.each([
+    ["enw", "memory"],
+    ["env", "memorz"],
+  ])("a core that wants something else than its memory: %s.%s", async (from, name) => {
+    const at = Buffer.from(bytes).indexOf("\x03env\x06memory");
+    const other = bytes.slice();
+    other.set(new TextEncoder().encode(`\x03${from}\x06${name}`), at);
+    expect(WebAssembly.Module.imports(new WebAssembly.Module(other))).toEqual([
+      { module: from, name, kind: "memory" },
+    ]);
+    for (const error of await errorsOf({ wasm: other })) {
+      expect(error).toBeInstanceOf(TypeError);
+      expect(error.message).toMatch(
+        new RegExp(`not a core of this package .*: it imports ${name}$`),
+      );
     }
   });
 
@@ -258,6 +292,8 @@ describe("refused is", () => {
     ["Object", {}],
     ["Date", new Date()],
     ["null", [null]],
+    ["NoArrayBuffer", { [Symbol.toStringTag]: "NoArrayBuffer" }],
+    ["ArrayBufferView", { [Symbol.toStringTag]: "ArrayBufferView" }],
   ])("what is no source: %s", async (given, wasm) => {
     for (const error of await errorsOf({ wasm })) {
       expect(error).toBeInstanceOf(TypeError);
@@ -286,6 +322,7 @@ describe("refused is", () => {
       expect(error).toBeInstanceOf(Error);
       expect(error.message).toMatch(/^createRuntime: wasm: /);
       expect(error.message).toContain(wasm.replace("file://", ""));
+      expect(error.cause).toBeInstanceOf(Error);
     },
   );
 });
