@@ -86,6 +86,17 @@ test("tensors of another dtype than the model's are taken as loadModel takes the
   }
 });
 
+test("a file at any byte of a buffer is read", () => {
+  const bytes = file();
+  const x = examples(1, 30);
+  const expected = loadPredictorSync(bytes).predict(x);
+  for (const offset of [1, 2, 4]) {
+    const moved = new Uint8Array(bytes.length + offset).subarray(offset);
+    moved.set(bytes);
+    expect(loadPredictorSync(moved).predict(x)).toEqual(expected);
+  }
+});
+
 describe("its memory", () => {
   const bytesOf = ({ input }: { input: Float32Array }) => input.buffer.byteLength;
 
@@ -306,7 +317,11 @@ describe("refused is", () => {
   });
 
   test("options that are none", async () => {
-    await expect(loadPredictor(bytes, null as never)).rejects.toThrow("options must be an object");
+    for (const options of [null, 5]) {
+      await expect(loadPredictor(bytes, options as never)).rejects.toThrow(
+        `loadPredictor: options must be an object, got ${options}`,
+      );
+    }
   });
 
   test("a thousand damaged files: an error or a predictor", () => {
