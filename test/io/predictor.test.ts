@@ -86,6 +86,21 @@ test("tensors of another dtype than the model's are taken as loadModel takes the
   }
 });
 
+test("float32 tensors of a float64 model are those numbers", () => {
+  const { tensors, metadata } = readSafetensors(file());
+  const architecture = { ...JSON.parse(metadata.get("architecture")!), dtype: "float64" };
+  metadata.set("architecture", JSON.stringify(architecture));
+  const wide = [...tensors].map(([name, entry]) => {
+    const data = Float64Array.from(entry.toTypedArray());
+    return [name, { dtype: "F64", shape: entry.shape, data }] as const;
+  });
+  const x = examples(1, 30);
+  const [given, expected] = [tensors, wide].map((each) =>
+    loadPredictorSync(writeSafetensors(each, metadata)).predict(x),
+  );
+  expect(given).toEqual(expected);
+});
+
 test("a file at any byte of a buffer is read", () => {
   const bytes = file();
   const x = examples(1, 30);
