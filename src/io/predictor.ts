@@ -46,7 +46,7 @@ function prepare(
     const entry = file.tensors.get(name) as SafetensorsEntry;
     const { data, size } = entry;
     // As they lie in the file, so that they are copied once; their alignment there is the caller's.
-    if (entry.dtype === "F32" && dtype === "float32" && data.byteOffset % 4 === 0) {
+    if (entry.dtype === "F32" && data.byteOffset % 4 === 0) {
       return new Float32Array(data.buffer, data.byteOffset, size);
     }
     // By way of the model's dtype, as loadModel takes it.

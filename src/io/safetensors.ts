@@ -191,7 +191,7 @@ class Entry extends StoredTensor implements SafetensorsEntry {
       return;
     }
     // What may be refused is looked through first, so that the target stays as it was.
-    if (/^U32|^[IU]64/.test(this.dtype)) this.eachChunk(operation, dtype, () => {});
+    if (/U32|[IU]64/.test(this.dtype)) this.eachChunk(operation, dtype, () => {});
     this.eachChunk(operation, dtype, (numbers, start) => target.set(numbers, start));
   }
 
@@ -425,7 +425,7 @@ function quoteShape(shape: readonly number[]): string {
 /** Order by code points, which is that of UTF-8; JavaScript's own is by UTF-16 units. */
 function compare(a: string, b: string): number {
   let i = 0;
-  while (i < a.length && a.charCodeAt(i) === b.charCodeAt(i)) i++;
+  while (a.charCodeAt(i) === b.charCodeAt(i)) i++; // behind the end it is NaN, which equals nothing
   return (a.codePointAt(i) ?? -1) - (b.codePointAt(i) ?? -1);
 }
 

@@ -144,6 +144,12 @@ describe("saveModel and loadModel", () => {
       "loadModel: expected an object in JSON as the metadata's architecture",
     ],
     [
+      "null as the architecture",
+      () => changed((_, m) => m.set("architecture", "null")),
+      FormatError,
+      "loadModel: expected an object in JSON as the metadata's architecture",
+    ],
+    [
       "no layers",
       () => architecture((a) => Object.assign(a, { layers: 3 })),
       TypeError,
@@ -280,6 +286,15 @@ describe("loadTorch", () => {
     const model = new Sequential(runtime, { input: [3], layers: [affine(3)] });
     expect(() => loadTorch(runtime, saveModel(model), { input: [3], layers: [affine(3)] })).toThrow(
       "loadTorch: a file of this package, whose weights are (features in, features out); loadModel reads it",
+    );
+  });
+
+  test.each([[[30]], [[5, 6, 1]]])("refuses a weight of shape %j", (shape) => {
+    const data = new Float32Array(30);
+    const bytes = writeSafetensors({ "0.weight": { dtype: "F32", shape, data } });
+    const layers = [affine(5, { useBias: false })];
+    expect(() => loadTorch(runtime, bytes, { input: [6], layers })).toThrow(
+      `shape: 0.weight must be (6, 5), got (${shape.length === 1 ? "30," : "5, 6, 1"})`,
     );
   });
 

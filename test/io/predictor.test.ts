@@ -86,6 +86,32 @@ test("tensors of another dtype than the model's are taken as loadModel takes the
   }
 });
 
+test("float32 tensors of a float64 model are those numbers", () => {
+  const { tensors, metadata } = readSafetensors(file());
+  const architecture = { ...JSON.parse(metadata.get("architecture")!), dtype: "float64" };
+  metadata.set("architecture", JSON.stringify(architecture));
+  const wide = [...tensors].map(([name, entry]) => {
+    const data = Float64Array.from(entry.toTypedArray());
+    return [name, { dtype: "F64", shape: entry.shape, data }] as const;
+  });
+  const x = examples(1, 30);
+  const [given, expected] = [tensors, wide].map((each) =>
+    loadPredictorSync(writeSafetensors(each, metadata)).predict(x),
+  );
+  expect(given).toEqual(expected);
+});
+
+test("a file at any byte of a buffer is read", () => {
+  const bytes = file();
+  const x = examples(1, 30);
+  const expected = loadPredictorSync(bytes).predict(x);
+  for (const offset of [1, 2, 4]) {
+    const moved = new Uint8Array(bytes.length + offset).subarray(offset);
+    moved.set(bytes);
+    expect(loadPredictorSync(moved).predict(x)).toEqual(expected);
+  }
+});
+
 describe("its memory", () => {
   const bytesOf = ({ input }: { input: Float32Array }) => input.buffer.byteLength;
 
@@ -306,7 +332,11 @@ describe("refused is", () => {
   });
 
   test("options that are none", async () => {
-    await expect(loadPredictor(bytes, null as never)).rejects.toThrow("options must be an object");
+    for (const options of [null, 5]) {
+      await expect(loadPredictor(bytes, options as never)).rejects.toThrow(
+        `loadPredictor: options must be an object, got ${options}`,
+      );
+    }
   });
 
   test("a thousand damaged files: an error or a predictor", () => {

@@ -502,6 +502,10 @@ describe("a file is refused with a FormatError that says what was expected and w
       header({ shape: "[5]" }),
       'tensor "a": U8 of shape (5,) takes 5 bytes, got data_offsets [0, 4]',
     ],
+    [
+      header({ shape: "[0]" }),
+      'tensor "a": U8 of shape (0,) takes 0 bytes, got data_offsets [0, 4]',
+    ],
     [header({ shape: "[]" }), 'tensor "a": U8 of shape () takes 1 bytes, got data_offsets [0, 4]'],
     [
       header({ dtype: '"F32"', shape: "[2]" }),
@@ -514,6 +518,7 @@ describe("a file is refused with a FormatError that says what was expected and w
       header({ shape: "[67108864,67108864,67108864,0]", offsets: "[0,0]" }),
       "takes over 2^50 bytes",
     ],
+    [header({ shape: "[1,1,1,1,1,1,1,5]" }), "U8 of shape (1, 1, 1, 1, 1, 1, 1, 5) takes 5 bytes"],
     [
       header({ shape: `[${"1,".repeat(99)}5]` }),
       "U8 of shape (1, 1, 1, 1, 1, 1, 1, 1, …) takes 5 bytes",
@@ -787,6 +792,30 @@ describe("writeSafetensors", () => {
     }
   });
 
+  test("sorts names by their bytes in UTF-8, a name before what begins with it", () => {
+    const names = ["a", "a\0", "a\0\0", "a\u0001", "a\uff5e", "a😀", "a\uff5f", "b", ""];
+    const sorted = names.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+    for (const given of [names, names.toReversed()]) {
+      const bytes = writeSafetensors(given.map((name) => [name, one]));
+      expect([...readSafetensors(bytes).tensors.keys()]).toEqual(sorted);
+    }
+  });
+
+  test("without metadata writes none", () => {
+    expect(headerOf(writeSafetensors({})).trimEnd()).toBe("{}");
+  });
+
+  test("writes a header of 100 MB, and refuses a longer one, which nobody would read", () => {
+    const written = (length: number) =>
+      writeSafetensors({}, { k: "x".repeat(length - '{"__metadata__":{"k":""}}'.length) });
+    expect(written(100_000_000).length).toBe(8 + 100_000_000);
+    expect(() => written(100_000_001)).toThrow(
+      new RangeError(
+        "writeSafetensors: expected a header of at most 100000000 bytes, got 100000008",
+      ),
+    );
+  });
+
   test("takes float32, float64 and int32 as dtypes too, and typed arrays anywhere in a buffer", () => {
     const data = Float64Array.of(0, 1, 2, 3).subarray(1, 3);
     const bytes = writeSafetensors({ x: { dtype: "float64", shape: [2], data } });
@@ -817,6 +846,7 @@ describe("writeSafetensors", () => {
     [[["\ud800", one]], RangeError, `tensor's name "\\ud800" is no well-formed string`],
     [[[1, one]], TypeError, "a tensor's name must be a string, got 1"],
     [[["a", null]], TypeError, 'tensor "a" must have dtype, shape and data, got null'],
+    [[["a", 5]], TypeError, 'tensor "a" must have dtype, shape and data, got 5'],
     [null, TypeError, "tensors must be pairs, a Map or an object, got null"],
     [
       { a: { ...one, dtype: "float16" } },
@@ -825,6 +855,7 @@ describe("writeSafetensors", () => {
     ],
     [{ a: { ...one, dtype: "toString" } }, DTypeError, 'got "toString"'],
     [{ a: { ...one, dtype: undefined } }, DTypeError, "got undefined"],
+    [{ a: { ...one, dtype: ["U8"] } }, DTypeError, "dtype must be one of BOOL"],
     [
       { a: { ...one, dtype: "F32" } },
       ShapeError,

@@ -269,6 +269,21 @@ describe.each(dtypes)("the facade in $dtype", ({ dtype, array, epsilon }) => {
     expect(bytes({})).toBeLessThan(2 * row + 192);
   });
 
+  test("labels get room for each of many rows, and leave what lies behind it alone", () => {
+    const own = createRuntimeSync();
+    const N = 1000;
+    const x = own.zeros([N, 2], dtype);
+    const dx = own.zeros([N, 2], dtype);
+    const hole = own.zeros([1], dtype);
+    const behind = own.full([N], 7, dtype);
+    hole.dispose(); // where too small a room would be found
+    const { bytesLive } = own.memory;
+    const y = Array.from({ length: N }, (_, n) => n % 2);
+    softmaxLoss(x, y, { dx });
+    expect(values(behind)).toEqual(new Array(N).fill(7));
+    expect(own.memory.bytesPeak - bytesLive).toBeGreaterThanOrEqual(4 * N);
+  });
+
   test("writes into a destination, over what it held, and never onto x", () => {
     const x = tensor(normals(15, random), [3, 5]);
     const before = values(x);

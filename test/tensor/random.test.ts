@@ -9,6 +9,7 @@ import {
   type Random,
   ShapeError,
 } from "../../src/index.ts";
+import type { LegacyRandom } from "../../src/tensor/random.ts";
 import golden from "../golden/random.json" with { type: "json" };
 
 const runtime = createRuntimeSync();
@@ -257,5 +258,72 @@ describe("a generator", () => {
       expect(own.memory.bytesLive).toBe(before);
     });
     expect(values(generator.rand(4))).toEqual(expected);
+  });
+});
+
+describe("the state of a generator", () => {
+  const open = (seed = 0) => runtime.random(seed) as LegacyRandom;
+  /** The next n words of 32 bits, as whole numbers with a sign. */
+  const words = (random: Random, n: number) => values(random.randint(-(2 ** 31), 2 ** 31, [n]));
+  /** It ends with the position in its 624 words, a flag, and a float64. */
+  const positionOf = ({ state }: LegacyRandom) => new DataView(state.buffer).getUint32(2496, true);
+  const at = (position: number) => {
+    const state = open().state.slice();
+    new DataView(state.buffer).setUint32(2496, position, true);
+    return state;
+  };
+
+  test.each([
+    [0, 624], // seeded, with nothing drawn
+    [1, 1],
+    [623, 623],
+    [624, 624],
+    [625, 1],
+  ])("after %i words goes on in another generator", (drawn, position) => {
+    const [from, to] = [open(3), open(4)];
+    words(from, drawn);
+    expect(positionOf(from)).toBe(position);
+    to.restore("test", from.state);
+    expect(words(to, 1300)).toEqual(words(from, 1300));
+  });
+
+  test("has the second value of a normal pair", () => {
+    const [from, to] = [open(3), open(4)];
+    from.randn();
+    to.restore("test", from.state);
+    expect(values(to.randn(4))).toEqual(values(from.randn(4)));
+  });
+
+  test("at the first word gives its words again", () => {
+    const random = open(3);
+    const drawn = words(random, 624);
+    const state = random.state.slice();
+    new DataView(state.buffer).setUint32(2496, 0, true);
+    random.restore("test", state);
+    expect(words(random, 624)).toEqual(drawn);
+  });
+
+  test("is a copy: neither generator moves the other", () => {
+    const [from, to] = [open(3), open(4)];
+    to.restore("test", from.state);
+    words(to, 5);
+    expect(words(from, 5)).toEqual(words(open(3), 5));
+  });
+
+  test.each([
+    ["nothing", new Uint8Array()],
+    ["without a position", new Uint8Array(2496)],
+    ["with its position alone behind the words", new Uint8Array(2500)],
+    ["a byte too few", new Uint8Array(2511)],
+    ["a byte too many", new Uint8Array(2513)],
+    ["one word beyond the last", at(625)],
+    ["as far beyond it as a word counts", at(2 ** 32 - 1)],
+  ])("of another form is a RangeError, and the generator stays where it was: %s", (_, state) => {
+    const random = open(3);
+    words(random, 5);
+    expect(() => random.restore("test", state)).toThrow(
+      new RangeError("test: not the state of a generator"),
+    );
+    expect(words(random, 5)).toEqual(words(open(3), 10).slice(5));
   });
 });
