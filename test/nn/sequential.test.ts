@@ -599,14 +599,17 @@ describe("memory", () => {
   });
 
   // At its first values, and at its last weight already.
-  test.each([1000, 10_000])("a model of %d scores that does not fit leaves nothing", (units) => {
-    const own = createRuntimeSync({ maxMemory: 1 << 20 });
-    const { bytesLive, tensors } = own.memory;
-    expect(
-      () => new Sequential(own, { input: [1000], layers: [affine(100), affine(units)] }),
-    ).toThrow("out of memory");
-    expect(own.memory).toMatchObject({ bytesLive, tensors });
-  });
+  test.each([1000, 10_000])(
+    "a model that does not fit leaves nothing allocated: %d scores",
+    (units) => {
+      const own = createRuntimeSync({ maxMemory: 1 << 20 });
+      const { bytesLive, tensors } = own.memory;
+      expect(
+        () => new Sequential(own, { input: [1000], layers: [affine(100), affine(units)] }),
+      ).toThrow("out of memory");
+      expect(own.memory).toMatchObject({ bytesLive, tensors });
+    },
+  );
 
   test("a layer that works in place has no buffer for what it puts out", () => {
     const N = 50;
