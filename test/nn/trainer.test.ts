@@ -32,6 +32,7 @@ import {
   type TrainingEvent,
   warmup,
 } from "../../src/index.ts";
+import { rateAt } from "../../src/nn/schedules.ts";
 import { golden } from "../support/golden.ts";
 
 const runtime = createRuntimeSync();
@@ -693,6 +694,20 @@ describe("schedules", () => {
   test("step: 0 from the start, or from the first change on", async () => {
     expect(await rates(step({ from: 0, every: 2, factor: 2 }), 3)).toEqual([0, 0, 0]);
     expect(await rates(step({ from: 1, every: 2, factor: 0 }), 3)).toEqual([1, 1, 0]);
+  });
+
+  test("step: after as many steps as a checkpoint can claim, as after few", () => {
+    const rate = (every: number, factor: number, t: number, from = 1) =>
+      rateAt(step({ from, every, factor }), t, Math.cos);
+    const last = Number.MAX_SAFE_INTEGER;
+    expect(rate(1, 1, last)).toBe(1);
+    expect(rate(1, 0.5, last)).toBe(0);
+    expect(rate(1, 2, last, 0)).toBe(0);
+    expect(rate(2 ** 50, 0.5, last)).toBe(1 / 128); // ⌊(2 ** 53 − 1) / 2 ** 50⌋ = 7 times
+    // A million roundings of 1.1e-16.
+    for (const k of [1, 2, 3, 12, 1e6 - 1]) {
+      expect(rate(3, 0.999999, 3 * k + 2)).toBeCloseTo(Math.exp(k * Math.log(0.999999)), 9);
+    }
   });
 
   test("cosine and linear: from the first rate to the last, and there they stay", async () => {
