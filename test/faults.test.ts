@@ -1,7 +1,7 @@
 // What fails from outside while something is under way: the host, the clock, the caller's own code, the memory, a file that
 // was cut. docs/reliability.md has the table of all faults.
 
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import {
   adam,
   affine,
@@ -48,10 +48,16 @@ async function finish(trainer: Trainer, data: Parameters<Trainer["fit"]>[0], bat
 }
 
 describe("a host that does not know SIMD", () => {
+  // Loaded anew before the test and not in it: a mutant of what runs at loading would be tried by this test alone.
+  let fresh: typeof import("../src/index.ts");
+  beforeAll(async () => {
+    vi.resetModules();
+    fresh = await import("../src/index.ts");
+  });
+
   test("is told by the first runtime, with what it said and what to do", async () => {
     const { CompileError } = WebAssembly;
-    vi.resetModules();
-    const { createRuntime, createRuntimeSync } = await import("../src/index.ts");
+    const { createRuntime, createRuntimeSync } = fresh;
     class Module {
       constructor() {
         throw new CompileError("WebAssembly.Module(): wasm simd unsupported");

@@ -68,8 +68,12 @@ export function rateAt(rate: LearningRate, t: number, cos: (x: number) => number
     return t < steps ? (rateAt(after, 0, cos) * (t + 1)) / steps : rateAt(after, t - steps, cos);
   }
   if (rate.kind === "step") {
-    let value = rate.from;
-    for (let k = Math.floor(t / rate.every); k > 0 && value !== 0; k--) value *= rate.factor;
+    let { from: value, factor } = rate;
+    // By squaring: a checkpoint may claim any number of steps. 0 stays 0, where a power beyond the numbers would make it NaN.
+    for (let k = Math.floor(t / rate.every); k > 0 && value !== 0; k = Math.floor(k / 2)) {
+      if (k % 2 === 1) value *= factor;
+      factor *= factor;
+    }
     return value;
   }
   const { kind, from, to, steps } = rate;

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import {
   affine,
   affineBackward,
@@ -35,6 +35,8 @@ import {
   xavierNormal,
   xavierUniform,
 } from "../../src/index.ts";
+import { DropoutStream } from "../../src/nn/layers/layer.ts";
+import type { LamellaRuntime } from "../../src/tensor/runtime.ts";
 
 const runtime = createRuntimeSync();
 const model = (input: number[], layers: LayerSpec[], seed = 0) =>
@@ -87,7 +89,15 @@ describe("the gradients of a whole network are the numeric ones, to 1e-6", () =>
       flatten(),
       affine(4),
     ],
+    "with dropout after softmax, which reads its output": [
+      affine(5),
+      softmax(),
+      dropout(0.4, { seed: 5 }),
+      affine(4),
+    ],
     "whose first layer works in place": [relu(), dropout(0.1, { seed: 2 }), affine(4)],
+    "whose first layer only copies": [flatten(), affine(4)],
+    "whose first layer is over the last axis": [softmax(), affine(4)],
   };
   for (const [name, layers] of Object.entries(networks)) {
     for (const mode of ["train", "test"] as const) {
@@ -251,6 +261,22 @@ describe("forward", () => {
     expect(net.forward(x, { mode: "train" }).data).not.toEqual(first);
   });
 
+  test("dropout draws for every 4,096 values anew, however they come in batches", () => {
+    const make = () => new Sequential(runtime, { input: [4096], layers: [dropout(0.5)], seed: 5 });
+    const passes = (net: Sequential, counts: number[]) =>
+      counts.flatMap((N) => [
+        ...net.forward(new Float32Array(4096 * N).fill(1), { mode: "train" }).data,
+      ]);
+    expect(passes(make(), [3, 1, 2])).toEqual(passes(make(), [1, 1, 1, 1, 1, 1]));
+  });
+
+  test("dropout draws on past 2 ** 32 blocks of its generator", () => {
+    const stream = new DropoutStream(5);
+    stream.counter = 3 * 2 ** 32 - 4;
+    expect(stream.take(8)).toEqual({ low: 2 ** 32 - 4, high: 2 });
+    expect(stream.take(8)).toEqual({ low: 4, high: 3 });
+  });
+
   test("dropout does not depend on what else the runtime draws", () => {
     const make = () => model([6], [dropout(0.5)], 5);
     const [a, b] = [make(), make()];
@@ -342,12 +368,23 @@ describe("backward", () => {
 describe("construction refuses, by index and kind of the layer", () => {
   test.each<[LayerSpec[] | unknown, unknown, string]>([
     [[], TypeError, "layers must be a list of one layer or more"],
-    [[relu], TypeError, "layer 0 must be one of affine, batchnorm,"],
+    [
+      [relu],
+      TypeError,
+      "Sequential: layer 0 must be one of affine, batchnorm, dropout, flatten, gelu, leakyRelu, normalize, relu, sigmoid, softmax, tanh, got a function: call it",
+    ],
     [[affine(3), { kind: "conv" }], TypeError, 'got "conv"'],
+    [[{ kind: ["relu"] }], TypeError, "got relu"],
+    [[affine(3), null], TypeError, "layer 1 must be one of"],
     [[affine(0)], RangeError, "layer 0 (affine): units must be a whole number from 1 up, got 0"],
     [[affine(2.5)], RangeError, "layer 0 (affine): units"],
     [
       [affine(2, { weight: 1 as never })],
+      TypeError,
+      "layer 0 (affine): weight and bias must be initializers",
+    ],
+    [
+      [affine(2, { bias: 1 as never })],
       TypeError,
       "layer 0 (affine): weight and bias must be initializers",
     ],
@@ -362,17 +399,49 @@ describe("construction refuses, by index and kind of the layer", () => {
       "layer 1 (batchnorm): eps must be above 0, got 0",
     ],
     [
+      [affine(3), batchnorm({ eps: "1" as never })],
+      RangeError,
+      'layer 1 (batchnorm): eps must be above 0, got "1"',
+    ],
+    [
+      [affine(3), batchnorm({ momentum: "1" as never })],
+      RangeError,
+      'layer 1 (batchnorm): momentum must be in [0, 1], got "1"',
+    ],
+    [
+      [affine(3), batchnorm({ momentum: -0.5 })],
+      RangeError,
+      "layer 1 (batchnorm): momentum must be in [0, 1], got -0.5",
+    ],
+    [
       [affine(3), batchnorm({ momentum: 1.5 })],
       RangeError,
       "layer 1 (batchnorm): momentum must be in [0, 1]",
     ],
     [[dropout(1)], RangeError, "layer 0 (dropout): p must be in [0, 1), got 1"],
+    [[dropout(-0.5)], RangeError, "layer 0 (dropout): p must be in [0, 1), got -0.5"],
+    [[dropout("0.5" as never)], RangeError, 'layer 0 (dropout): p must be in [0, 1), got "0.5"'],
     [[dropout(0.5, { seed: -1 })], RangeError, "layer 0 (dropout): seed must be a whole number"],
     [[leakyRelu(-1)], RangeError, "layer 0 (leakyRelu): negativeSlope must be"],
+    [[leakyRelu(Infinity)], RangeError, "negativeSlope must be a number from 0 up, got Infinity"],
+    [[leakyRelu("1" as never)], RangeError, 'negativeSlope must be a number from 0 up, got "1"'],
     [
       [normalize({ mean: [1, 2], std: 1 })],
       ShapeError,
-      "layer 0 (normalize): mean must be a number or 6 numbers",
+      "layer 0 (normalize): mean must be a number or 6 numbers, one for each feature of (2, 3), got 2",
+    ],
+    [[{ kind: "normalize", std: 1 }], ShapeError, "feature of (2, 3), got undefined"],
+    [[normalize({ mean: "0" as never, std: 1 })], RangeError, "mean[0] must be a number, got 0"],
+    [[normalize({ mean: 0, std: Infinity })], RangeError, "std[0] must be above 0, got Infinity"],
+    [
+      [normalize({ mean: [0, 0, Number.NaN, 0, 0, 0], std: 1 })],
+      RangeError,
+      "layer 0 (normalize): mean[2] must be a number, got NaN",
+    ],
+    [
+      [normalize({ mean: -Infinity, std: 1 })],
+      RangeError,
+      "mean[0] must be a number, got -Infinity",
     ],
     [
       [normalize({ mean: 0, std: 0 })],
@@ -385,6 +454,22 @@ describe("construction refuses, by index and kind of the layer", () => {
     expect(make).toThrow(kind as never);
     expect(make).toThrow(message);
     expect(runtime.memory).toEqual(memory);
+  });
+
+  test("not the ends of a range, which come to what is without them", () => {
+    const x = runtime.random(3).randn(4, 6);
+    const scores = (...layers: LayerSpec[]) =>
+      model([6], layers).forward(x, { mode: "train" }).data;
+    expect(scores(leakyRelu(0)).map(Math.abs)).toEqual(scores(relu())); // 0 · x is −0 below 0
+    expect(scores(dropout(0))).toEqual(x.data);
+    const kept = model([6], [batchnorm({ momentum: 1 })]);
+    const replaced = model([6], [batchnorm({ momentum: 0 })]);
+    for (const net of [kept, replaced]) net.forward(x, { mode: "train" });
+    expect([...kept.stateDict()["0.running_mean"]!.data]).toEqual(new Array(6).fill(0));
+    for (const [j, mean] of replaced.stateDict()["0.running_mean"]!.data.entries()) {
+      const sum = x.data.reduce((sum, value, i) => sum + (i % 6 === j ? value : 0), 0);
+      expect(mean).toBeCloseTo(sum / 4, 14);
+    }
   });
 
   test.each([
@@ -489,7 +574,7 @@ describe("memory", () => {
     const own = createRuntimeSync();
     const { bytesLive, tensors } = own.memory;
     const net = own.scope(() => ({
-      made: [new Sequential(own, { input: [3], layers: [affine(2), batchnorm()] })],
+      made: [new Sequential(own, { input: [3], layers: [affine(2), batchnorm(), dropout(0.5)] })],
     })).made[0]!;
     own.scope(() => {
       net.forward([1, 2, 3, 4, 5, 6], { mode: "train" });
@@ -513,13 +598,34 @@ describe("memory", () => {
     expect(net!.predict([0, 0, 0]).data).toEqual(Float32Array.of(0, 0));
   });
 
-  test("a model that does not fit leaves nothing allocated", () => {
-    const own = createRuntimeSync({ maxMemory: 1 << 20 });
-    const { bytesLive, tensors } = own.memory;
-    expect(
-      () => new Sequential(own, { input: [1000], layers: [affine(100), affine(1000)] }),
-    ).toThrow("out of memory");
-    expect(own.memory).toMatchObject({ bytesLive, tensors });
+  // At its first values, and at its last weight already.
+  test.each([1000, 10_000])(
+    "a model that does not fit leaves nothing allocated: %d scores",
+    (units) => {
+      const own = createRuntimeSync({ maxMemory: 1 << 20 });
+      const { bytesLive, tensors } = own.memory;
+      expect(
+        () => new Sequential(own, { input: [1000], layers: [affine(100), affine(units)] }),
+      ).toThrow("out of memory");
+      expect(own.memory).toMatchObject({ bytesLive, tensors });
+    },
+  );
+
+  test("a layer that works in place has no buffer for what it puts out", () => {
+    const N = 50;
+    const live = (...layers: LayerSpec[]) => {
+      const own = createRuntimeSync();
+      const net = new Sequential(own, { input: [64], layers });
+      const { bytesLive } = own.memory;
+      net.forward(new Float32Array(64 * N)).dispose();
+      return own.memory.bytesLive - bytesLive;
+    };
+    const plain = live(leakyRelu());
+    const mean = { mean: 0, std: 1 };
+    expect(live(relu(), flatten(), normalize(mean), leakyRelu())).toBe(plain);
+    for (const layer of [sigmoid(), tanh(), softmax()]) expect(live(layer)).toBe(plain);
+    const mask = 4 * 64 * N;
+    expect(live(dropout(0.5), dropout(0.5)) - live(dropout(0.5))).toBe(mask);
   });
 
   test("a plan that does not fit leaves the model usable", () => {
@@ -528,6 +634,17 @@ describe("memory", () => {
     expect(() => net.forward(new Float32Array(10 * 20_000))).toThrow("out of memory");
     expect(net.forward(new Float32Array(10)).shape).toEqual([1, 2]);
   });
+});
+
+test("ReLU costs no pass of its own after an affine layer, and one elsewhere", () => {
+  const relus = (...layers: LayerSpec[]) => {
+    const own = createRuntimeSync() as LamellaRuntime;
+    const pass = vi.spyOn(own.kernels("float32"), "relu_forward");
+    new Sequential(own, { input: [3], layers }).predict([1, -2, 3]);
+    return pass.mock.calls.length;
+  };
+  expect(relus(affine(5), relu(), affine(2), relu())).toBe(0);
+  expect(relus(relu(), affine(5), batchnorm(), relu())).toBe(2);
 });
 
 test("the passes give what the calls by hand give, to the bit", () => {

@@ -32,6 +32,7 @@ import {
   type TrainingEvent,
   warmup,
 } from "../../src/index.ts";
+import { rateAt } from "../../src/nn/schedules.ts";
 import { golden } from "../support/golden.ts";
 
 const runtime = createRuntimeSync();
@@ -233,6 +234,21 @@ describe("a step", () => {
     }
   }
 
+  test.each<[Optimizer, string[]]>([
+    [sgd(), []],
+    [momentum(), ["velocity"]],
+    [nesterov(), ["velocity"]],
+    [rmsprop(), ["cache"]],
+    [adam(), ["m", "v"]],
+    [adamw(), ["m", "v"]],
+  ])("of %j remembers of each parameter %j", (optimizer, parts) => {
+    const { tensors } = readSafetensors(trainerOf([affine(CLASSES)], { optimizer }).checkpoint());
+    const names = [...tensors.keys()].filter((name) => name.startsWith("optimizer."));
+    expect(names.sort()).toEqual(
+      parts.flatMap((part) => [`optimizer.${part}.0.bias`, `optimizer.${part}.0.weight`]),
+    );
+  });
+
   test("that is refused changes nothing", () => {
     const { x, y } = problem(5);
     const trainer = trainerOf();
@@ -281,6 +297,15 @@ describe("losses for targets", () => {
     expect(trainer.evaluate({ x, y })).toEqual({ loss: expect.closeTo(0, 15), accuracy: NaN });
   });
 
+  test("mse is the mean over all scores of all examples", () => {
+    const [x, y] = [
+      [1, 2, 3, 4, 5, 6],
+      [1, 0, 3, 0, 5, 0],
+    ];
+    const net = new Sequential(runtime, { input: [2], layers: [relu()], dtype: "float64" });
+    expect(net.evaluate({ x, y, loss: "mse" }).loss).toBeCloseTo((4 + 16 + 36) / 6, 14);
+  });
+
   test("bce learns several labels at once, and refuses what is no probability", () => {
     const { x } = problem(40);
     const y = Array.from({ length: 40 }, (_, n) => [
@@ -299,6 +324,12 @@ describe("losses for targets", () => {
         y.map(() => [0, 1.5]),
       ),
     ).toThrow("y[1] is 1.5, expected a number from 0 to 1");
+    expect(() =>
+      trainer.step(
+        x,
+        y.map(() => [0, -0.5]),
+      ),
+    ).toThrow("y[1] is -0.5, expected a number from 0 to 1");
     expect(() =>
       trainer.step(
         x,
@@ -660,6 +691,25 @@ describe("schedules", () => {
     ]);
   });
 
+  test("step: 0 from the start, or from the first change on", async () => {
+    expect(await rates(step({ from: 0, every: 2, factor: 2 }), 3)).toEqual([0, 0, 0]);
+    expect(await rates(step({ from: 1, every: 2, factor: 0 }), 3)).toEqual([1, 1, 0]);
+  });
+
+  test("step: after as many steps as a checkpoint can claim, as after few", () => {
+    const rate = (every: number, factor: number, t: number, from = 1) =>
+      rateAt(step({ from, every, factor }), t, Math.cos);
+    const last = Number.MAX_SAFE_INTEGER;
+    expect(rate(1, 1, last)).toBe(1);
+    expect(rate(1, 0.5, last)).toBe(0);
+    expect(rate(1, 2, last, 0)).toBe(0);
+    expect(rate(2 ** 50, 0.5, last)).toBe(1 / 128); // ⌊(2 ** 53 − 1) / 2 ** 50⌋ = 7 times
+    // A million roundings of 1.1e-16.
+    for (const k of [1, 2, 3, 12, 1e6 - 1]) {
+      expect(rate(3, 0.999999, 3 * k + 2)).toBeCloseTo(Math.exp(k * Math.log(0.999999)), 9);
+    }
+  });
+
   test("cosine and linear: from the first rate to the last, and there they stay", async () => {
     const found = await rates(cosine({ from: 1, to: 0.2, steps: 4 }), 6);
     for (const [t, rate] of found.entries()) {
@@ -683,6 +733,9 @@ describe("schedules", () => {
   test.each([
     [-1, "learningRate must be a number from 0 up, or a schedule, got -1"],
     ["fast", 'learningRate must be a number from 0 up, or a schedule, got "fast"'],
+    ["0.1", 'learningRate must be a number from 0 up, or a schedule, got "0.1"'],
+    [Infinity, "learningRate must be a number from 0 up, or a schedule, got Infinity"],
+    [null, "learningRate must be a number from 0 up, or a schedule, got null"],
     [
       { kind: "exponential" },
       'learningRate must be a number or a schedule, got kind "exponential"',
@@ -694,6 +747,12 @@ describe("schedules", () => {
     [
       cosine({ from: Number.NaN, steps: 1 }),
       "learningRate.from must be a number from 0 up, got NaN",
+    ],
+    [linear({ from: -1, steps: 1 }), "learningRate.from must be a number from 0 up, got -1"],
+    [linear({ from: 1, to: -1, steps: 1 }), "learningRate.to must be a number from 0 up, got -1"],
+    [
+      step({ from: 1, every: 1, factor: -1 }),
+      "learningRate.factor must be a number from 0 up, got -1",
     ],
     [
       warmup({ steps: 1, after: linear({ from: 1, steps: 0 }) }),
@@ -708,6 +767,7 @@ describe("schedules", () => {
 
 describe("construction refuses", () => {
   test.each<[object, unknown, string]>([
+    [{ loss: ["mse"] }, RangeError, "Trainer: loss must be one of softmax, svm, bce, mse, got mse"],
     [
       { loss: "hinge" },
       RangeError,
@@ -716,7 +776,12 @@ describe("construction refuses", () => {
     [
       { optimizer: { kind: "lion" } },
       TypeError,
-      "Trainer: optimizer must be one of sgd(), momentum(),",
+      'Trainer: optimizer must be one of sgd(), momentum(), nesterov(), rmsprop(), adam(), adamw(), got "lion"',
+    ],
+    [
+      { optimizer: { kind: ["sgd"], learningRate: 0.1 } },
+      TypeError,
+      "Trainer: optimizer must be one of",
     ],
     [{ optimizer: undefined }, TypeError, "Trainer: optimizer must be one of"],
     [
@@ -724,6 +789,27 @@ describe("construction refuses", () => {
       RangeError,
       "Trainer: momentum must be in [0, 1], got 2",
     ],
+    [
+      { optimizer: momentum({ momentum: "0.9" as never }) },
+      RangeError,
+      'Trainer: momentum must be in [0, 1], got "0.9"',
+    ],
+    [
+      { optimizer: nesterov({ momentum: -0.5 }) },
+      RangeError,
+      "Trainer: momentum must be in [0, 1], got -0.5",
+    ],
+    [
+      { optimizer: rmsprop({ decayRate: 2 }) },
+      RangeError,
+      "Trainer: decayRate must be in [0, 1], got 2",
+    ],
+    [
+      { optimizer: adamw({ weightDecay: -1 }) },
+      RangeError,
+      "Trainer: weightDecay must be a number from 0 up, got -1",
+    ],
+    [{ optimizer: adamw({ beta1: 1 }) }, RangeError, "Trainer: beta1 must be in [0, 1), got 1"],
     [{ optimizer: adam({ beta1: 1 }) }, RangeError, "Trainer: beta1 must be in [0, 1), got 1"],
     [{ optimizer: adam({ beta2: 1 }) }, RangeError, "Trainer: beta2 must be in [0, 1), got 1"],
     [
@@ -742,6 +828,15 @@ describe("construction refuses", () => {
     expect(make).toThrow(kind as never);
     expect(make).toThrow(message);
     expect(runtime.memory).toEqual(memory);
+  });
+
+  test.each([
+    momentum({ momentum: 0 }),
+    nesterov({ momentum: 1 }),
+    rmsprop({ decayRate: 0, eps: 0 }),
+    adamw({ beta1: 0, beta2: 0, weightDecay: 0 }),
+  ])("not the ends of a range: %j", (optimizer) => {
+    expect(trainerOf(layers, { optimizer }).steps).toBe(0);
   });
 
   test("what is no model, scores that are no (N, C), and use after dispose", () => {

@@ -89,10 +89,6 @@ export abstract class Layer<B extends Blueprint = Blueprint> {
   /** For a line of the summary: "affine(256)". */
   abstract readonly label: string;
 
-  get place(): string {
-    return this.blueprint.place;
-  }
-
   get inShape(): readonly number[] {
     return this.blueprint.inShape;
   }
