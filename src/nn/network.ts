@@ -3,7 +3,7 @@
 
 import type { Kernels } from "../runtime/core.ts";
 import { DisposedError } from "../runtime/errors.ts";
-import { type FloatDType, itemSize } from "../tensor/dtype.ts";
+import type { FloatDType } from "../tensor/dtype.ts";
 import type { Random } from "../tensor/random.ts";
 import type { LamellaRuntime } from "../tensor/runtime.ts";
 import { sizeOf } from "../tensor/shape.ts";
@@ -72,10 +72,6 @@ export class Network {
     return this.runtime.kernels(this.dtype);
   }
 
-  get inSize(): number {
-    return sizeOf(this.inShape);
-  }
-
   get outSize(): number {
     return sizeOf(this.outShape);
   }
@@ -130,7 +126,6 @@ export class Network {
   }
 
   dispose(): void {
-    if (this.disposed) return;
     this.disposed = true;
     this.unplan();
     for (const slot of this.slots) slot.dispose();
@@ -177,9 +172,7 @@ export class Network {
       };
       const [labels, answers] = [whole(N), whole(N)];
       const targets = make(N, this.outSize);
-      // A row of scores is what a loss needs.
-      let bytes = itemSize[dtype] * this.outSize;
-      for (const layer of layers) bytes = Math.max(bytes, layer.workBytes(N));
+      const bytes = Math.max(...layers.map((layer) => layer.workBytes(N)));
       const work = whole(Math.ceil(bytes / 4));
       for (const layer of layers) layer.work = work.address;
       this.plan = {
@@ -203,13 +196,13 @@ export class Network {
 
   /** The gradients of all that is learned, from those of the scores in the plan's dscores; dx, of the input, where it is no 0. */
   backward(dx = 0): void {
-    const { layers, bottom, passed } = this;
-    if (!passed) return;
+    const { layers, bottom } = this;
+    const { N, train } = this.passed as { N: number; train: boolean };
     for (let i = layers.length - 1; i >= 0; i--) {
       if (i < bottom && dx === 0) return;
       const layer = layers[i] as Layer;
       const wanted = i === 0 ? dx : i === bottom && dx === 0 ? 0 : layer.dx;
-      layer.backward(passed.N, wanted, passed.train);
+      layer.backward(N, wanted, train);
     }
   }
 

@@ -109,11 +109,11 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
       weights = Math.max(weights, (operands[0] as Operand).length);
       work = Math.max(work, host.kernels.predict_work_bytes(maxBatch, inSize, outSize));
     }
-    const program = place(operations.length * OPERATION);
+    place(operations.length * OPERATION); // the program is at the beginning
     const input = place(maxBatch * this.#inSize * item);
     const output = place(maxBatch * this.#outSize * item);
     // Two buffers take turns; weights wait in one place to be packed, which the work takes over.
-    const turns = [place(maxBatch * widest * item), place(maxBatch * widest * item)] as const;
+    const turns = [place(maxBatch * widest * item), place(maxBatch * widest * item)];
     const scratch = place(Math.max(work, weights * item));
     const places = operations.map(({ operands }) => operands.map((o) => place(o.length * item)));
 
@@ -122,18 +122,12 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
     const base = block.address;
     const buffer = host.buffer() as ArrayBuffer;
     const Elements = typedArrays[dtype] as Float32ArrayConstructor;
-    const fields = new Uint32Array(buffer, base + program, operations.length * (OPERATION / 4));
-    const values = new Float64Array(buffer, base + program, operations.length * (OPERATION / 8));
+    const fields = new Uint32Array(buffer, base);
+    const values = new Float64Array(buffer, base);
     let x = input;
-    let turn: 0 | 1 = 0;
     for (const [i, operation] of operations.entries()) {
-      const { kind, inSize, outSize, columns, operands, inPlace, value } = operation;
-      let out: number = x;
-      if (i === operations.length - 1) out = output;
-      else if (!inPlace || x === input) {
-        out = turns[turn];
-        turn = turn === 0 ? 1 : 0;
-      }
+      const { kind, inSize, outSize, columns, operands, value } = operation;
+      const out = i === operations.length - 1 ? output : (turns[i % 2] as number);
       const at = (places[i] as number[]).map((offset) => base + offset);
       for (const [k, operand] of operands.entries()) {
         const packs = kind === 0 && k === 0;
@@ -158,7 +152,7 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
       values[i * (OPERATION / 8) + 5] = value;
       x = out;
     }
-    this.#operations = { address: base + program, count: operations.length };
+    this.#operations = { address: base, count: operations.length };
     const view = (offset: number, size: number): View<D> => ({
       address: base + offset,
       size,

@@ -32,8 +32,6 @@ export interface Operation {
   readonly columns: number;
   /** The floor of an affine operation, the slope of leaky ReLU. */
   value: number;
-  /** May write onto what it reads. */
-  readonly inPlace: boolean;
   /** Its tensors, by place: weights and bias, or the constants of each feature. */
   operands: readonly Operand[];
 }
@@ -57,15 +55,10 @@ export function programOf(
   valuesOf: (name: string) => ArrayLike<number>,
 ): Operation[] {
   const operations: Operation[] = [];
-  const add = (
-    kind: number,
-    shape: readonly number[],
-    inPlace: boolean,
-    rest?: Partial<Operation>,
-  ) => {
+  const add = (kind: number, shape: readonly number[], rest?: Partial<Operation>) => {
     const size = sizeOf(shape);
     const columns = shape[shape.length - 1] as number;
-    const fields = { kind, inPlace, inSize: size, outSize: size, columns, value: 0, operands: [] };
+    const fields = { kind, inSize: size, outSize: size, columns, value: 0, operands: [] };
     operations.push({ ...fields, ...rest });
   };
 
@@ -84,7 +77,7 @@ export function programOf(
       const bias = useBias
         ? operand("bias")
         : { length: columns, values: () => new Float64Array(columns) };
-      add(kinds.affine, inShape, false, {
+      add(kinds.affine, inShape, {
         ...{ outSize: columns, columns, value: -Infinity },
         operands: [operand("weight"), bias],
       });
@@ -100,20 +93,20 @@ export function programOf(
       };
       const [mean, beta] = [operand("running_mean"), operand("bias")];
       if (product) product.operands = folded(product.operands, mean, factor, beta);
-      else add(kinds.batchnorm, inShape, false, { operands: [mean, factor, beta] });
+      else add(kinds.batchnorm, inShape, { operands: [mean, factor, beta] });
     } else if (kind === "relu") {
       if (product) product.value = 0;
-      else add(kinds.relu, inShape, true);
+      else add(kinds.relu, inShape);
     } else if (kind === "leakyRelu") {
-      add(kinds.leakyRelu, inShape, true, { value: negativeSlope as number });
+      add(kinds.leakyRelu, inShape, { value: negativeSlope as number });
     } else if (kind === "normalize") {
-      add(kinds.normalize, inShape, true, { operands: [operand("mean"), operand("std")] });
+      add(kinds.normalize, inShape, { operands: [operand("mean"), operand("std")] });
     } else if (kind !== "dropout" && kind !== "flatten") {
-      add(kinds[kind as keyof typeof kinds], inShape, true);
+      add(kinds[kind as keyof typeof kinds], inShape);
     }
   }
   // The output is a buffer of its own, so something has to write it: x where x > 0, else 1 · x.
-  if (operations.length === 0) add(kinds.leakyRelu, input, true, { value: 1 });
+  if (operations.length === 0) add(kinds.leakyRelu, input, { value: 1 });
   return operations;
 }
 
@@ -133,19 +126,17 @@ function folded(
     {
       length: weight.length,
       values() {
-        const [w, f] = [wide(weight), factor.values()];
-        for (let k = 0; k < w.length; k++) (w[k] as number) *= f[k % columns] as number;
-        return w;
+        const f = factor.values();
+        return wide(weight).map((w, k) => w * (f[k % columns] as number));
       },
     },
     {
       length: columns,
       values() {
-        const [b, m, f, c] = [wide(bias), mean.values(), factor.values(), beta.values()];
-        for (let j = 0; j < columns; j++) {
-          b[j] = ((b[j] as number) - (m[j] as number)) * (f[j] as number) + (c[j] as number);
-        }
-        return b;
+        const [m, f, c] = [mean.values(), factor.values(), beta.values()];
+        return wide(bias).map(
+          (b, j) => (b - (m[j] as number)) * (f[j] as number) + (c[j] as number),
+        );
       },
     },
   ];

@@ -82,6 +82,6 @@ export function matchState(
 ): () => void {
   const given = checkState(operation, targets, entries, alsoTaken);
   return () => {
-    for (const { name, data } of targets) given.get(name)?.copyTo(data());
+    for (const { name, data } of targets) (given.get(name) as StateEntry).copyTo(data());
   };
 }

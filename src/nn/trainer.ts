@@ -289,14 +289,11 @@ export class Trainer extends Owner {
         );
       }
     }
-    let rows: Rows | undefined;
-    let truth: Rows | undefined;
-    if (!(Symbol.asyncIterator in data || Symbol.iterator in data)) {
-      [rows, truth] = this.pairsOf(operation, data);
-    }
+    const isIterable = Symbol.asyncIterator in data || Symbol.iterator in data;
+    const pairs = isIterable ? undefined : this.pairsOf(operation, data);
     const validation = (data as TrainingData).validation ?? options.validation;
     if (validation) this.pairsOf(`${operation}: validation`, validation);
-    const count = rows?.count ?? null;
+    const count = pairs?.[0].count ?? null;
     // A run without a step has nothing to go on from.
     if (options.restart || !(this.run?.epoch || this.run?.step)) this.run = null;
     if (this.run && this.run.count !== count) {
@@ -306,8 +303,8 @@ export class Trainer extends Owner {
       );
     }
     const batches = (run: Run) =>
-      rows && truth
-        ? this.minibatches(rows, truth, batchSize, run)
+      pairs
+        ? this.minibatches(...pairs, batchSize, run)
         : this.given(operation, data as Batches, run);
     const steps = count === null ? undefined : Math.ceil(count / batchSize);
     return this.epochsOf(batches, steps, { ...options, batchSize, validation });
@@ -599,13 +596,14 @@ export class Trainer extends Owner {
       if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number;
       throw new FormatError(`${operation}: ${name} is ${show(value)} in the metadata's training`);
     };
-    const { dropout, run, power1, power2 } = saved;
+    const { run, power1, power2 } = saved;
+    const { key, counter } = { ...saved.dropout };
     this.taken = whole("taken", saved.taken);
     this.power1 = Number(power1);
     this.power2 = Number(power2);
     const { stream } = this.network;
-    stream.key = checkSeed(operation, dropout?.key);
-    stream.counter = whole("dropout.counter", dropout?.counter);
+    stream.key = checkSeed(operation, key);
+    stream.counter = whole("dropout.counter", counter);
     if (run) {
       this.run = {
         epoch: whole("run.epoch", run.epoch),

@@ -12,6 +12,8 @@ import {
   sigmoid,
   tanh,
 } from "../../src/index.ts";
+import { blueprintsOf } from "../../src/nn/layers/blueprints.ts";
+import { kinds, programOf } from "../../src/nn/program.ts";
 import { examples, networks, settle } from "./networks.ts";
 
 const runtime = await createRuntime();
@@ -41,6 +43,46 @@ describe.each(Object.entries(networks))("%s", (_name, { input, layers }) => {
   });
 });
 
+test.each<[string, [string, number][]]>([
+  [
+    "affine without a bias",
+    [
+      ["affine", 0],
+      ["affine", -Infinity],
+    ],
+  ],
+  [
+    "batch normalisation after affine, then ReLU",
+    [
+      ["affine", 0],
+      ["affine", -Infinity],
+    ],
+  ],
+  [
+    "batch normalisation after ReLU",
+    [
+      ["affine", 0],
+      ["batchnorm", 0],
+      ["affine", -Infinity],
+    ],
+  ],
+  [
+    "batch normalisation of the input",
+    [
+      ["batchnorm", 0],
+      ["batchnorm", 0],
+      ["relu", 0],
+    ],
+  ],
+  ["two batch normalisations in a row", [["affine", -Infinity]]],
+])("%s: batch normalisation and ReLU belong to the product before them", (name, expected) => {
+  const { input, layers } = networks[name]!;
+  const operations = programOf(blueprintsOf("test", layers, input), input, () => []);
+  expect(operations.map(({ kind, value }) => [kind, value])).toEqual(
+    expected.map(([kind, floor]) => [kinds[kind as keyof typeof kinds], floor]),
+  );
+});
+
 const plain = { input: [30], layers: [affine(50), relu(), affine(34), relu(), affine(10)] };
 
 test("without anything to fold, the bits are the model's, in batches of any size", () => {
@@ -58,6 +100,7 @@ test("the caller writes into input and reads output, and only the first examples
   const x = Float32Array.from(examples(4, 30));
   expect(predictor.input.length).toBe(120);
   expect(predictor.output.length).toBe(40);
+  expect(predictor.input).toBe(predictor.input);
   predictor.input.set(x);
   predictor.output.fill(7);
   predictor.run(3);
@@ -107,7 +150,10 @@ test("predictions allocate nothing, and dispose gives everything back", async ()
   const before = own.memory;
   const predictor = model.compile({ maxBatch: 3 });
   const compiled = own.memory;
-  expect(compiled.bytesLive).toBeGreaterThan(before.bytesLive);
+  const weights = 4 * (30 * 50 + 50 + 50 * 34 + 34 + 34 * 10 + 10);
+  expect(compiled.bytesLive - before.bytesLive).toBeGreaterThan(weights);
+  // The largest of them twice while it is packed, columns rounded up to whole tiles, and a few rows.
+  expect(compiled.bytesLive - before.bytesLive).toBeLessThan(3 * weights);
   for (let i = 0; i < 100; i++) predictor.predict(Float32Array.from(examples(3, 30)));
   expect(own.memory).toEqual(compiled);
   predictor.dispose();

@@ -199,6 +199,18 @@ test("a fit that came to its end is not continued: the next adds its epochs", as
   expect(saveModel(resumed.model)).toEqual(saveModel(b.model)); // nothing of the sequence is lost between them
 });
 
+test("a fit left with its last event has come to its end", async () => {
+  const trainer = start(createRuntimeSync(), "float32", {});
+  for await (const event of trainer.fit(data, { epochs: 1, batchSize: 12 })) {
+    if (event.type === "epoch") break;
+  }
+  const resumed = Trainer.resume(createRuntimeSync(), trainer.checkpoint());
+  for (const next of [trainer, resumed]) {
+    const { value } = await next.fit(data, { epochs: 1, batchSize: 12 }).next();
+    expect(value).toMatchObject({ type: "step", epoch: 1, step: 1 });
+  }
+});
+
 test("other data than the run began with are refused", async () => {
   const trainer = start(createRuntimeSync(), "float32", {});
   for await (const _ of trainer.fit(data, options)) break;
@@ -216,6 +228,8 @@ test("a run that never took a step binds nobody", async () => {
   const trainer = start(createRuntimeSync(), "float32", {});
   const first = trainer.fit(data, { ...options, signal: AbortSignal.abort() });
   await expect(first.next()).rejects.toThrow();
+  const bad = trainer.fit([{ x: [1], y: [0] }], options);
+  await expect(bad.next()).rejects.toThrow("x has 1 numbers");
   const fewer = { x: data.x.subarray(0, 50), y: data.y.subarray(0, 10) };
   for await (const event of trainer.fit(fewer, options)) {
     expect(event).toMatchObject({ epoch: 1, step: 1 });
@@ -231,6 +245,26 @@ test("losses that are NaN or infinite survive", () => {
   for (let i = 0; i < 5; i++) trainer.step(data.x.subarray(0, 50), y);
   const resumed = Trainer.resume(createRuntimeSync(), trainer.checkpoint());
   expect(digest(resumed)).toBe(digest(trainer));
+});
+
+test("those of an epoch under way too", async () => {
+  const runtime = createRuntimeSync();
+  const model = new Sequential(runtime, {
+    input: [1],
+    layers: [affine(1)],
+    dtype: "float64",
+  });
+  const trainer = new Trainer(model, { loss: "mse", optimizer: sgd({ learningRate: 0 }) });
+  const batches = [1e200, 0].map((target) => ({ x: [0], y: [[target]] }));
+  const options = { epochs: 1 };
+  for await (const { loss } of trainer.fit(batches, options)) {
+    expect(loss).toBe(Infinity); // the square of 1e200
+    break;
+  }
+  const resumed = Trainer.resume(createRuntimeSync(), trainer.checkpoint());
+  const events: TrainingEvent[] = [];
+  for await (const event of resumed.fit(batches, options)) events.push(event);
+  expect(events.at(-1)).toMatchObject({ type: "epoch", loss: Infinity, accuracy: Number.NaN });
 });
 
 describe("a checkpoint that is none", () => {
@@ -305,6 +339,12 @@ describe("a checkpoint that is none", () => {
       () => training((s) => Object.assign(s, { taken: -1 })),
       FormatError,
       "taken is -1",
+    ],
+    [
+      "no place in dropout's stream",
+      () => training((s) => delete s.dropout),
+      RangeError,
+      "Trainer.resume: seed must be a whole number",
     ],
     [
       "a run that is none",

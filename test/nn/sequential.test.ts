@@ -1,4 +1,5 @@
 import { describe, expect, test, vi } from "vitest";
+import * as copy from "../../build/index.js";
 import {
   affine,
   affineBackward,
@@ -37,6 +38,7 @@ import {
 } from "../../src/index.ts";
 import { DropoutStream } from "../../src/nn/layers/layer.ts";
 import type { LamellaRuntime } from "../../src/tensor/runtime.ts";
+import { refuse } from "../memory/refusals.ts";
 
 const runtime = createRuntimeSync();
 const model = (input: number[], layers: LayerSpec[], seed = 0) =>
@@ -218,6 +220,9 @@ describe("initialisation", () => {
     expect(() => model([2], [affine(3, { weight: () => [1, 2] })])).toThrow(
       "Sequential: the initializer of 0.weight must give 6 numbers, got 2",
     );
+    expect(() => model([2], [affine(3, { weight: () => undefined as never })])).toThrow(
+      "Sequential: the initializer of 0.weight must give 6 numbers, got undefined",
+    );
     expect(runtime.memory.bytesLive).toBe(bytes);
   });
 });
@@ -249,7 +254,11 @@ describe("forward", () => {
       expect(one.data).toEqual(all.data.slice(4 * n, 4 * n + 4));
     }
     expect(net.predict(new Float64Array(0)).shape).toEqual([0, 4]);
-    expect(net.classify(many)).toHaveLength(600);
+    const best = Array.from({ length: 600 }, (_, n) => {
+      const scores = [...all.data.subarray(4 * n, 4 * n + 4)];
+      return scores.indexOf(Math.max(...scores));
+    });
+    expect([...net.classify(many)]).toEqual(best);
   });
 
   test("each training pass drops others, and moves the running values; test mode neither", () => {
@@ -311,6 +320,18 @@ describe("forward", () => {
       "Sequential.forward: x and the model belong to different runtimes",
     ],
     [
+      "a tensor of another copy of the package",
+      copy.createRuntimeSync().zeros([1, 6], "float64"),
+      TypeError,
+      "Sequential.forward: x must be a tensor, got a tensor of another copy of this package",
+    ],
+    [
+      "nothing",
+      null,
+      TypeError,
+      "Sequential.forward: x must be a typed array of numbers or an array, got Null",
+    ],
+    [
       "no numbers",
       "abc",
       TypeError,
@@ -328,11 +349,53 @@ describe("forward", () => {
     expect(call).toThrow(message);
   });
 
+  test("of tensors takes none without an axis of examples", () => {
+    const one = model([1], [relu()]);
+    expect(one.forward([1, 2, 3, 4]).shape).toEqual([4, 1]);
+    for (const shape of [[4], []]) {
+      const call = () => one.forward(runtime.zeros(shape, "float64"));
+      expect(call).toThrow(ShapeError);
+      expect(call).toThrow("Sequential.forward: x must have shape (N, 1), got (");
+    }
+  });
+
   test("an empty batch passes in test mode, and is refused in training", () => {
     expect(net.forward([]).shape).toEqual([0, 4]);
     expect(() => net.forward([], { mode: "train" })).toThrow(RangeError);
     expect(() => net.forward(x, { mode: "eval" as never })).toThrow(
       'mode must be "train" or "test", got "eval"',
+    );
+  });
+});
+
+describe("evaluate", () => {
+  const net = model([2], [affine(3)]);
+
+  test.each<[string, unknown, new (...args: never[]) => Error, string]>([
+    [
+      "of another runtime",
+      createRuntimeSync().zeros([1], "int32"),
+      RuntimeMismatchError,
+      "y and the model belong to different runtimes",
+    ],
+    ["of another dtype", runtime.zeros([1]), DTypeError, "y must be int32, got float32"],
+    [
+      "of another shape",
+      runtime.zeros([1, 1], "int32"),
+      ShapeError,
+      "y must have shape (N,), got (1, 1)",
+    ],
+  ])("labels %s: refused", (_, y, kind, message) => {
+    const call = () => net.evaluate({ x: [1, 2], y: y as never });
+    expect(call).toThrow(kind);
+    expect(call).toThrow(`Sequential.evaluate: ${message}`);
+  });
+
+  test("no examples: refused", () => {
+    const call = () => net.evaluate({ x: [], y: [] });
+    expect(call).toThrow(RangeError);
+    expect(call).toThrow(
+      "Sequential.evaluate: x has no examples, and the loss is a mean over them",
     );
   });
 });
@@ -362,6 +425,46 @@ describe("backward", () => {
     net.backward(dout);
     net.backward(dout);
     expect(Array.from(net.parameters()[0]!.gradient.data)).toEqual([1, 1, 2, 2, 3, 3]);
+  });
+
+  test.each<[string, LayerSpec[]]>([
+    ["what is learned lies lowest", [batchnorm(), relu(), affine(2)]],
+    ["nothing is learned below", [relu(), affine(2)]],
+    ["nothing is learned at all", [relu(), tanh()]],
+  ])("without dx: the same gradients, and nothing else is written, where %s", (_, layers) => {
+    const own = createRuntimeSync();
+    const bystander = own.ones([1000]);
+    const N = 60_000; // dx at address 0 would reach the bystander
+    const net = new Sequential(own, { input: [2], layers });
+    const x = Float32Array.from(own.random(1).randn(N, 2).data);
+    const dout = own.tensor(
+      Float32Array.from(x, (value) => value * value),
+      [N, 2],
+    );
+    net.forward(x, { mode: "train" });
+    net.backward(dout, { dx: true }).dx.dispose();
+    const gradients = net.parameters().map(({ gradient }) => gradient.toTypedArray());
+    for (const { gradient } of net.parameters()) gradient.data.fill(Number.NaN);
+    net.backward(dout);
+    expect(net.parameters().map(({ gradient }) => gradient.data)).toEqual(gradients);
+    expect(bystander.data).toEqual(new Float32Array(1000).fill(1));
+  });
+
+  test("refused for want of memory makes no gradient, and a gradient that was there stays", () => {
+    const own = createRuntimeSync();
+    const net = new Sequential(own, { input: [3], layers: [affine(2)] });
+    const dout = own.ones([1, 2]);
+    net.forward([1, 2, 3]).dispose();
+    for (const k of [1, 2]) {
+      const { bytesLive, tensors } = own.memory;
+      expect(refuse(own, k, () => net.backward(dout))).toBeUndefined();
+      expect(own.memory).toMatchObject({ bytesLive, tensors });
+    }
+    const { gradient } = net.parameters()[1]!;
+    expect(refuse(own, 1, () => net.backward(dout))).toBeUndefined();
+    expect(Array.from(gradient.data)).toEqual([0, 0]);
+    net.backward(dout);
+    expect(Array.from(gradient.data)).toEqual([1, 1]);
   });
 });
 
@@ -474,6 +577,7 @@ describe("construction refuses, by index and kind of the layer", () => {
 
   test.each([
     [{ input: [0] }, "input must be the shape of one example"],
+    [{ input: [] }, "input must be the shape of one example, of whole numbers from 1 up, got ()"],
     [{ input: "784" }, "input: shape must be an array"],
     [{ dtype: "int32" }, 'dtype must be "float32" or "float64", got "int32"'],
     [{ seed: 1.5 }, "seed must be a whole number"],
@@ -483,7 +587,7 @@ describe("construction refuses, by index and kind of the layer", () => {
       () => new Sequential(runtime, { input: [2], layers: [affine(1)], ...options } as never),
     ).toThrow(message);
     expect(() => new Sequential({} as never, { input: [2], layers: [affine(1)] })).toThrow(
-      TypeError,
+      "Sequential: runtime must be a runtime of this package",
     );
   });
 });
@@ -549,6 +653,16 @@ describe("state", () => {
   });
 });
 
+test("tells what it was made from, in a list of its own", () => {
+  const layers = [affine(4)];
+  const net = model([2, 3], layers);
+  layers.push(affine(5));
+  expect(net.layers).toEqual([affine(4)]);
+  expect(net.runtime).toBe(runtime);
+  expect(net.dtype).toBe("float64");
+  expect([net.input, net.output]).toEqual([[2, 3], [4]]);
+});
+
 test("prints itself as a table of layers, shapes and parameter counts", () => {
   const net = new Sequential(runtime, {
     input: [28, 28],
@@ -567,6 +681,9 @@ test("prints itself as a table of layers, shapes and parameter counts", () => {
     ].join("\n"),
   );
   expect(`${net}`).toBe(net.summary());
+  const large = model([1500], [affine(1000, { weight: constant(0), useBias: false })]);
+  expect(large.summary()).toMatch(/1,500,000\n1,500,000 parameters, float64, 12,000,000 bytes$/);
+  large.dispose();
 });
 
 describe("memory", () => {
@@ -626,6 +743,19 @@ describe("memory", () => {
     for (const layer of [sigmoid(), tanh(), softmax()]) expect(live(layer)).toBe(plain);
     const mask = 4 * 64 * N;
     expect(live(dropout(0.5), dropout(0.5)) - live(dropout(0.5))).toBe(mask);
+  });
+
+  test("a plan holds a few rows of each example, and the workspace of one layer", () => {
+    const own = createRuntimeSync();
+    const D = 5000;
+    const net = new Sequential(own, { input: [D], layers: [batchnorm(), batchnorm()] });
+    const { bytesLive } = own.memory;
+    net.forward(new Float32Array(D));
+    // The scores that it gave, input, two outputs, two gradients, targets; statistics in float64.
+    const rows = 7 * 4 * D + 2 * 16 * D;
+    // The workspace is that of a strip of the features.
+    expect(own.memory.bytesLive - bytesLive).toBeGreaterThan(rows);
+    expect(own.memory.bytesLive - bytesLive).toBeLessThan(rows + 65536);
   });
 
   test("a plan that does not fit leaves the model usable", () => {

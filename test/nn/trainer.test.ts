@@ -7,6 +7,7 @@ import {
   adamw,
   affine,
   batchnorm,
+  constant,
   cosine,
   createRuntimeSync,
   DisposedError,
@@ -33,6 +34,7 @@ import {
   warmup,
 } from "../../src/index.ts";
 import { rateAt } from "../../src/nn/schedules.ts";
+import { Turns } from "../../src/nn/turn.ts";
 import { golden } from "../support/golden.ts";
 
 const runtime = createRuntimeSync();
@@ -130,6 +132,13 @@ describe("a step", () => {
       for (const [k, g] of gradient.data.entries())
         expect(g).toBeCloseTo(own[k]! + 0.3 * (w?.[k] ?? 0), 6);
     }
+  });
+
+  test("without l2 takes no sum of squares, which weights may be too large for", () => {
+    const layers = [affine(1, { weight: constant(1e200), useBias: false })];
+    const model = new Sequential(runtime, { input: [1], layers, dtype: "float64" });
+    const trainer = new Trainer(model, { loss: "mse", optimizer: sgd() });
+    expect(trainer.step([1e-200], [[3]]).loss).toBeCloseTo(4, 12);
   });
 
   test("clips the norm of all gradients together, by the rule of clip_grad_norm_", () => {
@@ -507,6 +516,38 @@ describe("fit", () => {
   });
 
   test.each([
+    // A rate of 0: no loss is below the first.
+    [0, 0, 3],
+    // (1 − w)² of a weight that each step of 0.002 · (1 − w) brings nearer to 1: some 0.004 less each epoch.
+    [0.001, 0.01, 3],
+    [0.001, 0.001, 9],
+  ])(
+    "at a rate of %d stops where the training loss falls by no more than %d",
+    async (learningRate, minDelta, expected) => {
+      const model = new Sequential(runtime, {
+        input: [1],
+        layers: [affine(1, { weight: constant(0), useBias: false })],
+      });
+      const trainer = new Trainer(model, { loss: "mse", optimizer: sgd({ learningRate }) });
+      const data = { x: new Float32Array(10).fill(1), y: new Float32Array(10).fill(1) };
+      const options = { epochs: 9, earlyStopping: { patience: 2, minDelta } };
+      expect(epochs(await all(trainer.fit(data, options)))).toHaveLength(expected);
+    },
+  );
+
+  test("tells how many examples a second it saw since it was called", async () => {
+    let seconds = 0;
+    const clock = vi.spyOn(performance, "now").mockImplementation(() => 1000 * seconds);
+    const speeds: number[] = [];
+    for await (const event of trainerOf().fit(problem(50), { epochs: 1, batchSize: 20 })) {
+      speeds.push(event.examplesPerSecond);
+      seconds += 0.5;
+    }
+    clock.mockRestore();
+    expect(speeds).toEqual([0, 40 / 0.5, 50 / 1, 50 / 1.5]);
+  });
+
+  test.each([
     ["epochs", { epochs: 0 }, "Trainer.fit: epochs must be a whole number from 1 up, got 0"],
     ["batchSize", { epochs: 1, batchSize: 1.5 }, "Trainer.fit: batchSize must be"],
     [
@@ -517,7 +558,12 @@ describe("fit", () => {
     [
       "minDelta",
       { epochs: 1, earlyStopping: { patience: 1, minDelta: -1 } },
-      "Trainer.fit: earlyStopping.minDelta must be",
+      "Trainer.fit: earlyStopping.minDelta must be a number from 0 up, got -1",
+    ],
+    [
+      "kind of minDelta",
+      { epochs: 1, earlyStopping: { patience: 1, minDelta: "1" as never } },
+      'Trainer.fit: earlyStopping.minDelta must be a number from 0 up, got "1"',
     ],
     [
       "validation",
@@ -653,6 +699,53 @@ describe("the event loop", () => {
       stub();
       expect(await longestStretch(0)).toBeLessThanOrEqual(8);
     });
+  });
+
+  test("has a turn after 16 ms, after eight steps without a clock, and where the clock is set back", async () => {
+    let time = 100;
+    vi.spyOn(performance, "now").mockImplementation(() => time);
+    const turns = new Turns();
+    for (const start of [100, 116]) {
+      for (let passed = 1; passed < 16; passed++) {
+        time = start + passed;
+        expect(turns.due()).toBeNull();
+      }
+      time = start + 16;
+      await turns.due();
+    }
+    for (let round = 0; round < 2; round++) {
+      for (let step = 1; step < 8; step++) expect(turns.due()).toBeNull();
+      const due = turns.due();
+      expect(due).toBeInstanceOf(Promise);
+      await due;
+    }
+    time -= 1;
+    expect(turns.due()).toBeInstanceOf(Promise);
+  });
+
+  test("a turn that cannot be had is an error with its cause", async () => {
+    const refusal = new Error("no tasks here");
+    const refuse = () => {
+      throw refusal;
+    };
+    for (const name of ["setImmediate", "MessageChannel", "setTimeout"]) {
+      vi.stubGlobal(name, refuse);
+    }
+    vi.spyOn(performance, "now").mockReturnValue(0);
+    const turns = new Turns();
+    for (let step = 1; step < 8; step++) turns.due();
+    await expect(turns.due()).rejects.toBe(refusal);
+  });
+
+  test("has turns by the date where there is no other clock", async () => {
+    vi.stubGlobal("performance", undefined);
+    let time = 0;
+    vi.spyOn(Date, "now").mockImplementation(() => time);
+    const turns = new Turns();
+    time = 15;
+    expect(turns.due()).toBeNull();
+    time = 16;
+    expect(turns.due()).toBeInstanceOf(Promise);
   });
 
   test("lets a timer fire while it trains, and evaluates", async () => {
@@ -818,7 +911,15 @@ describe("construction refuses", () => {
       "Trainer: eps must be a number from 0 up, got -1",
     ],
     [{ l2: -1 }, RangeError, "Trainer: l2 must be a number from 0 up, got -1"],
+    [{ l2: "1" }, RangeError, 'Trainer: l2 must be a number from 0 up, got "1"'],
+    [{ l2: Infinity }, RangeError, "Trainer: l2 must be a number from 0 up, got Infinity"],
     [{ clipNorm: 0 }, RangeError, "Trainer: clipNorm must be a number above 0, got 0"],
+    [{ clipNorm: "1" }, RangeError, 'Trainer: clipNorm must be a number above 0, got "1"'],
+    [
+      { clipNorm: Infinity },
+      RangeError,
+      "Trainer: clipNorm must be a number above 0, got Infinity",
+    ],
     [{ seed: 0.5 }, RangeError, "Trainer: seed must be a whole number"],
   ])("%j", (options, kind, message) => {
     const model = network();
@@ -870,6 +971,16 @@ test("a step by fit, by step and by hand give the same loss", async () => {
   expect(event!.loss).toBe(loss);
 });
 
+/** The optimizer's tensors, by their names in a checkpoint. */
+const statesOf = (trainer: Trainer) =>
+  [...readSafetensors(trainer.checkpoint()).tensors]
+    .filter(([name]) => name.startsWith("optimizer."))
+    .map(([name, entry]): [string, number[]] => {
+      const values = new Float64Array(entry.size);
+      entry.copyTo(values);
+      return [name, [...values]];
+    });
+
 describe.each(["float32", "float64"] as const)(
   "what an optimizer remembers of a gradient that is 0 from then on becomes 0, not a number below the normal range (%s)",
   (dtype) => {
@@ -886,21 +997,36 @@ describe.each(["float32", "float64"] as const)(
       const trainer = new Trainer(model, { loss: "softmax", optimizer });
       trainer.step([1, 1], [0]);
       // 0.75 to this power is far below either dtype; 0.75 times the smallest number is the smallest number.
-      while (trainer.steps < 40 * 64) trainer.step([1, 0], [0]);
-      const states = [...readSafetensors(trainer.checkpoint()).tensors].filter(([name]) =>
-        name.startsWith("optimizer."),
-      );
+      while (trainer.steps < 40 * 64) {
+        trainer.step([1, 0], [0]);
+        if (trainer.steps % 64 > 0) continue;
+        const unused = statesOf(trainer).flatMap(([, state]) => state.slice(3));
+        const normal = dtype === "float32" ? 2 ** -126 : 2 ** -1022;
+        expect(unused.filter((value) => value !== 0 && Math.abs(value) < normal)).toEqual([]);
+      }
+      const states = statesOf(trainer);
       expect(states.length).toBeGreaterThan(0);
-      for (const [name, entry] of states) {
-        const state = runtime.zeros(entry.shape, dtype);
-        entry.copyTo(state.data);
-        const [used, unused] = [state.data.subarray(0, 3), state.data.subarray(3)];
-        expect(Array.from(unused, Math.abs), name).toEqual([0, 0, 0]);
+      for (const [name, state] of states) {
+        expect(state.slice(3).map(Math.abs), name).toEqual([0, 0, 0]);
         expect(
-          used.some((value) => value !== 0),
+          state.slice(0, 3).some((value) => value !== 0),
           name,
         ).toBe(true);
       }
+    });
+
+    test("and one that is small, but not that small, keeps its bits", () => {
+      const runtime = createRuntimeSync();
+      const layers = [affine(3, { useBias: false })];
+      const model = new Sequential(runtime, { input: [2], layers, dtype });
+      const learningRate = dtype === "float32" ? 2 ** -96 : 2 ** -960;
+      const optimizer = momentum({ learningRate, momentum: 0 });
+      const trainer = new Trainer(model, { loss: "softmax", optimizer });
+      while (trainer.steps < 64) trainer.step([1, 0.3], [0]);
+      const gradient = Array.from(model.parameters()[0]!.gradient.data);
+      expect(statesOf(trainer)).toEqual([
+        ["optimizer.velocity.0.weight", gradient.map((value) => -learningRate * value)],
+      ]);
     });
   },
 );
