@@ -200,6 +200,23 @@ describe("what is refused", () => {
     );
   });
 
+  test.each([
+    ["1", "string"],
+    [null, "object"],
+    [[1], "object"],
+    [undefined, "undefined"],
+    [true, "boolean"],
+  ])("%j among numbers, and computes nothing", (value, type) => {
+    const before = Array.from(predictor.output);
+    const x: unknown[] = Array(30).fill(1);
+    x[29] = value;
+    expect(() => predictor.predict(x as number[])).toThrow(TypeError);
+    expect(() => predictor.predict(x as number[])).toThrow(
+      `Predictor.predict: x[29] must be a number, got ${type}`,
+    );
+    expect(Array.from(predictor.output)).toEqual(before);
+  });
+
   test("what is no list of numbers", () => {
     expect(() => predictor.predict(undefined as never)).toThrow(ShapeError);
     expect(() => predictor.predict(5 as never)).toThrow(/got number/);
