@@ -17,10 +17,9 @@ export const SOURCE = `onmessage = ({ data: { module, memory, thread } }) => {
 };
 `;
 
-/** None where there is no global Worker: Cloudflare's and Vercel's edge. */
+/** None where there is no global Worker: Cloudflare's and Vercel's edge. Where a Blob has no URL, the first throws. */
 export function webWorkers(): WorkerSource[] {
-  if (typeof Worker !== "function") return [];
-  return typeof URL.createObjectURL === "function" ? [fromBlob, fromFile] : [fromFile];
+  return typeof Worker === "function" ? [fromBlob, fromFile] : [];
 }
 
 const fromFile: WorkerSource = {
