@@ -127,7 +127,7 @@ export function elementsOf(
   let ownDtype: DType = "float32";
   if (isTypedArray(data)) {
     try {
-      data.at(0);
+      if (data.length === 0) data.at(0);
     } catch {
       throw new TypeError(
         `${operation}: ${name} is a view of a buffer that is gone: transferred, or a tensor's before memory grew`,
