@@ -82,7 +82,7 @@ export function copyTruth(
 ): void {
   copyRows(takesLabels ? labels : targets, y, start, end, order);
   // Their owner has had turns since they were checked.
-  if (takesLabels) checkLabels(operation, labels.data.subarray(0, end - start), outSize);
+  if (takesLabels) checkLabels(operation, labels.data, outSize, end - start);
 }
 
 /** The class with the highest score of each of the first N examples in the plan: a view. */

@@ -228,9 +228,10 @@ export function withLabels<T>(
   const values = runtime.acrossGrowth(labels);
   return runtime.withWorkspace(4 * N, (address) => {
     const own = new Int32Array(runtime.linear.wasm.buffer, address, N);
-    own.set(values());
-    // A getter, or a thread that shares them, may have given others the second time.
-    if (!((labels as Int32Array).buffer instanceof ArrayBuffer)) checkLabels(operation, own, C);
+    const source = values();
+    // A getter, or a thread that shares them, may give others the second time.
+    if ((source as Int32Array).buffer instanceof ArrayBuffer) own.set(source);
+    else checkLabels(operation, source, C, N, own);
     return fn(address);
   });
 }
@@ -247,14 +248,21 @@ export function checkLabelArray(operation: string, labels: unknown): void {
   );
 }
 
-/** Refuses a label that is no whole number in [0, C). */
-export function checkLabels(operation: string, labels: ArrayLike<number>, C: number): void {
-  for (let i = 0; i < labels.length; i++) {
+/** Refuses a label that is no whole number in [0, C), of the first `count`, and copies the others to where they are wanted. */
+export function checkLabels(
+  operation: string,
+  labels: ArrayLike<number>,
+  C: number,
+  count = labels.length,
+  to?: Int32Array,
+): void {
+  for (let i = 0; i < count; i++) {
     const label = labels[i] as number;
     if (!(Number.isInteger(label) && label >= 0 && label < C)) {
       throw new RangeError(
         `${operation}: y[${i}] is ${show(label)}, expected a whole number in [0, ${C})`,
       );
     }
+    if (to) to[i] = label;
   }
 }
