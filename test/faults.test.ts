@@ -157,15 +157,33 @@ describe("a training under way", () => {
         for await (const { type } of trainer.fit({ x: good.x, y }, { epochs: 3, batchSize: 8 })) {
           if (type !== "step") continue;
           learned = bitsOf(trainer);
-          // Behind the last score of its row, where the kernel would write its gradient.
-          (("data" in y ? y.data : y) as number[]).fill(CLASSES);
+          // From behind the last score of its row on, where the kernel would write its gradient.
+          const own = ("data" in y ? y.data : y) as number[];
+          for (let n = 0; n < own.length; n++) own[n] = CLASSES + n;
         }
       };
-      await expect(run()).rejects.toThrow(
-        "Trainer.fit: y[0] is 3, expected a whole number in [0, 3)",
-      );
+      const error = (await run().catch((error) => error)) as RangeError;
+      expect(error).toBeInstanceOf(RangeError);
+      const text = /^Trainer\.fit: y\[(\d+)\] is (\d+), expected a whole number in \[0, 3\)$/;
+      const [, place, value] = text.exec(error.message)!;
+      expect(Number(value)).toBe(CLASSES + Number(place));
       expect(trainer.steps).toBe(1);
       expect(bitsOf(trainer)).toEqual(learned);
+    },
+  );
+
+  test.each([0.5, NaN, null, undefined, "1", 2 ** 32 + 1])(
+    "whose labels become %s, which int32 would make one, learns nothing of them",
+    async (value) => {
+      const trainer = trainerIn(createRuntimeSync());
+      const { x, y } = problem(24);
+      const run = async () => {
+        for await (const { type } of trainer.fit({ x, y }, { epochs: 3, batchSize: 8 })) {
+          if (type === "step") y.fill(value as number);
+        }
+      };
+      await expect(run()).rejects.toThrow(RangeError);
+      expect(trainer.steps).toBe(1);
     },
   );
 

@@ -4,7 +4,7 @@
 // where it lies otherwise. docs/gemm.md tells the whole story.
 //
 // The order of every sum depends on the shapes alone: KC products at a time from zero, each
-// block's sum added to what is there. The blocking of M and N, and what is packed, change no bit.
+// block's sum added to what is there, or as in gemm_long.ts. The blocking of M and N, and what is packed, change no bit.
 
 import { LANES, RELAXED } from "../simd";
 import { SHARED, threads } from "../threads/queue";
@@ -18,7 +18,7 @@ import { ger } from "./ger";
 import { finish, gemv, gemvRows } from "./gemv";
 import { gemv_1x8v_simd128 } from "./gemv_1x8v_simd128";
 import { pack } from "./pack";
-import { KC, MR, NR, PACKED_MR, PW } from "./tile";
+import { KC, MR, NR, PACKED_MR, PW, roundUp } from "./tile";
 
 // A block of A, MC × KC, stays in L2; a panel of B, KC × NR, in L1; the block of B, KC × NC, in L3. MC is a multiple of
 // either tile's rows.
@@ -41,12 +41,6 @@ const M_UNPACKED: usize = 16;
 // @ts-ignore: decorator
 @inline
 const N_TURNED: usize = 12;
-
-// @ts-ignore: decorator
-@inline
-export function roundUp(n: usize, multiple: usize): usize {
-  return ((n + multiple - 1) / multiple) * multiple;
-}
 
 /** Elements of a panel of B that are kept: of all panels of a block, or of one that all rows of C use at once. */
 // @ts-ignore: decorator
@@ -71,12 +65,12 @@ function workElements<T>(M: usize, N: usize, K: usize): usize {
 
 /** The same for one thread, and for a part of C. */
 export function tileElements<T>(M: usize, N: usize, K: usize): usize {
-  if (isLong<T>(K)) return longWorkElements<T>(M, N);
   const kc = min(K, KC());
   const a = min(roundUp(M, PACKED_MR()), MC) * kc;
   const b = packedColumns<T>(M, N) * kc;
   const edge = PACKED_MR() * NR<T>();
-  return max(a + b + edge, M < 3 ? M * N : 0);
+  const short = max(a + b + edge, M < 3 ? M * N : 0);
+  return isLong<T>(K) ? max(short, longWorkElements<T>(M, N)) : short;
 }
 
 /** Bytes of workspace that gemm needs for these sizes. */

@@ -2,9 +2,9 @@
 // same way (Higham, "The accuracy of floating point summation", SIAM J. Sci. Comput. 14 (1993)). A part of C at a time is
 // summed over chunks of K, each a product of its own, which are added up in float64; what was added is rounded once.
 
-import { gemmBlocked, roundUp, tileElements } from "./gemm";
+import { gemmBlocked, tileElements } from "./gemm";
 import { gemv } from "./gemv";
-import { PW } from "./tile";
+import { PW, roundUp } from "./tile";
 
 /** Terms that a float32 sum has at most in blocks of KC. */
 // @ts-ignore: decorator
@@ -17,10 +17,10 @@ const CHUNK: usize = 64;
 /** Rows and columns of a part: what is kept of it stays in L2. */
 // @ts-ignore: decorator
 @inline
-const ROWS: usize = 128;
+const PART_ROWS: usize = 128;
 // @ts-ignore: decorator
 @inline
-const COLUMNS: usize = 256;
+const PART_COLUMNS: usize = 256;
 
 /** Whether sums of K products are long ones; none are in float64. */
 // @ts-ignore: decorator
@@ -31,8 +31,8 @@ export function isLong<T>(K: usize): bool {
 
 /** Elements of workspace that gemmLong needs. */
 export function longWorkElements<T>(M: usize, N: usize): usize {
-  M = min(M, ROWS);
-  N = min(N, COLUMNS);
+  M = min(M, PART_ROWS);
+  N = min(N, PART_COLUMNS);
   return 3 * roundUp(M * N, 4) + tileElements<T>(M, N, CHUNK);
 }
 
@@ -55,14 +55,14 @@ export function gemmLong<T>(
   K: usize,
 ): void {
   const size = sizeof<T>();
-  const columns = inPanels ? PW<T>() : COLUMNS;
+  const columns = inPanels ? PW<T>() : PART_COLUMNS;
   for (let j: usize = 0; j < N; j += columns) {
     const n = min(N - j, columns);
     if (inPanels) rsb = n;
     const partB = b + j * (inPanels ? K : csb) * size;
     const addend = row == 0 ? <usize>0 : row + j * size;
-    for (let i: usize = 0; i < M; i += ROWS) {
-      const m = min(M - i, ROWS);
+    for (let i: usize = 0; i < M; i += PART_ROWS) {
+      const m = min(M - i, PART_ROWS);
       const sums = work + m * n * size;
       const rest = sums + roundUp(m * n, 4) * 8;
       memory.fill(sums, 0, rest - sums);

@@ -39,6 +39,12 @@ export function PW<T>(): usize {
   return 8 * LANES<T>();
 }
 
+// @ts-ignore: decorator
+@inline
+export function roundUp(n: usize, multiple: usize): usize {
+  return ((n + multiple - 1) / multiple) * multiple;
+}
+
 /**
  * c (4, NR) = max(the eight sums + addend (4, NR), floor). The addend is left out where its address is 0;
  * ldAddend = 0 adds one row to all four; it may be c itself. A floor of 0 is ReLU, one of −∞ changes

@@ -1,7 +1,7 @@
 // What a model can be trained for: what the loss takes beside the scores, its kernel, and what counts as right.
 
 import { show } from "../runtime/errors.ts";
-import { checkLabels } from "../tensor/operands.ts";
+import { copyLabels } from "../tensor/operands.ts";
 import { copyRows, labelsOf, type Rows, rowsOf } from "./data.ts";
 import type { Network, Plan } from "./network.ts";
 
@@ -22,8 +22,9 @@ interface Loss {
 const losses: Record<LossName, Loss> = {
   softmax: {
     takesLabels: true,
-    run: ({ kernels, outSize }, { dscores, scores, labels, work }, N) =>
-      kernels.softmax_loss(dscores.address, scores.address, labels.address, work, N, outSize),
+    // Its workspace is for a loss without dx.
+    run: ({ kernels, outSize }, { dscores, scores, labels }, N) =>
+      kernels.softmax_loss(dscores.address, scores.address, labels.address, 0, N, outSize),
   },
   svm: {
     takesLabels: true,
@@ -43,13 +44,13 @@ const losses: Record<LossName, Loss> = {
 };
 
 /** The loss of this name, or RangeError. */
-export function lossOf(operation: string, name: unknown): Loss & { readonly name: LossName } {
+export function lossOf(operation: string, name: unknown): Loss {
   if (!(typeof name === "string" && Object.hasOwn(losses, name))) {
     throw new RangeError(
       `${operation}: loss must be one of ${Object.keys(losses).join(", ")}, got ${show(name)}`,
     );
   }
-  return { ...losses[name as LossName], name: name as LossName };
+  return losses[name as LossName];
 }
 
 /** What the loss takes beside the scores, checked. */
@@ -80,9 +81,9 @@ export function copyTruth(
   end: number,
   order?: Int32Array,
 ): void {
-  copyRows(takesLabels ? labels : targets, y, start, end, order);
-  // Their owner has had turns since they were checked.
-  if (takesLabels) checkLabels(operation, labels.data, outSize, end - start);
+  // Labels are looked at again: their owner has had turns since they were checked.
+  if (takesLabels) copyLabels(operation, labels.data, y.values(), outSize, start, end, order);
+  else copyRows(targets, y, start, end, order);
 }
 
 /** The class with the highest score of each of the first N examples in the plan: a view. */

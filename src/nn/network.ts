@@ -26,7 +26,6 @@ export interface Plan {
   readonly targets: TensorHandle<FloatDType>;
   /** (capacity,) the classes with the highest scores. */
   readonly answers: TensorHandle<"int32">;
-  readonly work: number;
   readonly buffers: TensorHandle[];
 }
 
@@ -178,7 +177,7 @@ export class Network {
       this.plan = {
         capacity: N,
         ...{ input, scores: at, dscores: turns[0], labels, targets, answers },
-        ...{ work: work.address, buffers },
+        buffers,
       };
       return this.plan;
     } catch (error) {

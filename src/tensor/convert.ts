@@ -130,7 +130,7 @@ export function elementsOf(
       if (data.length === 0) data.at(0);
     } catch {
       throw new TypeError(
-        `${operation}: ${name} is a view of a buffer that is gone: transferred, or a tensor's before memory grew`,
+        `${operation}: ${name}'s buffer is gone: transferred, or a tensor's before memory grew`,
       );
     }
     values = data;

@@ -229,9 +229,9 @@ export function withLabels<T>(
   return runtime.withWorkspace(4 * N, (address) => {
     const own = new Int32Array(runtime.linear.wasm.buffer, address, N);
     const source = values();
-    // A getter, or a thread that shares them, may give others the second time.
-    if ((source as Int32Array).buffer instanceof ArrayBuffer) own.set(source);
-    else checkLabels(operation, source, C, N, own);
+    // Of others a getter, or a thread that shares them, may give something else the second time.
+    if (ArrayBuffer.isView(source) && source.buffer instanceof ArrayBuffer) own.set(source);
+    else copyLabels(operation, own, source, C, 0, N);
     return fn(address);
   });
 }
@@ -248,21 +248,32 @@ export function checkLabelArray(operation: string, labels: unknown): void {
   );
 }
 
-/** Refuses a label that is no whole number in [0, C), of the first `count`, and copies the others to where they are wanted. */
-export function checkLabels(
+/** Refuses a label that is no whole number in [0, C). */
+export function checkLabels(operation: string, labels: ArrayLike<number>, C: number): void {
+  for (let i = 0; i < labels.length; i++) labelAt(operation, labels, i, C);
+}
+
+/** The same, of those from start to end, or those that an order has there, while they are copied to the beginning of an array. */
+export function copyLabels(
   operation: string,
+  to: Int32Array,
   labels: ArrayLike<number>,
   C: number,
-  count = labels.length,
-  to?: Int32Array,
+  start: number,
+  end: number,
+  order?: ArrayLike<number>,
 ): void {
-  for (let i = 0; i < count; i++) {
-    const label = labels[i] as number;
-    if (!(Number.isInteger(label) && label >= 0 && label < C)) {
-      throw new RangeError(
-        `${operation}: y[${i}] is ${show(label)}, expected a whole number in [0, ${C})`,
-      );
-    }
-    if (to) to[i] = label;
+  for (let i = start; i < end; i++) {
+    to[i - start] = labelAt(operation, labels, order ? (order[i] as number) : i, C);
   }
+}
+
+function labelAt(operation: string, labels: ArrayLike<number>, i: number, C: number): number {
+  const label = labels[i] as number;
+  if (!(Number.isInteger(label) && label >= 0 && label < C)) {
+    throw new RangeError(
+      `${operation}: y[${i}] is ${show(label)}, expected a whole number in [0, ${C})`,
+    );
+  }
+  return label;
 }

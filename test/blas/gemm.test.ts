@@ -471,6 +471,24 @@ describe.each(configurations)("GEMM in $name, $build core", ({ core, dtype }) =>
   });
 });
 
+test.each(configurations)(
+  "the workspace of $name grows with each size, so that a smaller batch has room: $build core",
+  ({ core, dtype }) => {
+    const sizes = (work: "forward" | "backward", rows: readonly number[]) => {
+      const bytes = core.exports[`affine_${work}_work_bytes_${dtype.suffix}` as const];
+      for (const D of [3, 4, 10, 13, 20, 128, 200, 1030]) {
+        for (const M of [3, 10, 12, 32, 64, 100, 1030]) {
+          const all = rows.map((N) => bytes(N, D, M));
+          expect(all, `${work}, ${D} → ${M}`).toEqual(all.toSorted((a, b) => a - b));
+        }
+      }
+    };
+    const rows = [3, 4, 5, 63, 64, 65, 127, 129, 255, 256, 257, 1000, 16384, 16385, 20000, 1e6];
+    sizes("forward", rows);
+    sizes("backward", rows);
+  },
+);
+
 describe.each(strict)("GEMM in $name, $build core, strict", ({ core, dtype }) => {
   // To the last bit: what makes results the same on every host is that this order never changes.
   const { bytes } = dtype;

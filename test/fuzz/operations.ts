@@ -276,7 +276,9 @@ function batchnormTwin(given: Twin, statistics: reference.Statistics): Expected 
   const bound = magnified.map((m, i) =>
     isLost(m, N, Math.sqrt(statistics.variance[i % D]! + eps), precision)
       ? NaN
-      : (8 + 2 * N) * (epsilon * size[i]! + 4 * tiny * (1 + factor[i % D]! + most[i % D]!)),
+      : (8 + 2 * N) * (epsilon * size[i]! + 4 * tiny * (1 + factor[i % D]! + most[i % D]!)) +
+        // The twin's normalised value, times gamma, may lose what (x − mean) · (gamma / std) keeps.
+        4 * tiny * Math.abs(v.gamma![i % D]!),
   );
   // x − mean is a number on the way too.
   const scale = size.map((s, i) => {

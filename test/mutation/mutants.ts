@@ -110,6 +110,11 @@ export const mutants: readonly Mutant[] = [
     "release",
     [gemm, "predict"],
     [
+      "a product of long sums has a workspace for these alone",
+      "max(short, longWorkElements<T>(M, N)) : short",
+      "longWorkElements<T>(M, N) : short",
+    ],
+    [
       "the last block of K overlaps the one before",
       "const kc = min(K - pc, KC());\n      const least = pc + kc == K ? floor : <T>-Infinity;\n      // From one",
       "const kc = KC();\n      const least = pc + kc == K ? floor : <T>-Infinity;\n      // From one",

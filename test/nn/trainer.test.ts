@@ -1030,3 +1030,22 @@ describe.each(["float32", "float64"] as const)(
     });
   },
 );
+
+test("a batch that is smaller than one of long sums has the workspace that it needs", () => {
+  // Between them lies the length from which float32 sums are taken otherwise, dw's over the examples.
+  const [more, fewer] = [20_000, 10_000];
+  const x = runtime.random(5).randn(more, 4).toTypedArray();
+  const y = Array.from({ length: more }, (_, n) => n % 3);
+  const given = { x: x.subarray(0, 4 * fewer), y: y.slice(0, fewer) };
+  const bits = [more, fewer].map((rows) => {
+    const own = createRuntimeSync();
+    const net = new Sequential(own, { input: [4], layers: [affine(3)] });
+    const trainer = new Trainer(net, { loss: "softmax", optimizer: sgd() });
+    net.forward(x.subarray(0, 4 * rows)).dispose();
+    const behind = Array.from({ length: 400 }, () => own.ones([16]));
+    const { loss } = trainer.step(given.x, given.y);
+    expect(behind.every(({ data }) => data.every((value) => value === 1))).toBe(true);
+    return [loss, ...net.parameters().map(({ value }) => value.toTypedArray())];
+  });
+  expect(bits[0]).toEqual(bits[1]);
+});

@@ -52,8 +52,7 @@ describe("a typed array", () => {
   });
 
   test("whose buffer is gone is a TypeError that says why, and nothing is made", () => {
-    const message =
-      "tensor: data is a view of a buffer that is gone: transferred, or a tensor's before memory grew";
+    const message = "tensor: data's buffer is gone: transferred, or a tensor's before memory grew";
     const sent = Float32Array.of(1, 2);
     structuredClone(sent.buffer, { transfer: [sent.buffer] });
     refused(TypeError, message, sent);
