@@ -828,13 +828,14 @@ export const operations: readonly Operation[] = [
         Array.from(v.dout!, (d) => d * 0),
         D,
       );
-      const bounded = (size: number[]) => ({
+      const bounded = (size: number[], takesGamma: boolean) => ({
         loose: true,
         // Σ dout · (x − mean), and 1 / std and gamma / std, are numbers on the way.
         scale: size.map((s, i) => {
           const j = i % D;
           const most1 = Math.max(s, s * N, 2 * most[j]! * Math.max(1, column[j]!), factor(j));
-          const isWhole = Number.isFinite(most[j]! + v.gamma![j]! * 0 + hole[j]!);
+          const gamma = takesGamma ? v.gamma![j]! * 0 : 0;
+          const isWhole = Number.isFinite(most[j]! + gamma + hole[j]!);
           return passing(Math.max(2 * column[j]!, most1 * Math.max(1, factor(j))), isWhole);
         }),
         bound: size.map((s, i) => {
@@ -863,10 +864,10 @@ export const operations: readonly Operation[] = [
           mode === "test"
             ? constant
             : {
-                ...{ values: values.dx, ...bounded(dx) },
-                scale: bounded(dx).scale.map((s, i) => Math.max(s, products[i]!)),
+                ...{ values: values.dx, ...bounded(dx, true) },
+                scale: bounded(dx, true).scale.map((s, i) => Math.max(s, products[i]!)),
               },
-        dgamma: { values: values.dgamma, ...bounded(weighted) },
+        dgamma: { values: values.dgamma, ...bounded(weighted, false) },
         dbeta: { ...sum(values.dbeta, column, N, precision), loose: true },
       };
     },
