@@ -427,7 +427,7 @@ export function gemmBlocked<T>(
             } else {
               gemm_4x2v_rows_simd128<T>(edge, width, panelA, aRow, rows, panelB, bStep, kc, 0, 0, none);
             }
-            finishTile<T>(tile, ldc, edge, width, tileAddend, ldAddend, least, rows, columns);
+            finishTile<T, T>(tile, ldc, edge, width, tileAddend, ldAddend, least, rows, columns);
           }
         }
       }
@@ -473,8 +473,8 @@ function transpose<T>(c: usize, turned: usize, M: usize, N: usize): void {
   }
 }
 
-/** c (rows, columns) = max(sums + addend, floor), which keeps a NaN; the addend is left out where its address is 0. */
-function finishTile<T>(
+/** c (rows, columns) = max(sums + addend, floor), rounded from S once, which keeps a NaN; the addend is left out where its address is 0. */
+export function finishTile<T, S>(
   c: usize,
   ldc: usize,
   sums: usize,
@@ -487,13 +487,14 @@ function finishTile<T>(
 ): void {
   const size = sizeof<T>();
   for (let i: usize = 0; i < rows; i++) {
-    for (let j: usize = 0; j < columns * size; j += size) {
-      let sum = load<T>(sums + j);
-      if (addend != 0) sum += load<T>(addend + j);
-      store<T>(c + j, sum < floor ? floor : sum);
+    for (let j: usize = 0; j < columns; j++) {
+      let sum = load<S>(sums + j * sizeof<S>());
+      if (addend != 0) sum += load<T>(addend + j * size);
+      const rounded = <T>sum;
+      store<T>(c + j * size, rounded < floor ? floor : rounded);
     }
     c += ldc * size;
-    sums += ldSums * size;
+    sums += ldSums * sizeof<S>();
     if (addend != 0) addend += ldAddend * size;
   }
 }

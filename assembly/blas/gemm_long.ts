@@ -2,7 +2,7 @@
 // same way (Higham, "The accuracy of floating point summation", SIAM J. Sci. Comput. 14 (1993)). A part of C at a time is
 // summed over chunks of K, each a product of its own, which are added up in float64; what was added is rounded once.
 
-import { gemmBlocked, tileElements } from "./gemm";
+import { finishTile, gemmBlocked, tileElements } from "./gemm";
 import { gemv } from "./gemv";
 import { PW, roundUp } from "./tile";
 
@@ -78,7 +78,7 @@ export function gemmLong<T>(
         }
         addChunk(sums, rest, work);
       }
-      roundPart<T>(c + (i * ldc + j) * size, ldc, sums, addend, floor, m, n);
+      finishTile<T, f64>(c + (i * ldc + j) * size, ldc, sums, n, addend, 0, floor, m, n);
     }
   }
 }
@@ -92,28 +92,5 @@ function addChunk(sums: usize, end: usize, chunk: usize): void {
     v128.store(sums, f64x2.add(v128.load(sums, 16), high), 16);
     sums += 32;
     chunk += 16;
-  }
-}
-
-/** c (M, N) = max(sums + row (N,), floor), row left out where its address is 0; rounded once. */
-function roundPart<T>(
-  c: usize,
-  ldc: usize,
-  sums: usize,
-  row: usize,
-  floor: T,
-  M: usize,
-  N: usize,
-): void {
-  const size = sizeof<T>();
-  for (let i: usize = 0; i < M; i++) {
-    for (let j: usize = 0; j < N * size; j += size) {
-      let sum = load<f64>(sums);
-      if (row != 0) sum += load<T>(row + j);
-      const rounded = <T>sum;
-      store<T>(c + j, rounded < floor ? floor : rounded);
-      sums += 8;
-    }
-    c += ldc * size;
   }
 }

@@ -171,7 +171,9 @@ export class Network {
       };
       const [labels, answers] = [whole(N), whole(N)];
       const targets = make(N, this.outSize);
-      const bytes = Math.max(...layers.map((layer) => layer.workBytes(N)));
+      // No spread of a list: a call takes so many arguments alone, and a file may have any number of layers.
+      let bytes = 0;
+      for (const layer of layers) bytes = Math.max(bytes, layer.workBytes(N));
       const work = whole(Math.ceil(bytes / 4));
       for (const layer of layers) layer.work = work.address;
       this.plan = {

@@ -171,8 +171,18 @@ export const mutants: readonly Mutant[] = [
     ],
     [
       "an edge tile forgets what is there",
-      "if (addend != 0) sum += load<T>(addend + j);\n      store<T>(c + j, sum < floor",
-      "store<T>(c + j, sum < floor",
+      "if (addend != 0) sum += load<T>(addend + j * size);",
+      "",
+    ],
+    [
+      "a long sum is rounded before the row",
+      "sum += load<T>(addend + j * size);",
+      "sum = <T>sum + load<T>(addend + j * size);",
+    ],
+    [
+      "ReLU takes NaN for 0",
+      "rounded < floor ? floor : rounded",
+      "rounded > floor ? rounded : floor",
     ],
     [
       "the next column block begins a column early",
@@ -265,16 +275,6 @@ export const mutants: readonly Mutant[] = [
     ["a panel's rows are those of the whole b", "if (inPanels) rsb = n;", "if (inPanels) rsb = N;"],
     ["the row is that of the first part", "row + j * size;", "row;"],
     ["parts are written over the first", "c + (i * ldc + j) * size, ldc", "c + j * size, ldc"],
-    [
-      "the sum is rounded before the row",
-      "sum += load<T>(row + j);",
-      "sum = <T>sum + load<T>(row + j);",
-    ],
-    [
-      "ReLU takes NaN for 0",
-      "rounded < floor ? floor : rounded",
-      "rounded > floor ? rounded : floor",
-    ],
     [
       "the upper half of a vector is the lower one",
       "v128.load64_zero(chunk, 8)",
