@@ -24,7 +24,7 @@ const uses = {
   "@assemblyscript/loader": "what instantiates the core",
   assemblyscript: "what the kernels use of its standard library, compiled",
 };
-/** As scripts/build.js found them in what it bundled. */
+/** As scripts/build/licences.js found them in the bundles. */
 const published = [
   ...readFileSync(new URL("build/THIRD_PARTY_LICENSES.txt", root), "utf8").matchAll(
     /^(\S+) \d+\.\d+\.\d+, ([^,]+), /gm,

@@ -3,7 +3,7 @@
 import { readFileUrl } from "./hosts/node.ts";
 import type { Pool } from "./pool.ts";
 
-/** The build of a core that an entry has with it; scripts/build.js makes it. */
+/** The build of a core that an entry has with it; scripts/build/inline.js makes it. */
 export interface Build {
   /** By what name people import it: "lamella/core.wasm". */
   readonly file: string;
@@ -23,7 +23,7 @@ export interface WasmVariant {
   readonly variant: "relaxed" | "shared" | "relaxed-shared";
 }
 
-/** What such an import holds; scripts/build.js makes it too. */
+/** What such an import holds; scripts/build/variants.js makes it too. */
 type Inlined = Pick<Build, "file" | "hex" | "module"> & { readonly Pool?: typeof Pool };
 
 /** A compiled module, the bytes of one, a response with them, where to fetch them, or a variant's import. */

@@ -1,0 +1,61 @@
+// The WebAssembly of all cores, and of the limits that `lamella bench` measures.
+
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const compiler = fileURLToPath(new URL("compile.js", import.meta.url));
+/** Runs asc in a process of its own, so that several cores are compiled at once. */
+const compile = (args) =>
+  new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [compiler, ...args], { stdio: "inherit" });
+    child.on("error", reject);
+    child.on("exit", (code) => {
+      if (code === 0) resolve();
+      else reject(new Error(`asc ${args.join(" ")} failed`));
+    });
+  });
+
+const { targets } = JSON.parse(
+  readFileSync(new URL("../../asconfig.json", import.meta.url), "utf8"),
+);
+const compilerInputs = ["scripts/build/compile.js", "node_modules/assemblyscript/package.json"];
+
+/** A core by its target in asconfig.json. */
+const core = (entry, target) => {
+  const { outFile } = targets[target];
+  return {
+    name: outFile.replace("build/", ""),
+    inputs: ["assembly", "asconfig.json", ...compilerInputs],
+    outputs: target === "release" ? [outFile, "build/core.d.ts"] : [outFile],
+    run: () => compile([`assembly/${entry}.ts`, "--target", target]),
+  };
+};
+
+/** asconfig.json is not for the limits, whose memory is their own. */
+const limits = (variant, features) => {
+  const file = variant === "strict" ? "limits.wasm" : "limits.relaxed.wasm";
+  return {
+    name: file,
+    inputs: ["bench/support/limits.ts", ...compilerInputs],
+    outputs: [`build/${file}`],
+    run: () =>
+      compile([
+        ...["bench/support/limits.ts", "--config", "none", "--outFile", `build/${file}`],
+        ...["-O3", "--noAssert", "--runtime", "stub", "--use", "abort=", "--initialMemory", "513"],
+        ...["--enable", features],
+      ]),
+  };
+};
+
+/** The slowest first. */
+export const cores = [
+  core("shared", "shared"),
+  core("shared", "relaxed-shared"),
+  core("index", "relaxed"),
+  core("index", "release"),
+  core("predict_core", "predict"),
+  core("index", "debug"),
+  limits("strict", "simd"),
+  limits("relaxed", "simd,relaxed-simd"),
+];

@@ -1,0 +1,51 @@
+// The entries `lamella` and `lamella/predict`, in each form that hosts want, and the file that browsers start workers from.
+
+import { writeFileSync } from "node:fs";
+import { build } from "esbuild";
+import { bundle, bundleInputs, common, importingHosts } from "./bundle.js";
+import { importing } from "./inline.js";
+
+export const entries = ["index", "predict"].map((entry) => ({
+  name: `${entry}.js`,
+  inputs: [
+    ...[...bundleInputs, "scripts/build/entries.js"],
+    `build/${entry === "index" ? "core" : "predict"}.inline.js`,
+  ],
+  outputs: [".js", ".cjs", ...importingHosts.map(([host]) => `.${host}.js`)].map(
+    (ending) => `build/${entry}${ending}`,
+  ),
+  async run() {
+    const options = { entryPoints: [`src/${entry}.ts`] };
+    const hosts = importingHosts.map(([host, query]) =>
+      bundle({
+        ...options,
+        plugins: [importing(query)],
+        format: "esm",
+        outfile: `build/${entry}.${host}.js`,
+      }),
+    );
+    const packages = await Promise.all([
+      bundle({ ...options, format: "esm", outfile: `build/${entry}.js` }),
+      bundle({ ...options, format: "cjs", outfile: `build/${entry}.cjs` }),
+      ...hosts,
+    ]);
+    return packages.flat();
+  },
+}));
+
+/** Browsers start workers from it where they may not from a Blob; src/runtime/hosts/web_workers.ts tells what is in it. */
+export const worker = {
+  name: "worker.js",
+  inputs: [...bundleInputs, "scripts/build/entries.js"],
+  outputs: ["build/worker.js"],
+  async run() {
+    const { outputFiles } = await build({
+      ...common,
+      ...{ entryPoints: ["src/runtime/hosts/web_workers.ts"], format: "esm", write: false },
+    });
+    const { SOURCE } = await import(
+      `data:text/javascript,${encodeURIComponent(outputFiles[0].text)}`
+    );
+    writeFileSync("build/worker.js", SOURCE);
+  },
+};
