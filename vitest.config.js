@@ -2,7 +2,7 @@ import { configDefaults, defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
-    globalSetup: "test/support/global-setup.ts",
+    globalSetup: "test/support/global-setup.js",
     include: ["test/**/*.test.ts"],
     exclude: [...configDefaults.exclude, "test/hosts/**", "test/playground/**"], // npm run test:hosts, test:playground
     testTimeout: 60_000,

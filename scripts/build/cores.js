@@ -48,6 +48,25 @@ const limits = (variant, features) => {
   };
 };
 
+/** A core with the exports of test/support/entry.ts added. */
+const testCore = (target, file) => ({
+  name: file,
+  inputs: ["assembly", "test/support/entry.ts", "asconfig.json", ...compilerInputs],
+  outputs: [`build/${file}`],
+  run: () =>
+    compile([
+      ...["assembly/index.ts", "test/support/entry.ts", "--target", target],
+      ...["--outFile", `build/${file}`],
+    ]),
+});
+
+/** For test/support/global-setup.js. */
+export const testCores = {
+  release: testCore("release", "test.wasm"),
+  relaxed: testCore("relaxed", "test.relaxed.wasm"),
+  debug: testCore("debug", "test.debug.wasm"),
+};
+
 /** The slowest first. */
 export const cores = [
   core("shared", "shared"),

@@ -205,22 +205,25 @@ function toBytes(values: Values): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
 
+/** `npm run dev` compiles one debug core for the tests of a kernel that has just changed, with the exports of entry.ts. */
+const isQuick = process.env.LAMELLA_BUILD === "debug";
 const files = {
   release: "core.wasm",
-  debug: "core.debug.wasm",
+  debug: isQuick ? "test.debug.wasm" : "core.debug.wasm",
   relaxed: "core.relaxed.wasm",
   test: "test.wasm",
+  "test, debug": "test.debug.wasm",
   "test, relaxed": "test.relaxed.wasm",
 };
 export type Build = keyof typeof files;
 /** Those with the exports of entry.ts. */
-type TestBuild = "test" | "test, relaxed";
+type TestBuild = "test" | "test, debug" | "test, relaxed";
 const modules = new Map<Build, WebAssembly.Module>();
 
 function bytesOf(build: Build): Uint8Array<ArrayBuffer> {
   const url = new URL(`../../build/${files[build]}`, import.meta.url);
   if (!existsSync(url)) {
-    const maker = build.startsWith("test") ? "test/support/global-setup.ts" : "scripts/build.js";
+    const maker = build.startsWith("test") ? "test/support/global-setup.js" : "scripts/build.js";
     throw new Error(`build/${files[build]} is missing: ${maker} makes it`);
   }
   return new Uint8Array(readFileSync(url));
@@ -231,7 +234,9 @@ export const hasRelaxed = WebAssembly.validate(bytesOf("relaxed"));
 
 /** For tests of kernels that run on each build, and for those of what entry.ts exports. */
 export const builds = chosen<Exclude<Build, TestBuild>>("release", "debug", "relaxed");
-export const testBuilds = chosen<TestBuild>("test", "test, relaxed");
+export const testBuilds: readonly TestBuild[] = isQuick
+  ? ["test, debug"]
+  : chosen<TestBuild>("test", "test, relaxed");
 
 /** Those that this host knows; for test/mutation/run.js, which makes one build anew, that one alone. */
 function chosen<B extends Build>(...all: B[]): readonly B[] {

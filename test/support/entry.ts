@@ -1,5 +1,5 @@
 // What the tests see of the core's inside: array versions of functions that a kernel inlines and
-// assembly/index.ts does not export. global-setup.ts compiles them, beside that entry and
+// assembly/index.ts does not export. global-setup.js compiles them, beside that entry and
 // with asconfig.json's options, into build/test.wasm.
 
 import { gemm, gemmWorkBytes } from "../../assembly/blas/gemm";
