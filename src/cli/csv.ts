@@ -2,8 +2,10 @@
 
 import { parse } from "csv-parse/sync";
 import { Fault, quoted, USAGE, visible } from "./fault.ts";
+import type { Limits } from "./files.ts";
+import { RowLimits } from "./row_limits.ts";
 
-export interface CsvOptions {
+export interface CsvOptions extends Partial<Limits> {
   /** undefined: decided by `choose`, which is told. */
   header?: boolean | undefined;
   delimiter?: string | undefined;
@@ -49,12 +51,13 @@ function sniff(bytes: Uint8Array): string {
 export function readTable(
   bytes: Uint8Array<ArrayBuffer>,
   name: string,
-  { delimiter = sniff(bytes) }: CsvOptions,
+  { delimiter = sniff(bytes), ...given }: CsvOptions,
   choose: (first: readonly string[]) => Choice,
 ): Table {
   if (bytes.subarray(0, 65_536).includes(0)) {
     throw new Fault(`${name}: neither a table nor IDX: it has zero bytes, as no text has`);
   }
+  new RowLimits(name, delimiter, given).check(bytes);
   let choice: Choice | undefined;
   let x = new Float64Array(4096);
   let count = 0;
@@ -140,7 +143,8 @@ export function columnOf(option: string, column: string, columns: readonly strin
 
 /** Refuses names that stand for two columns. */
 export function checkHeader(columns: readonly string[], name: string): void {
-  const twice = columns.find((column, i) => columns.indexOf(column) < i);
+  const seen = new Set<string>();
+  const twice = columns.find((column) => seen.size === seen.add(column).size);
   if (twice !== undefined) {
     throw new Fault(`${name}: two columns are called ${quoted(twice)}`);
   }

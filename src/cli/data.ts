@@ -3,11 +3,11 @@
 import { existsSync } from "node:fs";
 import { allNumbers, checkHeader, columnOf, readTable } from "./csv.ts";
 import { Fault, quoted, USAGE, visible } from "./fault.ts";
-import { nameOf, readInput } from "./files.ts";
+import { type Limits, nameOf, readInput } from "./files.ts";
 import { type Idx, isIdx, parseIdx } from "./idx.ts";
 
 /** Options of every command that reads data. */
-export interface DataOptions {
+export interface DataOptions extends Partial<Limits> {
   label?: string;
   labels?: string;
   drop?: string[];
@@ -50,8 +50,9 @@ function siblingOf(path: string): string | undefined {
 async function imagesOf(
   path: string,
   bytes: Uint8Array<ArrayBuffer>,
-  { labels: labelsPath = siblingOf(path), label, header, delimiter, drop }: DataOptions,
+  options: DataOptions,
 ): Promise<Data> {
+  const { labels: labelsPath = siblingOf(path), label, header, delimiter, drop } = options;
   const name = nameOf(path);
   const wrong = Object.entries({ label, header, delimiter, drop }).find(([, value]) => value);
   if (wrong) {
@@ -68,7 +69,7 @@ async function imagesOf(
   let labels: string[] | undefined;
   if (labelsPath !== undefined) {
     const labelsName = visible(labelsPath);
-    const read = await readInput(labelsPath);
+    const read = await readInput(labelsPath, options);
     const idx = parseIdx(read, labelsName);
     if (idx.shape.length !== 1 || idx.shape[0] !== count) {
       throw new Fault(
@@ -82,7 +83,7 @@ async function imagesOf(
 
 /** The data of a file to train on: in a table the label is the last column, unless an option names it. */
 export async function readTraining(path: string, options: DataOptions): Promise<Data> {
-  const bytes = await readInput(path);
+  const bytes = await readInput(path, options);
   const name = nameOf(path);
   if (isIdx(bytes)) {
     const data = await imagesOf(path, bytes, options);
@@ -148,7 +149,7 @@ export async function readQuestions(
   input: readonly number[],
   known: KnownTable | undefined,
 ): Promise<Data> {
-  const bytes = await readInput(path);
+  const bytes = await readInput(path, options);
   const name = nameOf(path);
   const size = input.reduce((product, length) => product * length, 1);
   if (isIdx(bytes)) {

@@ -1,39 +1,160 @@
-// Bytes from files and the standard input, and into files.
+// Bytes from files and the standard input, within limits. What is written is in output.ts.
 
-import {
-  accessSync,
-  constants,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
-import { dirname } from "node:path";
+import { closeSync, fstatSync, openSync, readFileSync, readSync } from "node:fs";
 import process from "node:process";
-import { gunzipSync } from "node:zlib";
+import { createGunzip } from "node:zlib";
 import { readSafetensors, type SafetensorsFile } from "lamella";
 import { Fault, touching, visible } from "./fault.ts";
+
+/** How much data may cost, whatever their file claims. Each has an option of its name. */
+export interface Limits {
+  /** The bytes of a file of data, after gzip is unpacked. */
+  maxBytes: number;
+  /** The bytes of one row of a table, however many lines its cells have. */
+  maxRowBytes: number;
+  maxColumns: number;
+  maxRows: number;
+  /** The rows of a table times its columns. */
+  maxCells: number;
+}
+
+export const limits: Readonly<Limits> = {
+  maxBytes: 2 ** 30,
+  maxRowBytes: 2 ** 24,
+  maxColumns: 1_000_000,
+  maxRows: 10_000_000,
+  maxCells: 100_000_000,
+};
+
+/** maxRowBytes → --max-row-bytes. */
+export const optionOf = (limit: keyof Limits) =>
+  `--${limit.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+
+/** Refuses `count` bytes, rows or the like where the limit, of an option or the usual one, is lower. */
+export function checkLimit(
+  limit: keyof Limits,
+  given: Partial<Limits>,
+  count: number,
+  name: string,
+  unit: string,
+): void {
+  const most = given[limit] ?? limits[limit];
+  if (count <= most) return;
+  throw new Fault(`${name}: has more than ${most} ${unit}; ${optionOf(limit)} raises this limit`);
+}
 
 /** How messages call an input. */
 export const nameOf = (path: string) => (path === "-" ? "the standard input" : visible(path));
 
-/** All of a file, or of the standard input for "-"; unpacked where it is gzip. */
-export async function readInput(path: string): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = path === "-" ? await readStandardInput() : readFile(path);
-  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
-  try {
-    return new Uint8Array(gunzipSync(bytes, { maxOutputLength: 2 ** 31 - 1 }));
-  } catch (error) {
-    throw new Fault(`${nameOf(path)}: not whole as gzip: ${(error as Error).message}`);
+/** A few megabytes of gzip can unpack to gigabytes, so the unpacked bytes come in chunks of this size. */
+const CHUNK = 2 ** 18;
+
+/**
+ * A file, or the standard input. Its bytes as they lie there are held, so that several readings are of the same bytes;
+ * what gzip makes of them is not held, but unpacked anew by each reading.
+ */
+export class Input {
+  /** How messages call it. */
+  readonly name: string;
+
+  constructor(
+    path: string,
+    private readonly raw: Uint8Array<ArrayBuffer>,
+    private readonly given: Partial<Limits>,
+  ) {
+    this.name = nameOf(path);
+    if (!this.isPacked) this.check(raw.length);
+  }
+
+  private get isPacked(): boolean {
+    return this.raw[0] === 0x1f && this.raw[1] === 0x8b;
+  }
+
+  private check(length: number): void {
+    const unit = this.isPacked ? "bytes when unpacked" : "bytes";
+    checkLimit("maxBytes", this.given, length, this.name, unit);
+  }
+
+  /** All bytes in their order, unpacked where they are gzip; every call begins anew. */
+  async *chunks(): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    if (!this.isPacked) {
+      yield this.raw;
+      return;
+    }
+    const gunzip = createGunzip({ chunkSize: CHUNK });
+    gunzip.end(this.raw);
+    let length = 0;
+    try {
+      for await (const chunk of gunzip) {
+        length += chunk.length;
+        this.check(length);
+        yield new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
+      }
+    } catch (error) {
+      if (error instanceof Fault || !/^Z_|^ERR_/.test((error as { code?: string }).code ?? "")) {
+        throw error;
+      }
+      throw new Fault(`${this.name}: not whole as gzip: ${(error as Error).message}`);
+    } finally {
+      gunzip.destroy();
+    }
+  }
+
+  /** The first bytes, at least four where there are so many: they tell what the file is. */
+  async head(): Promise<Uint8Array<ArrayBuffer>> {
+    for await (const chunk of this.chunks()) if (chunk.length > 0) return chunk;
+    return new Uint8Array(0);
+  }
+
+  /** All bytes in one array. They are counted first, since a list of chunks and their sum would be held twice. */
+  async bytes(): Promise<Uint8Array<ArrayBuffer>> {
+    if (!this.isPacked) return this.raw;
+    let length = 0;
+    for await (const chunk of this.chunks()) length += chunk.length;
+    const whole = new Uint8Array(length);
+    let at = 0;
+    for await (const chunk of this.chunks()) {
+      whole.set(chunk, at);
+      at += chunk.length;
+    }
+    return whole;
   }
 }
 
-const readFile = (path: string) => touching(path, () => new Uint8Array(readFileSync(path)));
+/** Opens a file, or the standard input for "-". */
+export async function openInput(path: string, given: Partial<Limits> = {}): Promise<Input> {
+  const most = given.maxBytes ?? limits.maxBytes;
+  const raw = path === "-" ? await readStandardInput(most) : readFile(path, most);
+  return new Input(path, raw, given);
+}
+
+/** All of a file, or of the standard input for "-"; unpacked where it is gzip. */
+export const readInput = async (path: string, given: Partial<Limits> = {}) =>
+  (await openInput(path, given)).bytes();
+
+/** Of what has no end, as a device or a pipe may have none, no more is read than shows that it is too long. */
+const readFile = (path: string, most: number) =>
+  touching(path, () => {
+    const file = openSync(path, "r");
+    try {
+      if (fstatSync(file).isFile()) return new Uint8Array(readFileSync(file));
+      const chunks: Uint8Array[] = [];
+      for (let length = 0; length <= most; ) {
+        const chunk = new Uint8Array(CHUNK);
+        const count = readSync(file, chunk);
+        if (count === 0) break;
+        chunks.push(chunk.subarray(0, count));
+        length += count;
+      }
+      return new Uint8Array(Buffer.concat(chunks));
+    } finally {
+      closeSync(file);
+    }
+  });
 
 /** A safetensors file and its bytes; what is none is told by the file's name. */
 export function readModel(path: string): { bytes: Uint8Array<ArrayBuffer>; file: SafetensorsFile } {
-  const bytes = readFile(path);
+  const bytes = readFile(path, 2 ** 31);
   try {
     return { bytes, file: readSafetensors(bytes) };
   } catch (error) {
@@ -42,34 +163,13 @@ export function readModel(path: string): { bytes: Uint8Array<ArrayBuffer>; file:
   }
 }
 
-async function readStandardInput(): Promise<Uint8Array<ArrayBuffer>> {
+async function readStandardInput(most: number): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];
-  for await (const chunk of process.stdin) chunks.push(chunk as Uint8Array);
-  return new Uint8Array(Buffer.concat(chunks));
-}
-
-/** Refuses a path that could not be written, before hours of work end there. */
-export function checkWritable(option: string, path: string): void {
-  const there = statSync(path, { throwIfNoEntry: false });
-  if (there?.isDirectory()) throw new Fault(`${option}: ${visible(path)} is a folder`);
-  const folder = dirname(path);
-  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new Fault(`${option}: there is no folder ${visible(folder)}`);
+  let length = 0;
+  for await (const chunk of process.stdin) {
+    chunks.push(chunk as Uint8Array);
+    length += (chunk as Uint8Array).length;
+    if (length > most) break;
   }
-  touching(path, () => accessSync(there ? path : folder, constants.W_OK));
-}
-
-/** Writes a file as a whole or not at all: who is killed meanwhile leaves what was there before. */
-export function writeWhole(path: string, bytes: Uint8Array): void {
-  const there = statSync(path, { throwIfNoEntry: false });
-  touching(path, () => {
-    if (there && !there.isFile()) return writeFileSync(path, bytes); // /dev/stdout, say
-    const temporary = `${path}.${process.pid}.tmp`;
-    try {
-      writeFileSync(temporary, bytes);
-      renameSync(temporary, path);
-    } finally {
-      rmSync(temporary, { force: true });
-    }
-  });
+  return new Uint8Array(Buffer.concat(chunks));
 }

@@ -4,6 +4,7 @@
 import process from "node:process";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { Fault, report, USAGE, visible } from "./fault.ts";
+import { type Limits, limits, optionOf } from "./files.ts";
 import { parseLayers } from "./layers.ts";
 import { answers } from "./predict.ts";
 import { endWithReader } from "./terminal.ts";
@@ -55,6 +56,23 @@ Exit codes: 0 done, 1 failed, 2 the command line is wrong, 130 interrupted (Ctrl
 With --json the standard output is JSON alone; notes and errors go to the standard error.
 NO_COLOR=1 turns colours off; into a pipe or a file there are none.`,
   );
+
+const limitTexts: Record<keyof Limits, string> = {
+  maxBytes: "bytes of a file of data, after gzip is unpacked",
+  maxRowBytes: "bytes of a row of a table",
+  maxColumns: "columns of a table",
+  maxRows: "rows of a table",
+  maxCells: "cells of a table, its rows times its columns",
+};
+/** What data may cost; files beyond it are refused. */
+const withLimits = (command: Command) => {
+  command.optionsGroup("Limits, beyond which data are refused:");
+  for (const [limit, text] of Object.entries(limitTexts) as [keyof Limits, string][]) {
+    const option = new Option(`${optionOf(limit)} <n>`, text).default(limits[limit]);
+    command.addOption(option.argParser(whole(1, 2 ** 31)));
+  }
+  return command;
+};
 
 const withData = (command: Command, label: string) =>
   command
@@ -176,7 +194,8 @@ withData(training, "the last")
   )
   .option("--relaxed", "fused multiply-add where the host has it: faster, and other last digits")
   .option("--json", "print a JSON object a line: one for each epoch, and at last the result")
-  .option("-q, --quiet", "print the result alone")
+  .option("-q, --quiet", "print the result alone");
+withLimits(training)
   .addHelpText(
     "after",
     `
@@ -210,7 +229,8 @@ withData(asking, "the one of the training, if it is there")
       "class: the class and its probability; probabilities: of all classes; values: what the network puts out (default: class where the model knows classes, else values)",
     ).choices(answers),
   )
-  .option("--json", "print JSON")
+  .option("--json", "print JSON");
+withLimits(asking)
   .addHelpText(
     "after",
     `

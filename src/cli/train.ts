@@ -22,8 +22,8 @@ import {
 import { type Data, type DataOptions, readTraining } from "./data.ts";
 import { type Description, withDescription } from "./description.ts";
 import { Fault, quoted, USAGE, visible } from "./fault.ts";
-import { checkWritable, writeWhole } from "./files.ts";
 import { parseLayers } from "./layers.ts";
+import { checkWritable, writeWhole } from "./output.ts";
 import { openRuntime, type RuntimeChoice } from "./runtime.ts";
 import {
   bold,

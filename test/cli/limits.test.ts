@@ -1,0 +1,178 @@
+// What a file of data may cost: limits by name, and work in proportion to what is there.
+
+import { spawn } from "node:child_process";
+import { gzipSync } from "node:zlib";
+import { afterAll, describe, expect, test } from "vitest";
+import { checkHeader } from "../../src/cli/csv.ts";
+import { limits } from "../../src/cli/files.ts";
+import { RowLimits } from "../../src/cli/row_limits.ts";
+import { environment } from "../package/installed.ts";
+import { Folder, idx, iris, outcome, program } from "./command.ts";
+
+const folder = new Folder();
+afterAll(() => folder.remove());
+
+/** Many members of gzip are one file, which unpacks to `count` times the text. */
+const repeated = (text: string, count: number) => {
+  const member = gzipSync(text);
+  return Buffer.concat(Array.from({ length: count }, () => member));
+};
+const MIB = 2 ** 20;
+
+/** The most memory that a command had, in MiB, beside how it ended. */
+async function withPeak(...args: string[]) {
+  const tell = 'process.on("exit", () => console.error("peak", process.resourceUsage().maxRSS))';
+  const child = spawn(
+    process.execPath,
+    ["--import", `data:text/javascript,${encodeURIComponent(tell)}`, program, ...args],
+    { cwd: folder.path, env: environment() },
+  );
+  child.stdin?.end();
+  const { stdout, stderr, code } = await outcome(child);
+  const [, error, peak] = /^([\s\S]*)peak (\d+)\n$/.exec(stderr) ?? [];
+  return { stdout, stderr: error, code, peak: Number(peak) / 1024 };
+}
+
+describe("a file of data beyond a limit is refused by the name of the option", () => {
+  folder.write("wide.csv", `${Array.from({ length: 9 }, (_, i) => `c${i}`)}\n1,2,3,4,5,6,7,8,a\n`);
+  folder.write("long.csv", `a,b\n${"1,x\n2,y\n".repeat(5)}`);
+  folder.write("cell.csv", `a,b\n1,"${"x\n".repeat(60)}"\n`);
+  folder.write("packed.gz", gzipSync(`a,b\n${"1,x\n2,y\n".repeat(50)}`));
+  folder.write("t-images-idx3-ubyte.gz", gzipSync(idx([2, 10, 10], new Uint8Array(200))));
+  folder.write("t-labels-idx1-ubyte", idx([2], [0, 1]));
+  test.concurrent.each<[string[], string]>([
+    [["wide.csv", "--max-columns", "8"], "wide.csv, row 1: has more than 8 columns; --max-columns"],
+    [["long.csv", "--max-rows", "9"], "long.csv: has more than 9 rows; --max-rows"],
+    [["long.csv", "--max-cells", "19"], "long.csv: has more than 19 cells; --max-cells"],
+    [
+      ["cell.csv", "--max-row-bytes", "100"],
+      "cell.csv, row 2: has more than 100 bytes; --max-row-bytes",
+    ],
+    [["long.csv", "--max-bytes", "43"], "long.csv: has more than 43 bytes; --max-bytes"],
+    [
+      ["packed.gz", "--max-bytes", "403"],
+      "packed.gz: has more than 403 bytes when unpacked; --max-bytes",
+    ],
+    [
+      ["t-images-idx3-ubyte.gz", "--max-bytes", "200"],
+      "t-images-idx3-ubyte.gz: has more than 200 bytes when unpacked; --max-bytes",
+    ],
+  ])("%j", async (args, message) => {
+    expect(await folder.lamella("train", ...args)).toEqual({
+      stdout: "",
+      stderr: `lamella train: ${message} raises this limit\n`,
+      code: 1,
+    });
+  });
+
+  test("at its limits a file is read", async () => {
+    const options = ["--max-rows", "10", "--max-cells", "22", "--max-columns", "2"];
+    const { stderr, code } = await folder.lamella(
+      ...["train", "long.csv", "--quiet", "--epochs", "1", "--max-bytes", "44"],
+      ...options,
+    );
+    expect({ stderr, code }).toEqual({ stderr: "", code: 0 });
+  });
+
+  test("help names every limit with its value", async () => {
+    for (const command of ["train", "predict"]) {
+      const help = await folder.succeeding(command, "--help");
+      for (const [limit, value] of Object.entries(limits)) {
+        const option = limit.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+        expect(help).toMatch(new RegExp(`--${option} <n>[^-]*\\(default:\\s+${value}\\)`));
+      }
+    }
+  });
+});
+
+describe("two megabytes of gzip cost no gigabytes", () => {
+  test("where they unpack to two gigabytes of rows", async () => {
+    folder.write("bomb.csv.gz", repeated("1,2\n".repeat(4 * MIB), 128));
+    const { stdout, stderr, code, peak } = await withPeak("train", "bomb.csv.gz", "--no-header");
+    expect({ stdout, code }).toEqual({ stdout: "", code: 1 });
+    expect(stderr).toBe(
+      "lamella train: bomb.csv.gz: has more than 1073741824 bytes when unpacked; --max-bytes raises this limit\n",
+    );
+    expect(peak).toBeLessThan(400);
+  }, 60_000);
+
+  test("where they are one cell of 200 MB", async () => {
+    folder.write(
+      "cell.csv.gz",
+      Buffer.concat([gzipSync('a,b\n1,"'), repeated("x".repeat(MIB), 200)]),
+    );
+    const { stdout, stderr, code } = await withPeak("train", "cell.csv.gz");
+    expect({ stdout, code }).toEqual({ stdout: "", code: 1 });
+    expect(stderr).toBe(
+      "lamella train: cell.csv.gz, row 2: has more than 16777216 bytes; --max-row-bytes raises this limit\n",
+    );
+  }, 60_000);
+});
+
+test("a source without an end is read up to the limit and no further", async () => {
+  const { stderr, code } = await folder.lamella("train", "/dev/zero", "--max-bytes", "1000000");
+  expect(stderr).toBe(
+    "lamella train: /dev/zero: has more than 1000000 bytes; --max-bytes raises this limit\n",
+  );
+  expect(code).toBe(1);
+  const child = folder.start("train", "-", "--max-bytes", "1000000");
+  child.stdin?.on("error", () => {}); // the command stops to read
+  const feed = () => {
+    while (child.stdin?.write("1,2,3\n".repeat(10_000)));
+  };
+  child.stdin?.on("drain", feed);
+  feed();
+  expect(await outcome(child)).toMatchObject({
+    stderr:
+      "lamella train: the standard input: has more than 1000000 bytes; --max-bytes raises this limit\n",
+    code: 1,
+  });
+});
+
+test("a header is checked in reads that grow with its columns alone", () => {
+  const names = Array.from({ length: 20_000 }, (_, i) => `column${i}`);
+  let reads = 0;
+  const counted = new Proxy(names, {
+    get(target, key) {
+      reads++;
+      return Reflect.get(target, key);
+    },
+  });
+  checkHeader(counted, "t");
+  expect(reads).toBeLessThan(10 * names.length);
+  names.push("column7");
+  expect(() => checkHeader(names, "t")).toThrow('t: two columns are called "column7"');
+});
+
+describe("rows and cells are counted as the parser makes them", () => {
+  const count = (text: string, delimiter: string, given: object, size: number) => {
+    const guard = new RowLimits("t", delimiter, given);
+    const bytes = new TextEncoder().encode(text);
+    for (let i = 0; i < bytes.length; i += size) guard.check(bytes.subarray(i, i + size));
+  };
+  test.each<[string, string, number, number]>([
+    ["a,b\r\n1,2\r\n3,4\r\n", ",", 2, 2],
+    ['a;"b;c\nd;e"\n1;2\n', ";", 1, 2],
+    ['a,"b""c,d"\n1,2\n\n\n3,4\n', ",", 2, 2],
+    ["a,b\r1,2\r3,4\r", ",", 2, 2],
+    ["a、b、c\n1、2、3\n", "、", 1, 3],
+    ["\n\na\tb\n1\t2\n", "\t", 1, 2],
+  ])("%j", (text, delimiter, rows, columns) => {
+    for (const size of [1, 2, 3, 7, 1000]) {
+      const fits = { maxRows: rows, maxColumns: columns, maxCells: (rows + 1) * columns };
+      expect(() => count(text, delimiter, fits, size)).not.toThrow();
+      for (const [limit, most] of Object.entries(fits)) {
+        const given = { ...fits, [limit]: most - 1 };
+        expect(() => count(text, delimiter, given, size)).toThrow(/raises this limit/);
+      }
+    }
+  });
+});
+
+test("gzip that is cut is no whole gzip", async () => {
+  const { readFileSync } = await import("node:fs");
+  folder.write("cut.gz", gzipSync(readFileSync(iris)).subarray(0, 500));
+  const { stderr, code } = await folder.lamella("train", "cut.gz");
+  expect(stderr).toBe("lamella train: cut.gz: not whole as gzip: unexpected end of file\n");
+  expect(code).toBe(1);
+});
