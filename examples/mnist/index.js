@@ -20,7 +20,7 @@ import {
 import { readMnist } from "../support/idx.js";
 import { readOptions } from "./options.js";
 import {
-  digitsInRow,
+  digitsShown,
   drawConfusion,
   drawDigits,
   drawLosses,
@@ -29,6 +29,7 @@ import {
   integer,
   Progress,
   percent,
+  wrap,
 } from "./terminal.js";
 
 const BATCH = 125;
@@ -36,7 +37,7 @@ const { epochs, seed } = readOptions();
 endOnSignals();
 
 const { train, test } = readMnist();
-const first = Array.from({ length: digitsInRow }, (_, i) => i);
+const first = Array.from({ length: digitsShown }, (_, i) => i);
 console.log(heading("Digits to learn from"));
 console.log(
   drawDigits(first.map((i) => ({ image: imageOf(train, i), caption: `${train.labels[i]}` }))),
@@ -87,8 +88,8 @@ const all = Array.from(answers.keys());
 const [right, wrong] = [all.filter(isRight), all.filter((i) => !isRight(i))];
 
 console.log(heading("New digits, read right and read wrong"));
-const half = digitsInRow >> 1;
-const shown = [...right.slice(0, half), ...wrong.slice(0, digitsInRow - half)];
+const half = digitsShown >> 1;
+const shown = [...right.slice(0, half), ...wrong.slice(0, digitsShown - half)];
 const captionOf = (/** @type {number} */ i) =>
   `${answers[i]}${isRight(i) ? "" : `, but is ${test.labels[i]}`}`;
 console.log(
@@ -104,10 +105,12 @@ console.log(drawConfusion(counts));
 
 const { bytesLive, bytesReserved } = runtime.memory;
 const megabytes = (/** @type {number} */ bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
-console.log(`
+console.log(
+  wrap(`
 test accuracy ${percent(right.length / test.count)}: ${integer(wrong.length)} of ${integer(test.count)} digits read wrong
 ${seconds.toFixed(1)} s of training, ${integer(speed)} digits/s; ${(performance.now() / 1000).toFixed(1)} s in all
-memory: ${megabytes(bytesLive)} in use, ${megabytes(bytesReserved)} reserved`);
+memory: ${megabytes(bytesLive)} in use, ${megabytes(bytesReserved)} reserved`),
+);
 
 /**
  * @param {import("../support/idx.js").Digits} digits

@@ -9,7 +9,28 @@ import cliProgress from "cli-progress";
 const { stdout } = process;
 const watched = Boolean(stdout.isTTY) && process.env.TERM !== "dumb";
 const coloured = watched && stdout.hasColors(); // which says no where NO_COLOR is set
-const columns = Math.max(40, stdout.columns || 80);
+
+/** The width of a line. It is asked for anew each time, as a terminal may be resized. */
+const columns = () => stdout.columns || 80;
+
+/**
+ * A text in lines that are no wider than the terminal, broken at spaces; a pipe gets it as it is.
+ *
+ * @param {string} text
+ */
+export function wrap(text) {
+  if (!watched) return text;
+  const breakLine = (/** @type {string} */ line) => {
+    const lines = [""];
+    for (const word of line.split(" ")) {
+      const longer = lines[lines.length - 1] ? `${lines[lines.length - 1]} ${word}` : word;
+      if (longer.length <= columns()) lines[lines.length - 1] = longer;
+      else lines.push(word);
+    }
+    return lines.join("\n");
+  };
+  return text.split("\n").map(breakLine).join("\n");
+}
 
 /**
  * @param {"bold" | "dim" | "green" | "red" | "yellow"} style
@@ -18,7 +39,7 @@ const columns = Math.max(40, stdout.columns || 80);
 const paint = (style, text) => (coloured ? styleText(style, text) : text);
 
 /** @param {string} text */
-export const heading = (text) => `\n${paint("bold", text)}\n`;
+export const heading = (text) => `\n${paint("bold", wrap(text))}\n`;
 /** @param {number} value */
 export const integer = (value) => Math.round(value).toLocaleString("en-US");
 /** @param {number} share */
@@ -42,8 +63,10 @@ const SIDE = 28;
 const [FIRST, END] = [2, SIDE - 2];
 const WIDTH = END - FIRST;
 
-/** How many digits are drawn side by side, with a space between two. */
-export const digitsInRow = Math.min(6, Math.floor((columns + 1) / (WIDTH + 1)));
+/** How many digits fit beside each other, with a space between two. */
+const digitsInRow = Math.max(1, Math.min(6, Math.floor((columns() + 1) / (WIDTH + 1))));
+/** How many digits are shown: a row, and never fewer than one that is read right and one wrong. */
+export const digitsShown = Math.max(2, digitsInRow);
 
 /**
  * Digits side by side, two pixels above each other in each character, with a caption below.
@@ -51,6 +74,15 @@ export const digitsInRow = Math.min(6, Math.floor((columns + 1) / (WIDTH + 1)));
  * @param {{ image: Uint8Array, caption: string, good?: boolean }[]} digits
  */
 export function drawDigits(digits) {
+  const rows = [];
+  for (let i = 0; i < digits.length; i += digitsInRow) {
+    rows.push(drawRow(digits.slice(i, i + digitsInRow)));
+  }
+  return rows.join("\n\n");
+}
+
+/** @param {{ image: Uint8Array, caption: string, good?: boolean }[]} digits */
+function drawRow(digits) {
   const lines = [];
   for (let y = FIRST; y < END; y += 2) {
     const parts = digits.map(({ image }) => {
@@ -88,13 +120,9 @@ export class Progress {
     this.lossSum = 0;
     this.right = 0;
     this.began = performance.now();
-    const width = Math.min(30, Math.max(8, columns - 69));
     this.bar = new cliProgress.SingleBar({
       stream: stdout,
-      format: () => {
-        const full = Math.floor((width * this.done) / examples);
-        return this.line(`${"█".repeat(full)}${"░".repeat(width - full)}  `);
-      },
+      format: () => this.line(columns()),
       hideCursor: true,
     });
     // However the process ends, with an error or by Ctrl-C, the cursor comes back.
@@ -123,7 +151,7 @@ export class Progress {
 
   endEpoch() {
     if (watched) this.bar.stop();
-    else console.log(this.line(""));
+    else console.log(this.line());
   }
 
   /** Since training began. */
@@ -136,18 +164,41 @@ export class Progress {
     return ((this.epoch - 1) * this.examples + this.done) / this.seconds;
   }
 
-  /** @param {string} bar */
-  line(bar) {
+  /**
+   * @param {number} [width] The terminal's. Only those figures are shown that fit into it, and a
+   *   bar only where they leave room for one. Without a width, it has all figures and no bar.
+   */
+  line(width) {
     const { epoch, epochs, examples, done, speed } = this;
     const left = ((epochs - epoch + 1) * examples - done) / speed;
-    const figures = [
-      `loss ${(this.lossSum / done).toFixed(4)}`,
-      `acc ${percent(this.right / done)}`,
-      `${integer(speed)} digits/s`,
-      `${Math.ceil(left)} s left`,
-    ];
-    const number = `${epoch}`.padStart(`${epochs}`.length);
-    return `epoch ${number}/${epochs}  ${bar}${done > 0 ? figures.join("  ") : ""}`;
+    const figures =
+      done === 0
+        ? ["", "", "", ""]
+        : [
+            `loss ${(this.lossSum / done).toFixed(4)}`,
+            `acc ${percent(this.right / done)}`,
+            `${integer(speed)} digits/s`,
+            `${Math.ceil(left)} s left`,
+          ];
+    const start = `epoch ${`${epoch}`.padStart(`${epochs}`.length)}/${epochs}`;
+    if (width === undefined) return [start, ...figures].join("  ");
+
+    // Each figure has the room of its longest usual text, so that none comes and goes.
+    const widths = [11, 12, 16, 10];
+    const shown = new Set();
+    let room = width - start.length;
+    // The speed matters least.
+    for (const i of [0, 1, 3, 2]) {
+      const needed = 2 + Math.max(widths[i], figures[i].length);
+      if (needed > room) continue;
+      room -= needed;
+      shown.add(i);
+    }
+    const texts = figures.map((text, i) => text.padEnd(widths[i])).filter((_, i) => shown.has(i));
+    const length = Math.min(30, room - 2);
+    const full = Math.floor((length * done) / examples);
+    const bar = length < 4 ? [] : [`${"█".repeat(full)}${"░".repeat(length - full)}`];
+    return [start, ...bar, ...texts].join("  ").trimEnd();
   }
 }
 
@@ -160,7 +211,7 @@ export class Progress {
  * @param {number[]} losses One for each step
  */
 export function drawLosses(losses) {
-  const points = Math.min(columns - 12, 90, losses.length);
+  const points = Math.max(1, Math.min(columns() - 12, 90, losses.length));
   const curve = Array.from({ length: points }, (_, i) => {
     const from = Math.floor((i * losses.length) / points);
     const to = Math.floor(((i + 1) * losses.length) / points);
@@ -177,19 +228,31 @@ export function drawLosses(losses) {
 }
 
 /**
- * How often each digit (a row) was read as which (a column).
+ * How often each digit (a row) was read as which (a column). Where a row is wider than the
+ * terminal, the columns come in blocks, one below the other.
  *
  * @param {number[][]} counts
  */
 export function drawConfusion(counts) {
-  const cell = (/** @type {string | number} */ value) => `${value}`.padStart(6);
-  const header = paint("dim", cell("") + counts.map((_, digit) => cell(digit)).join(""));
-  const rows = counts.map((row, truth) => {
-    const cells = row.map((count, read) => {
-      if (read === truth) return paint("green", cell(count));
-      return count > 0 ? paint("yellow", cell(count)) : paint("dim", cell("·"));
+  const longest = Math.max(...counts.flat().map((count) => `${count}`.length));
+  const width = 6 * (counts.length + 1) <= columns() ? 6 : longest + 1;
+  const across = Math.max(1, Math.floor(columns() / width) - 1);
+  // Blocks of one size: 5 and 5 columns look better than 7 and 3.
+  const size = Math.ceil(counts.length / Math.ceil(counts.length / across));
+  const cell = (/** @type {string | number} */ value) => `${value}`.padStart(width);
+  const blocks = [];
+  for (let from = 0; from < counts.length; from += size) {
+    const digits = Array.from(counts.keys()).slice(from, from + size);
+    const header = paint("dim", cell("") + digits.map(cell).join(""));
+    const rows = counts.map((row, truth) => {
+      const cells = digits.map((read) => {
+        const count = row[read];
+        if (read === truth) return paint("green", cell(count));
+        return count > 0 ? paint("yellow", cell(count)) : paint("dim", cell("·"));
+      });
+      return paint("dim", cell(truth)) + cells.join("");
     });
-    return paint("dim", cell(truth)) + cells.join("");
-  });
-  return [header, ...rows].join("\n");
+    blocks.push([header, ...rows].join("\n"));
+  }
+  return blocks.join("\n\n");
 }

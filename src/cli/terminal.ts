@@ -40,8 +40,8 @@ export function note(text: string): void {
 /** JSON has no NaN and no infinities: they are null. */
 export const json = (value: unknown, indent?: number) => JSON.stringify(value, null, indent);
 
-const LONGEST = 100;
-const columnsOf = (stream: Stream) => Math.min(LONGEST, Math.max(40, stream.columns || 80));
+/** The width of a line. It is asked for anew each time, as a terminal may be resized. */
+const columnsOf = (stream: Stream) => stream.columns || 80;
 
 /** 12345 → "12,345". */
 export const integer = (value: number) => value.toFixed(0).replace(/\B(?=(\d{3})+$)/g, ",");
@@ -69,19 +69,73 @@ export function duration(seconds: number): string {
   return `${Math.floor(seconds / 60)} min ${(seconds % 60).toFixed(0)} s`;
 }
 
-/** Rows as lines, the first a head; columns to the left or, where `align` has an "r", to the right. */
+/** Between two columns of a table. */
+const GAP = "  ";
+
+/**
+ * Rows as lines, the first a head; columns to the left or, where `align` has an "r", to the right.
+ * Where that is wider than the terminal, the columns come in blocks, one below the other, each with
+ * the table's first column, and a cell that is wider than a block goes on in the next line.
+ */
 export function table(rows: readonly (readonly string[])[], align: string): string {
-  const widths = [...align].map((_, k) => Math.max(...rows.map((row) => (row[k] ?? "").length)));
-  const lines = rows.map((row) =>
-    widths
-      .map((width, k) => {
-        const cell = row[k] ?? "";
-        return align[k] === "r" ? cell.padStart(width) : cell.padEnd(width);
+  const { stdout } = process;
+  const limit = isWatched(stdout) ? columnsOf(stdout) : Number.POSITIVE_INFINITY;
+  const widest = (k: number) => Math.max(...rows.map((row) => (row[k] ?? "").trimEnd().length));
+  const first = Math.min(widest(0), Math.max(1, Math.floor(0.6 * limit)));
+  const room = Math.max(1, limit - first - GAP.length);
+  const widths = [first, ...[...align].slice(1).map((_, k) => Math.min(widest(k + 1), room))];
+  const blocks: number[][] = [[0]];
+  let used = first;
+  for (let k = 1; k < widths.length; k++) {
+    const width = GAP.length + (widths[k] as number);
+    if (used + width > limit && blocks.at(-1)?.length !== 1) {
+      blocks.push([0]);
+      used = first;
+    }
+    used += width;
+    blocks.at(-1)?.push(k);
+  }
+  const draw = (block: readonly number[]) => {
+    // A row that has nothing in a later block is left out of it.
+    const isFirst = block === blocks[0];
+    const shown = rows.filter((row) => isFirst || block.slice(1).some((k) => row[k]));
+    const paint = (text: string, row: unknown) => (row === rows[0] ? dim(text) : text);
+    return shown.map((row) => paint(rowLines(row, block, widths, align), row)).join("\n");
+  };
+  return blocks.map(draw).join("\n\n");
+}
+
+/** The cells of some columns, in as many lines as the longest of them takes. */
+function rowLines(
+  row: readonly string[],
+  block: readonly number[],
+  widths: readonly number[],
+  align: string,
+): string {
+  const cells = block.map((k) => cellLines(row[k] ?? "", widths[k] as number));
+  const height = Math.max(...cells.map(({ length }) => length));
+  return Array.from({ length: height }, (_, line) =>
+    block
+      .map((k, i) => {
+        const [width, part] = [widths[k] as number, cells[i]?.[line] ?? ""];
+        return align[k] === "r" ? part.padStart(width) : part.padEnd(width);
       })
-      .join("  ")
+      .join(GAP)
       .trimEnd(),
-  );
-  return [dim(lines[0] as string), ...lines.slice(1)].join("\n");
+  ).join("\n");
+}
+
+/** A cell in lines of a width: broken at a space, or within a word where it has none. */
+function cellLines(cell: string, width: number): string[] {
+  const lines: string[] = [];
+  let rest = cell.trimEnd();
+  while (rest.length > width) {
+    const space = rest.lastIndexOf(" ", width);
+    const end = space > 0 && rest.slice(0, space).trim() ? space : width;
+    lines.push(rest.slice(0, end));
+    rest = rest.slice(end).trimStart();
+  }
+  return [...lines, rest];
 }
 
 /** A bar on the standard error, where somebody watches. */
@@ -94,16 +148,11 @@ export class Progress {
   constructor(private readonly total: number) {
     const { stderr } = process;
     if (!isWatched(stderr)) return;
-    const columns = columnsOf(stderr);
     this.bar = new cliProgress.SingleBar({
       stream: stderr,
       clearOnComplete: true,
       hideCursor: true,
-      format: () => {
-        const width = Math.max(8, Math.min(30, columns - this.text.length - 16));
-        const full = Math.floor((width * this.done) / total);
-        return `${"█".repeat(full)}${"░".repeat(width - full)}  ${this.text}  ${this.left()}`;
-      },
+      format: () => this.line(columnsOf(stderr)),
     });
     // However the process ends, the cursor comes back.
     process.once("exit", this.stop);
@@ -125,6 +174,20 @@ export class Progress {
     this.bar?.stop();
     process.removeListener("exit", this.stop);
   };
+
+  /** The text matters most, then the time that is left, then the bar. */
+  private line(columns: number): string {
+    const { text, done, total } = this;
+    const left = this.left();
+    // The time has the room of "99 s left" or of "99 min 59 s left": the bar's length stands still.
+    const timeWidth = GAP.length + (left.length > 9 ? 16 : 9);
+    const isTimed = text.length + timeWidth <= columns;
+    const room = columns - text.length - GAP.length - (isTimed ? timeWidth : 0);
+    const width = Math.min(30, room);
+    const full = Math.floor((width * done) / total);
+    const bar = width < 4 ? "" : `${"█".repeat(full)}${"░".repeat(width - full)}${GAP}`;
+    return `${bar}${text}${isTimed ? GAP + left : ""}`.trimEnd().slice(0, columns);
+  }
 
   private left(): string {
     if (this.done === 0) return "";
@@ -159,7 +222,7 @@ export function chart(
   format: (value: number) => string,
   isLogarithmic: boolean,
 ): string {
-  const points = Math.min(72, columnsOf(process.stdout) - 14);
+  const points = Math.max(1, Math.min(72, columnsOf(process.stdout) - 14));
   const series = curves.map(({ values }) => resample(values, points));
   const isPositive = series.every((values) => values.every((value) => value > 0));
   const scaled = isLogarithmic && isPositive;

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { hasTerminals, inTerminal, linesSeen } from "../support/terminal.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const demo = "examples/mnist/index.js";
@@ -110,6 +111,44 @@ describe("the demo, interrupted", () => {
     },
   );
 });
+
+describe.skipIf(!hasTerminals).each([40, 60, 80, 120])(
+  "the demo in a terminal of %i columns",
+  (columns) => {
+    let seen: string[];
+    beforeAll(async () => {
+      const command = `"${process.execPath}" ${demo} --epochs 1`;
+      seen = linesSeen(await inTerminal(command, columns, root));
+    }, 120_000);
+
+    test("prints no line that is wider", () => {
+      expect(Math.max(...seen.map((line) => line.length))).toBeLessThanOrEqual(columns);
+    });
+
+    test("shows loss and accuracy of the epoch whole; the rest of its line as there is room", () => {
+      const states = seen.filter((line) => /^epoch 1\/1 .*loss/.test(line));
+      expect(states.length).toBeGreaterThan(0);
+      for (const state of states) {
+        expect(state).toMatch(/ loss \d+\.\d{4} {2}acc \d+\.\d\d %/);
+        expect(/ \d+ s left$/.test(state)).toBe(columns >= 60);
+        expect(/[█░]{4,30} /.test(state)).toBe(columns >= 60);
+        expect(/ [\d,]+ digits\/s/.test(state)).toBe(columns >= 80);
+      }
+    });
+
+    test("prints the whole confusion matrix, each row as a line of its own", () => {
+      const rows = seen.flatMap((line) => {
+        const match = /^ {4,5}(\d)((?: +(?:\d+|·)){5,10})$/.exec(line);
+        return match ? [match[2]!.trim().split(/ +/)] : [];
+      });
+      const counts = rows.filter((row) => row.join("") !== "01234" && row.join("") !== "56789");
+      expect(counts.length).toBe(columns < 60 ? 20 : 10);
+      const all = counts.flat().map((cell) => (cell === "·" ? 0 : Number(cell)));
+      expect(all).toHaveLength(100);
+      expect(all.reduce((sum, count) => sum + count)).toBe(10_000);
+    });
+  },
+);
 
 describe("the demo's command line", () => {
   test.each([
