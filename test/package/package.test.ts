@@ -3,6 +3,8 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+// @ts-expect-error: a script without types
+import { forPackage, isPublishedBy } from "../../scripts/readme.js";
 import { hasRelaxed } from "../support/core.ts";
 import { Project, run } from "./installed.ts";
 import { train } from "./train.ts";
@@ -15,8 +17,12 @@ describe("the tarball", () => {
   test("holds the files that package.json names, and no other", () => {
     const always = ["package.json", "README.md", "LICENSE"];
     const files = project.files();
-    expect(files).toEqual([...new Set([...project.manifest.files, ...always])].sort());
+    const isNamed = isPublishedBy(project.manifest);
+    expect(files.filter((file) => !isNamed(file) && !always.includes(file))).toEqual([]);
+    const exact = project.manifest.files.filter((file) => !file.includes("*"));
+    expect([...exact, ...always].filter((file) => !files.includes(file))).toEqual([]);
     expect(files).toContain("CHANGELOG.md");
+    expect(files).toContain("docs/layers/affine.md");
     console.info(
       `the tarball: ${project.packedSize} bytes, unpacked ${project.unpackedSize} bytes in ${files.length} files`,
     );
@@ -27,8 +33,25 @@ describe("the tarball", () => {
     expect(foreign).toEqual([]);
   });
 
-  test("weighs less than 680 kilobytes: every form of both entries and of three variants with the core inside, and the command", () => {
-    expect(project.packedSize).toBeLessThan(680_000);
+  test("weighs less than 950 kilobytes: every form of both entries and of three variants with the core inside, the command, and the pages", () => {
+    expect(project.packedSize).toBeLessThan(950_000);
+  });
+
+  test("has a README on npm whose links and picture lead to files of the package", () => {
+    const isNamed = isPublishedBy(project.manifest);
+    const text = forPackage(project.read("README.md"), project.manifest, isNamed);
+    const targets = [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target as string);
+    const base = `https://unpkg.com/lamella@${project.manifest.version}/`;
+    const files = project.files();
+    const broken = targets.filter((target) => {
+      if (target.startsWith("#")) return false;
+      return !files.includes(target.replace(base, "").split("#")[0] as string);
+    });
+    expect(broken).toEqual([]);
+    expect(targets).toContain(`${base}docs/start.md`);
+    expect(text).toContain(`](${base}docs/images/playground-digits.png)`);
+    // A file that is not published is named, and not linked.
+    expect(forPackage("[the ABI](assembly/README.md)", project.manifest, isNamed)).toBe("the ABI");
   });
 
   // What a program pays: the names it imports, minified and compressed as it is served. `npm run size` prints them all.
