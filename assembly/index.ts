@@ -497,12 +497,28 @@ export function dropout_backward_f64(dx: usize, dout: usize, mask: usize, n: usi
   dropoutBackward<f64>(dx, dout, mask, n);
 }
 
-export function svm_loss_f32(dx: usize, x: usize, y: usize, N: usize, C: usize): f64 {
-  return svmLoss<f32>(dx, x, y, N, C);
+export function svm_loss_f32(
+  dx: usize,
+  x: usize,
+  y: usize,
+  weights: usize,
+  N: usize,
+  C: usize,
+  W: f64,
+): f64 {
+  return svmLoss<f32>(dx, x, y, weights, N, C, W);
 }
 
-export function svm_loss_f64(dx: usize, x: usize, y: usize, N: usize, C: usize): f64 {
-  return svmLoss<f64>(dx, x, y, N, C);
+export function svm_loss_f64(
+  dx: usize,
+  x: usize,
+  y: usize,
+  weights: usize,
+  N: usize,
+  C: usize,
+  W: f64,
+): f64 {
+  return svmLoss<f64>(dx, x, y, weights, N, C, W);
 }
 
 export function softmax_loss_work_bytes_f32(C: usize): usize {
@@ -517,22 +533,26 @@ export function softmax_loss_f32(
   dx: usize,
   x: usize,
   y: usize,
+  weights: usize,
   work: usize,
   N: usize,
   C: usize,
+  W: f64,
 ): f64 {
-  return softmaxLoss<f32>(dx, x, y, work, N, C);
+  return softmaxLoss<f32>(dx, x, y, weights, work, N, C, W);
 }
 
 export function softmax_loss_f64(
   dx: usize,
   x: usize,
   y: usize,
+  weights: usize,
   work: usize,
   N: usize,
   C: usize,
+  W: f64,
 ): f64 {
-  return softmaxLoss<f64>(dx, x, y, work, N, C);
+  return softmaxLoss<f64>(dx, x, y, weights, work, N, C, W);
 }
 
 export function bce_with_logits_loss_f32(dx: usize, x: usize, y: usize, n: usize): f64 {

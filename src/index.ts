@@ -40,10 +40,11 @@ export { type SigmoidCache, sigmoidBackward, sigmoidForward } from "./layers/sig
 export { type SoftmaxCache, softmaxBackward, softmaxForward } from "./layers/softmax.ts";
 export { type TanhCache, tanhBackward, tanhForward } from "./layers/tanh.ts";
 export { bceWithLogitsLoss } from "./losses/bce.ts";
-export type { LossResult } from "./losses/loss.ts";
+export type { LabelLossOptions, LossResult } from "./losses/loss.ts";
 export { mseLoss } from "./losses/mse.ts";
 export { softmaxLoss } from "./losses/softmax.ts";
 export { svmLoss } from "./losses/svm.ts";
+export type { ClassWeights } from "./losses/weights.ts";
 export type { Examples } from "./nn/data.ts";
 export {
   constant,

@@ -361,6 +361,10 @@ export function losses(): void {
     is<Tensor<"float64">>()(loss(f64, [0]).dx, true);
     is<Tensor<"float32">>()(loss(f32, [0], { dx: f32 }).dx, true);
     is<undefined>()(loss(f32, [0], { dx: false }).dx, true);
+    is<undefined>()(loss(f32, [0], { dx: false, classWeights: [1, 2] }).dx, true);
+    is<Tensor<"float32">>()(loss(f32, [0], { classWeights: Float32Array.of(1, 2) }).dx, true);
+    // @ts-expect-error: class weights are in the classes' order
+    loss(f32, [0], { classWeights: { 0: 1, 1: 2 } });
     // @ts-expect-error: labels are whole numbers
     loss(f32, f32);
     // @ts-expect-error: labels are whole numbers

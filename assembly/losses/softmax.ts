@@ -1,20 +1,45 @@
-// Softmax (cross-entropy) loss: loss = −1/N Σₙ log softmax(x[n])[yₙ], dx = (softmax(x) − onehot(y)) / N.
+// Softmax (cross-entropy) loss: loss = 1/W Σₙ wₙ · (−log softmax(x[n])[yₙ]), dx[n] = wₙ/W · (softmax(x[n]) − onehot(yₙ)),
+// with W = Σₙ wₙ. Without weights wₙ is 1 and W is N.
 
 import { log } from "../math/log";
 import { expShifted, rowMax, scaleRow } from "../math/reduce";
 import { MOST_TERMS, SHARED } from "../threads/queue";
-import { addTerms, arg, leaveTerm, pass, split, splits } from "../threads/split";
+import {
+  addTerms,
+  arg,
+  leaveTerm,
+  number,
+  pass,
+  passNumbers,
+  split,
+  splits,
+} from "../threads/split";
+import { weightOf } from "./weights";
 
 /** Bytes of workspace for softmaxLoss: one row, for a call that leaves dx out. */
 export function softmaxLossWorkBytes<T>(C: usize): usize {
   return C * sizeof<T>();
 }
 
-/** What row n adds to N · loss, and its dx. */
+/** What row n adds to W · loss, and its dx. */
 // @ts-ignore: decorator
 @inline
-function rowLoss<T>(dx: usize, x: usize, y: usize, work: usize, n: usize, N: usize, C: usize): f64 {
+function rowLoss<T>(
+  dx: usize,
+  x: usize,
+  y: usize,
+  weights: usize,
+  work: usize,
+  n: usize,
+  C: usize,
+  W: f64,
+): f64 {
   const row = n * C * sizeof<T>();
+  const weight = weightOf(weights, n);
+  if (weight == 0) {
+    if (dx != 0) memory.fill(dx + row, 0, C * sizeof<T>());
+    return 0;
+  }
   const label = <usize>load<u32>(y + (n << 2)) * sizeof<T>();
   assert(label < C * sizeof<T>());
   const most = rowMax<T>(x + row, C);
@@ -22,31 +47,38 @@ function rowLoss<T>(dx: usize, x: usize, y: usize, work: usize, n: usize, N: usi
   const sum = expShifted<T>(e, x + row, most, C);
   if (dx != 0) {
     const atLabel = <f64>load<T>(e + label);
-    const total = sum * <f64>N;
+    const total = sum * (W / weight);
     scaleRow<T>(e, <T>(1 / total), C);
     store<T>(e + label, <T>((atLabel - sum) / total));
   }
-  return log(sum) - (<f64>load<T>(x + row + label) - <f64>most);
+  return weight * (log(sum) - (<f64>load<T>(x + row + label) - <f64>most));
 }
 
-/** The loss; dx is not written where its address is 0. N ≥ 1, 0 ≤ y < C. dx overlaps nothing. */
+/**
+ * The loss; dx is not written where its address is 0. N ≥ 1, 0 ≤ y < C. dx overlaps nothing. Without weights (address 0)
+ * W is N. A row of weight 0 has no part in the loss, whatever its scores are; where all are 0, so is the loss.
+ */
 export function softmaxLoss<T>(
   dx: usize, // (N, C)
   x: usize, // (N, C)
   y: usize, // (N,) int32
+  weights: usize, // (N,) float64 for either dtype, from 0 up
   work: usize,
   N: usize,
   C: usize,
+  W: f64, // the sum of the weights
 ): f64 {
   let loss: f64 = 0;
   let n: usize = 0;
   if (SHARED && dx != 0) {
     while (splits(min(N - n, MOST_TERMS), 24 * C * sizeof<T>())) {
-      pass(dx, x, y, N, C, n);
+      pass(dx, x, y, weights, C, n);
+      passNumbers(W);
       split((from, count) => {
         for (let i: usize = 0; i < count; i++) {
           const n = arg(5) + from + i;
-          leaveTerm(from + i, rowLoss<T>(arg(0), arg(1), arg(2), 0, n, arg(3), arg(4)));
+          const term = rowLoss<T>(arg(0), arg(1), arg(2), arg(3), 0, n, arg(4), number(0));
+          leaveTerm(from + i, term);
         }
       });
       const rows = min(N - n, MOST_TERMS);
@@ -54,6 +86,6 @@ export function softmaxLoss<T>(
       n += rows;
     }
   }
-  for (; n < N; n++) loss += rowLoss<T>(dx, x, y, work, n, N, C);
-  return loss / <f64>N;
+  for (; n < N; n++) loss += rowLoss<T>(dx, x, y, weights, work, n, C, W);
+  return W == 0 ? 0 : loss / W;
 }

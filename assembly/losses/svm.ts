@@ -1,25 +1,43 @@
 // Multiclass support vector machine (hinge) loss of Weston and Watkins (1999) with margin 1:
-// loss = 1/N Σₙ Σ_{j ≠ yₙ} max(0, x[n,j] − x[n,yₙ] + 1). Margins are float64 for either dtype.
+// loss = 1/W Σₙ wₙ · Σ_{j ≠ yₙ} max(0, x[n,j] − x[n,yₙ] + 1) with W = Σₙ wₙ. Without weights wₙ is 1 and W is N. Margins are
+// float64 for either dtype.
 
 import { loadF64x2, storeF64x2 } from "../simd";
 import { MOST_TERMS, SHARED } from "../threads/queue";
-import { addTerms, arg, leaveTerm, pass, split, splits } from "../threads/split";
+import {
+  addTerms,
+  arg,
+  leaveTerm,
+  number,
+  pass,
+  passNumbers,
+  split,
+  splits,
+} from "../threads/split";
+import { weightOf } from "./weights";
 
-/** What row n adds to N · loss, and its dx; share is 1 / N. */
+/** What row n adds to W · loss, and its dx. */
 // @ts-ignore: decorator
 @inline
 function rowLoss<T>(
   dx: usize,
   x: usize,
   y: usize,
+  weights: usize,
   n: usize,
-  N: usize,
   C: usize,
-  share: v128,
+  W: f64,
 ): f64 {
+  const row = n * C * sizeof<T>();
+  const weight = weightOf(weights, n);
+  if (weight == 0) {
+    if (dx != 0) memory.fill(dx + row, 0, C * sizeof<T>());
+    return 0;
+  }
+  const rows = W / weight;
+  const share = f64x2.splat(1 / rows);
   const zero = f64x2.splat(0);
   const one = f64x2.splat(1);
-  const row = n * C * sizeof<T>();
   const label = <usize>load<u32>(y + (n << 2));
   assert(label < C);
   const own = f64x2.splat(<f64>load<T>(x + row + label * sizeof<T>()));
@@ -42,30 +60,34 @@ function rowLoss<T>(
   }
   if (dx != 0) {
     const positives = f64x2.extract_lane(count, 0) + f64x2.extract_lane(count, 1);
-    store<T>(dx + row + label * sizeof<T>(), <T>((0 - positives) / <f64>N));
+    store<T>(dx + row + label * sizeof<T>(), <T>((0 - positives) / rows));
   }
-  return f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1);
+  return weight * (f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1));
 }
 
-/** The loss; dx is not written where its address is 0. N ≥ 1, 0 ≤ y < C. dx overlaps nothing. */
+/**
+ * The loss; dx is not written where its address is 0. N ≥ 1, 0 ≤ y < C. dx overlaps nothing. Without weights (address 0)
+ * W is N. A row of weight 0 has no part in the loss, whatever its scores are; where all are 0, so is the loss.
+ */
 export function svmLoss<T>(
   dx: usize, // (N, C)
   x: usize, // (N, C)
   y: usize, // (N,) int32
+  weights: usize, // (N,) float64 for either dtype, from 0 up
   N: usize,
   C: usize,
+  W: f64, // the sum of the weights
 ): f64 {
-  const share = f64x2.splat(1 / <f64>N);
   let loss: f64 = 0;
   let n: usize = 0;
   if (SHARED) {
     while (splits(min(N - n, MOST_TERMS), 8 * C * sizeof<T>())) {
-      pass(dx, x, y, N, C, n);
+      pass(dx, x, y, weights, C, n);
+      passNumbers(W);
       split((from, count) => {
-        const share = f64x2.splat(1 / <f64>arg(3));
         for (let i: usize = 0; i < count; i++) {
           const n = arg(5) + from + i;
-          leaveTerm(from + i, rowLoss<T>(arg(0), arg(1), arg(2), n, arg(3), arg(4), share));
+          leaveTerm(from + i, rowLoss<T>(arg(0), arg(1), arg(2), arg(3), n, arg(4), number(0)));
         }
       });
       const rows = min(N - n, MOST_TERMS);
@@ -73,6 +95,6 @@ export function svmLoss<T>(
       n += rows;
     }
   }
-  for (; n < N; n++) loss += rowLoss<T>(dx, x, y, n, N, C, share);
-  return loss / <f64>N;
+  for (; n < N; n++) loss += rowLoss<T>(dx, x, y, weights, n, C, W);
+  return W == 0 ? 0 : loss / W;
 }

@@ -15,6 +15,7 @@ import {
 } from "../tensor/operands.ts";
 import type { LamellaRuntime } from "../tensor/runtime.ts";
 import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
+import { type ClassWeights, checkClassWeights, fillRowWeights } from "./weights.ts";
 
 /** A loss, and its gradient with respect to the scores unless `dx: false` left it out. */
 export interface LossResult<D extends FloatDType, X = Tensor<D>> {
@@ -22,22 +23,32 @@ export interface LossResult<D extends FloatDType, X = Tensor<D>> {
   dx: X extends false ? undefined : Tensor<D>;
 }
 
+/** What the losses of labels may be asked. */
+export interface LabelLossOptions<X = unknown> {
+  /** A tensor to write the gradient into, or false to leave it out. */
+  dx?: X | undefined;
+  /** C numbers from 0 up, one a class; default 1 each. */
+  classWeights?: ClassWeights | undefined;
+}
+
 type LabelKernel = (
   kernels: Kernels,
   dx: number,
   x: number,
   y: number,
+  weights: number,
   N: number,
   C: number,
+  W: number,
   runtime: LamellaRuntime,
 ) => number;
 
-/** A loss of scores x (N, C) by their labels y (N,), the mean over the rows. */
+/** A loss of scores x (N, C) by their labels y (N,), the mean over the rows, weighted where there are class weights. */
 export function labelLoss<D extends FloatDType, X extends Tensor<D> | false>(
   operation: string,
   x: Tensor<D>,
   y: Labels,
-  options: { dx?: X | undefined },
+  options: LabelLossOptions<X>,
   kernel: LabelKernel,
 ): LossResult<D, X> {
   checkObject(operation, "options", options);
@@ -50,9 +61,21 @@ export function labelLoss<D extends FloatDType, X extends Tensor<D> | false>(
   if (N === 0) {
     throw new RangeError(`${operation}: x has no rows (N = 0), and the loss is a mean over them`);
   }
+  const classWeights = checkClassWeights(operation, options.classWeights, C);
   return withLabels(operation, y, xs, (labels) =>
     withGradient(xs, given, options.dx, (kernels, dx, runtime) =>
-      kernel(kernels, dx, xs.address, labels, N, C, runtime),
+      runtime.withWorkspace(classWeights ? 8 * N : 0, (weights) => {
+        let W = N;
+        if (classWeights) {
+          const { buffer } = runtime.linear.wasm;
+          W = fillRowWeights(
+            new Float64Array(buffer, weights, N),
+            new Int32Array(buffer, labels, N),
+            classWeights,
+          );
+        }
+        return kernel(kernels, dx, xs.address, labels, weights, N, C, W, runtime);
+      }),
     ),
   );
 }

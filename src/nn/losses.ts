@@ -1,5 +1,6 @@
 // What a model can be trained for: what the loss takes beside the scores, its kernel, and what counts as right.
 
+import { type ClassWeights, checkClassWeights, fillRowWeights } from "../losses/weights.ts";
 import { show } from "../runtime/errors.ts";
 import { copyLabels } from "../tensor/operands.ts";
 import { copyRows, labelsOf, type Rows, rowsOf } from "./data.ts";
@@ -19,17 +20,31 @@ interface Loss {
   readonly run: Kernel;
 }
 
+/** A loss as a caller set it. */
+export interface LossRule extends Loss {
+  readonly classWeights: Float64Array | undefined;
+}
+
 const losses: Record<LossName, Loss> = {
   softmax: {
     takesLabels: true,
     // Its workspace is for a loss without dx.
-    run: ({ kernels, outSize }, { dscores, scores, labels }, N) =>
-      kernels.softmax_loss(dscores.address, scores.address, labels.address, 0, N, outSize),
+    run: ({ kernels, outSize }, { dscores, scores, labels, weights, W }, N) =>
+      kernels.softmax_loss(
+        dscores.address,
+        scores.address,
+        labels.address,
+        weights,
+        0,
+        N,
+        outSize,
+        W,
+      ),
   },
   svm: {
     takesLabels: true,
-    run: ({ kernels, outSize }, { dscores, scores, labels }, N) =>
-      kernels.svm_loss(dscores.address, scores.address, labels.address, N, outSize),
+    run: ({ kernels, outSize }, { dscores, scores, labels, weights, W }, N) =>
+      kernels.svm_loss(dscores.address, scores.address, labels.address, weights, N, outSize, W),
   },
   bce: {
     takesLabels: false,
@@ -43,14 +58,25 @@ const losses: Record<LossName, Loss> = {
   },
 };
 
-/** The loss of this name, or RangeError. */
-export function lossOf(operation: string, name: unknown): Loss {
+/** The loss of this name for a model of so many scores, or RangeError. */
+export function lossOf(
+  operation: string,
+  name: unknown,
+  classWeights: ClassWeights | undefined,
+  outSize: number,
+): LossRule {
   if (!(typeof name === "string" && Object.hasOwn(losses, name))) {
     throw new RangeError(
       `${operation}: loss must be one of ${Object.keys(losses).join(", ")}, got ${show(name)}`,
     );
   }
-  return losses[name as LossName];
+  const loss = losses[name as LossName];
+  if (classWeights !== undefined && !loss.takesLabels) {
+    throw new RangeError(
+      `${operation}: classWeights belong to the losses of labels, "softmax" and "svm", got loss "${name}"`,
+    );
+  }
+  return { ...loss, classWeights: checkClassWeights(operation, classWeights, outSize) };
 }
 
 /** What the loss takes beside the scores, checked. */
@@ -73,17 +99,27 @@ export function truthOf(operation: string, name: LossName, y: unknown, network: 
 /** Copies the rows of y from start to end, or those that an order has there, into the plan. */
 export function copyTruth(
   operation: string,
-  { takesLabels }: Loss,
+  { takesLabels, classWeights }: LossRule,
   { outSize }: Network,
-  { labels, targets }: Plan,
+  plan: Plan,
   y: Rows,
   start: number,
   end: number,
   order?: Int32Array,
 ): void {
+  const { labels, rowWeights } = plan;
+  plan.weights = 0;
+  plan.W = end - start;
+  if (!takesLabels) {
+    copyRows(plan.targets, y, start, end, order);
+    return;
+  }
   // Labels are looked at again: their owner has had turns since they were checked.
-  if (takesLabels) copyLabels(operation, labels.data, y.values(), outSize, start, end, order);
-  else copyRows(targets, y, start, end, order);
+  copyLabels(operation, labels.data, y.values(), outSize, start, end, order);
+  if (classWeights) {
+    plan.weights = rowWeights.address;
+    plan.W = fillRowWeights(rowWeights.data.subarray(0, plan.W), labels.data, classWeights);
+  }
 }
 
 /** The class with the highest score of each of the first N examples in the plan: a view. */

@@ -24,6 +24,11 @@ export interface Plan {
   /** (capacity,) labels, or with the scores' shape what they should be. */
   readonly labels: TensorHandle<"int32">;
   readonly targets: TensorHandle<FloatDType>;
+  /** (capacity,) what each example counts in the loss. */
+  readonly rowWeights: TensorHandle<"float64">;
+  /** Where those of the batch in the plan are, 0 where all count alike; and their sum, else the batch's examples. */
+  weights: number;
+  W: number;
   /** (capacity,) the classes with the highest scores. */
   readonly answers: TensorHandle<"int32">;
   readonly buffers: TensorHandle[];
@@ -169,6 +174,8 @@ export class Network {
         buffers.push(tensor);
         return tensor;
       };
+      const rowWeights = runtime.lasting("float64", [N]);
+      buffers.push(rowWeights);
       const [labels, answers] = [whole(N), whole(N)];
       const targets = make(N, this.outSize);
       // No spread of a list: a call takes so many arguments alone, and a file may have any number of layers.
@@ -179,6 +186,7 @@ export class Network {
       this.plan = {
         capacity: N,
         ...{ input, scores: at, dscores: turns[0], labels, targets, answers },
+        ...{ rowWeights, weights: 0, W: N },
         buffers,
       };
       return this.plan;

@@ -1,3 +1,4 @@
+import type { ClassWeights } from "../losses/weights.ts";
 import { ShapeError, show } from "../runtime/errors.ts";
 import { type FloatDType, itemSize } from "../tensor/dtype.ts";
 import { checkCount, checkSeed } from "../tensor/numbers.ts";
@@ -43,7 +44,7 @@ export interface Parameter<D extends FloatDType = FloatDType> {
 
 /** What a model scores on examples it is shown. */
 export interface Evaluation {
-  /** The mean loss, without regularisation. */
+  /** The mean loss, weighted where there are class weights; without regularisation. */
   loss: number;
   /** The share of right answers, from 0 to 1; NaN for "mse". */
   accuracy: number;
@@ -56,6 +57,8 @@ export interface EvaluateOptions {
   y: Examples;
   /** Default "softmax". */
   loss?: LossName | undefined;
+  /** For "softmax" and "svm", a number from 0 up for each class: the loss is the weighted mean. Default 1 each. */
+  classWeights?: ClassWeights | undefined;
   /** Examples that go through at once; default 256. */
   batchSize?: number | undefined;
 }
@@ -288,8 +291,10 @@ export class Sequential<D extends FloatDType = "float32"> extends Owner {
    * "svm", and for "bce" a score above 0 where the target is above 0.5.
    * @throws as forward; RangeError for a loss of no known name, a label out of range, and for no examples at all
    */
-  evaluate({ x, y, loss = "softmax", batchSize = BATCH }: EvaluateOptions): Evaluation {
-    const evaluation = evaluating("Sequential.evaluate", this, { x, y, loss, batchSize });
+  evaluate(options: EvaluateOptions): Evaluation {
+    const { x, y, loss = "softmax", batchSize = BATCH, classWeights } = options;
+    const given = { x, y, loss, batchSize, classWeights };
+    const evaluation = evaluating("Sequential.evaluate", this, given);
     let step = evaluation.next();
     while (!step.done) step = evaluation.next();
     return step.value;
@@ -387,11 +392,12 @@ function* passes(network: Network, rows: ReturnType<typeof rowsOf>, batchSize: n
 export function* evaluating(
   operation: string,
   model: Sequential<FloatDType>,
-  { x, y, loss, batchSize }: Required<EvaluateOptions> & { loss: LossName; batchSize: number },
+  given: EvaluateOptions & { loss: LossName; batchSize: number },
 ): Generator<void, Evaluation> {
   const network = networkOf(operation, model);
+  const { x, y, loss, batchSize, classWeights } = given;
   checkCount(operation, "batchSize", batchSize);
-  const rule = lossOf(operation, loss);
+  const rule = lossOf(operation, loss, classWeights, network.outSize);
   const rows = rowsOf(operation, "x", x, network.inShape, network.runtime, network.dtype);
   const truth = truthOf(operation, loss, y, network);
   checkPairs(operation, rows, truth);
@@ -399,13 +405,15 @@ export function* evaluating(
     throw new RangeError(`${operation}: x has no examples, and the loss is a mean over them`);
   }
   let sum = 0;
+  let weight = 0;
   let right = 0;
   for (const { plan, start, N } of passes(network, rows, batchSize)) {
     copyTruth(operation, rule, network, plan, truth, start, start + N);
-    sum += N * rule.run(network, plan, N);
+    sum += plan.W * rule.run(network, plan, N);
+    weight += plan.W;
     right += countRight(loss, network, plan, N);
     network.passed = null;
     yield;
   }
-  return { loss: sum / rows.count, accuracy: right / rows.count };
+  return { loss: weight === 0 ? 0 : sum / weight, accuracy: right / rows.count };
 }

@@ -6,6 +6,7 @@ import {
   type SafetensorsData,
   writeSafetensors,
 } from "../io/safetensors.ts";
+import type { ClassWeights } from "../losses/weights.ts";
 import { DisposedError, FormatError, ShapeError, show } from "../runtime/errors.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
 import { checkCount, checkSeed } from "../tensor/numbers.ts";
@@ -30,6 +31,11 @@ export interface TrainerOptions {
   optimizer: Optimizer;
   /** λ of 0.5 · λ · ΣW² over the weights of affine layers, which the loss gains, and dW λ · W; default 0. */
   l2?: number | undefined;
+  /**
+   * For "softmax" and "svm", a number from 0 up for each class: how much its examples count in the loss, that of
+   * evaluations too. Default 1 each.
+   */
+  classWeights?: ClassWeights | undefined;
   /** The most that the norm of all gradients together may be; longer ones are scaled down. Default no limit. */
   clipNorm?: number | undefined;
   /** Of the order in which fit shows the examples, a whole number in [0, 2³²); default 0. */
@@ -173,8 +179,8 @@ export class Trainer extends Owner {
     const operation = "Trainer";
     const network = networkOf(operation, model);
     checkObject(operation, "options", options);
-    const { loss, optimizer, l2 = 0, clipNorm, seed = 0 } = options;
-    this.lossRule = lossOf(operation, loss);
+    const { loss, optimizer, l2 = 0, clipNorm, seed = 0, classWeights } = options;
+    this.lossRule = lossOf(operation, loss, classWeights, network.outSize);
     this.rule = ruleOf(operation, optimizer);
     if (!(typeof l2 === "number" && l2 >= 0 && l2 < Infinity)) {
       throw new RangeError(`${operation}: l2 must be a number from 0 up, got ${show(l2)}`);
@@ -198,6 +204,7 @@ export class Trainer extends Owner {
     this.network = network;
     this.options = Object.freeze({
       ...{ loss, l2, clipNorm, seed },
+      classWeights: this.lossRule.classWeights && [...this.lossRule.classWeights],
       optimizer: structuredClone(optimizer), // as it was checked
     });
     this.regularised = network.layers.flatMap((layer) =>
@@ -247,12 +254,14 @@ export class Trainer extends Owner {
   }
 
   /**
-   * The mean loss, without regularisation, and the share of right answers in test mode.
+   * The mean loss, weighted by the trainer's class weights and without regularisation, and the share of right answers,
+   * in test mode.
    * @throws as step
    */
   evaluate({ x, y, batchSize }: Batch & { batchSize?: number | undefined }): Evaluation {
     this.check("Trainer.evaluate");
-    return this.model.evaluate({ x, y, batchSize, loss: this.options.loss });
+    const { loss, classWeights } = this.options;
+    return this.model.evaluate({ x, y, batchSize, loss, classWeights });
   }
 
   /**
@@ -426,8 +435,9 @@ export class Trainer extends Owner {
       }
       let scores: Evaluation | undefined;
       if (validation) {
-        const { loss } = this.options;
-        const evaluation = evaluating(operation, this.model, { ...validation, loss, batchSize });
+        const { loss, classWeights } = this.options;
+        const given = { ...{ x: validation.x, y: validation.y }, loss, classWeights, batchSize };
+        const evaluation = evaluating(operation, this.model, given);
         let part = evaluation.next();
         for (; !part.done; part = evaluation.next()) {
           await turns.due();

@@ -65,6 +65,7 @@ function play(draw: Draw): string {
     optimizer: draw.pick(optimizers)(),
     l2: draw.pick([0, 0.01]),
     clipNorm: draw.pick([undefined, 1]),
+    classWeights: draw.pick([undefined, [0.1, 1, 3]]),
   };
   const trainer = new Trainer(model, options);
   const before = trainer.checkpoint();

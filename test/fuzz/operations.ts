@@ -365,9 +365,10 @@ function labelLoss(
     name,
     late: true, // a tensor of labels
     operands: (draw) => ({ x: [draw.dim(), draw.dim()] }),
-    fits({ x }, { y }) {
+    fits({ x }, { y, classWeights }) {
       if (x!.length !== 2) return "ShapeError";
       if (x![0] === 0) return "RangeError";
+      if (classWeights && classWeights.length !== x![1]) return "ShapeError";
       if (y.length !== x![0]) return "ShapeError";
       return (
         y.every((label: number) => Number.isInteger(label) && label >= 0 && label < x![1]!) ||
@@ -378,7 +379,10 @@ function labelLoss(
       const [N = 0, C = 0] = x!;
       const y = Array.from({ length: N }, () => draw.int(0, Math.max(C - 1, 0)));
       const form = draw.pick(["array", "Int32Array", "tensor"]);
-      return { y, form, dx: draw.chance(0.2) ? false : undefined };
+      // Exact in both dtypes, and 0 for some: of no class, or of all.
+      const weight = () => draw.pick([0, 0.125, 1, 1, 2, 3]);
+      const classWeights = draw.chance(0.5) ? Array.from({ length: C }, weight) : undefined;
+      return { y, form, classWeights, dx: draw.chance(0.2) ? false : undefined };
     },
     wrong: [
       ...[-1, 1e9, 0.5, NaN].map(
@@ -386,23 +390,31 @@ function labelLoss(
       ),
       ...[null, undefined, 3, "labels", {}].map((y) => [{ y, form: "raw" }, "TypeError"] as const),
       [{ y: new Float32Array(3), form: "raw" }, "DTypeError"],
+      ...[null, 3, "balanced", {}].map((classWeights) => [{ classWeights }, "TypeError"] as const),
+      [{ classWeights: Array(99).fill(1) }, "ShapeError"],
+      ...[-1, NaN, Infinity, "1", null].map(
+        (wrongWeight) => [{ wrongWeight }, "RangeError"] as const,
+      ),
     ],
     destinations: ({ x }) => ({ dx: x! }),
     optional: ["dx"],
-    run({ runtime, t, to, settings: { y, form, spoil, dx } }) {
+    run({ runtime, t, to, settings: { y, form, spoil, wrongWeight, classWeights, dx } }) {
       let labels = y;
+      let weights = classWeights;
+      if (wrongWeight !== undefined) weights = Array(t.x!.shape[1]).fill(wrongWeight);
       if (spoil !== undefined) labels = [...y.slice(1), spoil];
       if (form === "Int32Array") labels = Int32Array.from(labels);
       if (form === "tensor") labels = runtime.tensor(labels, [labels.length], "int32");
       try {
-        const result = call(t.x!, labels, to && "dx" in to ? to : to && { ...to, dx });
+        const options = { dx, ...to, ...(weights === undefined ? {} : { classWeights: weights }) };
+        const result = call(t.x!, labels, options as never);
         return { loss: result.loss, ...(result.dx ? { dx: result.dx } : {}) } as Results;
       } finally {
         if (form === "tensor") labels.dispose();
       }
     },
-    twin({ v, shapes, settings: { y }, precision }) {
-      const { loss, dx } = twin(v.x!, y, shapes.x as [number, number]);
+    twin({ v, shapes, settings: { y, classWeights }, precision }) {
+      const { loss, dx } = twin(v.x!, y, shapes.x as [number, number], classWeights);
       const C = shapes.x![1]!;
       const spread = reference.magnitude(v.x!);
       const of64 = { epsilon: 2 ** -52, tiny: 0 };
@@ -414,7 +426,8 @@ function labelLoss(
         loss: { values: [loss], bound, scale: [8 * spread * (C + 1)], loose: true },
         dx: {
           values: dx,
-          bound: bounds(v.x!, shapes.x!, dx, precision),
+          // With weights a row may count for all of them.
+          bound: bounds(v.x!, classWeights ? [1, C] : shapes.x!, dx, precision),
           scale: finite(v.x!).map((x) => 4 * x),
           loose: true,
         },

@@ -193,11 +193,13 @@ def leaf(a):
     return torch.tensor(a, dtype=torch.float64, requires_grad=True)
 
 
-def svm_loss(x, y):
+def svm_loss(x, y, weight=None):
     n = torch.arange(len(y))
     margins = torch.clamp(x - x[n, y][:, None] + 1, min=0)
     margins[n, y] = 0
-    return margins.sum() / len(y)
+    if weight is None:
+        return margins.sum() / len(y)
+    return (weight[y] * margins.sum(1)).sum() / weight[y].sum()
 
 
 LOSSES = {"softmax": F.cross_entropy, "svm": svm_loss}
@@ -221,6 +223,11 @@ def loss_case(loss_function, x, y):
     loss = loss_function(t, torch.tensor(y))
     loss.backward()
     return {"x": array(t), "y": array(y), "loss": loss.item(), "dx": array(t.grad)}
+
+
+def weighted_case(loss_function, x, y, weight):
+    case = loss_case(lambda x, y: loss_function(x, y, weight=torch.tensor(weight)), x, y)
+    return {**case, "classWeights": array(weight)}
 
 
 def make_layers():
@@ -289,6 +296,11 @@ def make_layers():
         "bce": loss_case(F.binary_cross_entropy_with_logits, 3 * r.randn(4, 5), r.rand(4, 5).round(1)),
         "mse": loss_case(F.mse_loss, r.randn(4, 5), r.randn(4, 5)),
     }
+    weight = np.array([0.1, 1, 2.5, 0, 7])  # of class 3 no example counts
+    weighted = {
+        f"{name}Weighted": weighted_case(f, 2 * r.randn(9, 5), r.permutation(9) % 5, weight)
+        for name, f in LOSSES.items()
+    }
     write("layers.json", {
         "affine": affine,
         "relu": relu,
@@ -298,6 +310,7 @@ def make_layers():
         **activations,
         "normalize": normalize,
         **targets,
+        **weighted,
     })
 
 

@@ -25,6 +25,7 @@ import {
 import { dtypes, seeded } from "../support/core.ts";
 import { fromGolden, golden } from "../support/golden.ts";
 import * as reference from "../support/reference.ts";
+import { testClassWeights } from "./class_weights.ts";
 
 const { deviation, normals } = reference;
 
@@ -56,8 +57,8 @@ describe.each(configurations)("the kernel in $dtype, $build core", ({ core, type
           const dx = core.output(array, N * C, place("dx"));
           const bytes = exports[`softmax_loss_work_bytes_${suffix}`](C);
           const work = core.work(bytes, place("work")).address;
-          const loss = exports[`softmax_loss_${suffix}`](dx.address, xAt, yAt, 0, N, C);
-          const alone = exports[`softmax_loss_${suffix}`](0, xAt, yAt, work, N, C);
+          const loss = exports[`softmax_loss_${suffix}`](dx.address, xAt, yAt, 0, 0, N, C, N);
+          const alone = exports[`softmax_loss_${suffix}`](0, xAt, yAt, 0, work, N, C, N);
           core.checkGuards();
           const expected = reference.softmaxLoss(x, y, [N, C]);
           expect(alone).toBe(loss);
@@ -355,4 +356,12 @@ describe("gradients", () => {
       }
     }
   });
+});
+
+testClassWeights({
+  name: "softmax_loss",
+  loss: softmaxLoss,
+  twin: reference.softmaxLoss,
+  golden: golden("layers").softmaxWeighted,
+  bounds,
 });

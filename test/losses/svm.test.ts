@@ -25,6 +25,7 @@ import {
 import { dtypes, seeded } from "../support/core.ts";
 import { fromGolden, golden } from "../support/golden.ts";
 import * as reference from "../support/reference.ts";
+import { testClassWeights } from "./class_weights.ts";
 
 const { deviation, normals } = reference;
 
@@ -54,8 +55,8 @@ describe.each(configurations)("the kernel in $dtype, $build core", ({ core, type
           const xAt = core.input(x, place("x")).address;
           const yAt = core.input(y, place("y")).address;
           const dx = core.output(array, N * C, place("dx"));
-          const loss = exports[`svm_loss_${suffix}`](dx.address, xAt, yAt, N, C);
-          const alone = exports[`svm_loss_${suffix}`](0, xAt, yAt, N, C);
+          const loss = exports[`svm_loss_${suffix}`](dx.address, xAt, yAt, 0, N, C, N);
+          const alone = exports[`svm_loss_${suffix}`](0, xAt, yAt, 0, N, C, N);
           core.checkGuards();
           const expected = reference.svmLoss(x, y, [N, C]);
           expect(alone).toBe(loss);
@@ -301,4 +302,12 @@ describe("gradients", () => {
       }
     }
   });
+});
+
+testClassWeights({
+  name: "svm_loss",
+  loss: svmLoss,
+  twin: reference.svmLoss,
+  golden: golden("layers").svmWeighted,
+  bounds: { float32: 3e-7, float64: 1e-14 }, // margins of C classes, rounded once
 });

@@ -864,9 +864,16 @@ export const mutants: readonly Mutant[] = [
     [
       "the gradient of a confident answer loses its digits",
       "<T>((atLabel - sum) / total)",
-      "<T>(<T>(atLabel / total) - <T>(1 / <f64>N))",
+      "<T>(<T>(atLabel / total) - <T>(weight / W))",
     ],
-    ["the gradient is not divided by N", "const total = sum * <f64>N;", "const total = sum;"],
+    ["the gradient has no share", "const total = sum * (W / weight);", "const total = sum;"],
+    ["the loss does not know the row's weight", "return weight * (log(sum)", "return (log(sum)"],
+    [
+      "a row of weight 0 keeps the gradient that was there",
+      "if (dx != 0) memory.fill",
+      "if (weights == 0) memory.fill",
+    ],
+    ["weights that are all 0 give a loss", "W == 0 ? 0 : loss / W", "loss / W"],
     ["the labels' stride", "load<u32>(y + (n << 2))", "load<u32>(y + (n << 3))"],
   ),
   ...mutantsOf(
@@ -886,10 +893,23 @@ export const mutants: readonly Mutant[] = [
     ["a margin of 0 has a gradient", "f64x2.gt(margin, zero)", "f64x2.ge(margin, zero)"],
     [
       "the right class' gradient is not the sum of the others'",
-      "<T>((0 - positives) / <f64>N)",
-      "<T>(-1 / <f64>N)",
+      "<T>((0 - positives) / rows)",
+      "<T>(-1 / rows)",
     ],
     ["a NaN is passed over", "f64x2.pmax(margin, zero)", "f64x2.pmax(zero, margin)"],
+    ["the loss does not know the row's weight", "return weight * (", "return ("],
+    [
+      "a row of weight 0 keeps the gradient that was there",
+      "if (dx != 0) memory.fill",
+      "if (weights == 0) memory.fill",
+    ],
+    ["weights that are all 0 give a loss", "W == 0 ? 0 : loss / W", "loss / W"],
+  ),
+  ...mutantsOf(
+    "assembly/losses/weights.ts",
+    "release",
+    ["losses/softmax", "losses/svm"],
+    ["the weights' stride", "weights + (n << 3)", "weights + (n << 2)"],
   ),
   ...mutantsOf(
     "assembly/optim/adam.ts",
@@ -1628,9 +1648,23 @@ export const mutants: readonly Mutant[] = [
     ["targets above 1 are taken", "if (value < 0 || value > 1) {", "if (value < 0) {"],
     [
       "svm by softmax",
-      "kernels.svm_loss(dscores.address, scores.address, labels.address, N, outSize)",
-      "kernels.softmax_loss(dscores.address, scores.address, labels.address, 0, N, outSize)",
+      "kernels.svm_loss(dscores.address, scores.address, labels.address, weights, N, outSize, W)",
+      "kernels.softmax_loss(dscores.address, scores.address, labels.address, weights, 0, N, outSize, W)",
     ],
+    ["a batch without weights counts by those of the batch before", "plan.weights = 0;", ""],
+    [
+      "the weights of the rows that the last, smaller batch left are summed too",
+      "rowWeights.data.subarray(0, plan.W)",
+      "rowWeights.data",
+    ],
+  ),
+  ...mutantsOf(
+    "src/losses/weights.ts",
+    "none",
+    ["losses/softmax", "losses/svm"],
+    ["weights are not brought to 1", "weight / (most || 1)", "weight"],
+    ["weights of 0 alone become NaN", "(most || 1)", "most"],
+    ["a weight may be infinite", "weight < Infinity", "weight <= Infinity"],
   ),
   ...mutantsOf(
     "src/nn/state.ts",

@@ -98,6 +98,8 @@ const cases: [string, "float32" | "float64", Partial<TrainerOptions>][] = [
     },
   ],
   ["adamw", "float64", { optimizer: adamw({ learningRate: 0.02 }) }],
+  ["class weights", "float32", { classWeights: [0.1, 0.7, 1 / 3] }],
+  ["svm, class weights", "float64", { loss: "svm", classWeights: Float32Array.of(3, 1, 0.1) }],
 ];
 
 describe.each(cases)("%s (%s)", (_, dtype, extra) => {

@@ -29,6 +29,7 @@ import {
   sgd,
   softmaxLoss,
   step,
+  svmLoss,
   Trainer,
   type TrainingEvent,
   warmup,
@@ -921,6 +922,26 @@ describe("construction refuses", () => {
       "Trainer: clipNorm must be a number above 0, got Infinity",
     ],
     [{ seed: 0.5 }, RangeError, "Trainer: seed must be a whole number"],
+    [
+      { classWeights: [1, 2, 3] },
+      ShapeError,
+      "Trainer: classWeights has 3 numbers, expected 4, one a class",
+    ],
+    [
+      { classWeights: [1, 2, -3, 4] },
+      RangeError,
+      "Trainer: classWeights[2] is -3, expected a number from 0 up",
+    ],
+    [
+      { classWeights: "balanced" },
+      TypeError,
+      "Trainer: classWeights must be an array of 4 numbers, one a class, got string",
+    ],
+    [
+      { classWeights: [1, 1, 1, 1], loss: "mse" },
+      RangeError,
+      'Trainer: classWeights belong to the losses of labels, "softmax" and "svm", got loss "mse"',
+    ],
   ])("%j", (options, kind, message) => {
     const model = network();
     const { memory } = runtime;
@@ -958,6 +979,70 @@ describe("construction refuses", () => {
     expect(() => trainer.step([], [])).toThrow(DisposedError);
     model.dispose();
     expect(() => new Trainer(model, options)).toThrow("Trainer: the model has been disposed");
+  });
+});
+
+describe.each(["softmax", "svm"] as const)("class weights with loss %s", (loss) => {
+  const classWeights = [0.1, 2, 0, 5];
+  const lossOf = loss === "softmax" ? softmaxLoss : svmLoss;
+
+  test("weigh each step as the functional loss does, and move the model elsewhere", () => {
+    const { x, y } = problem(10);
+    const [plain, weighted] = [{}, { classWeights }].map((options) =>
+      trainerOf([affine(CLASSES)], { loss, ...options }),
+    ) as [Trainer, Trainer];
+    const result = lossOf(weighted.model.predict(x), y, { classWeights });
+    expect(weighted.step(x, y)).toEqual({ loss: result.loss });
+    plain.step(x, y);
+    expect(valuesOf(weighted)).not.toEqual(valuesOf(plain));
+    // The bias moves by the rate times the sum of the loss's gradient.
+    const sums = Array.from({ length: CLASSES }, (_, j) =>
+      Array.from(result.dx.data).reduce((sum, d, i) => sum + (i % CLASSES === j ? d : 0), 0),
+    );
+    const [, bias] = valuesOf(weighted);
+    for (const [j, sum] of sums.entries()) expect(bias![j]).toBeCloseTo(-0.01 * sum, 7);
+  });
+
+  test("make evaluations the weighted mean over all examples, however they are cut", async () => {
+    const { x, y } = problem(23);
+    const trainer = trainerOf(layers, { loss, classWeights });
+    const scores = trainer.model.predict(x);
+    const expected = lossOf(scores, y, { classWeights }).loss;
+    const { accuracy } = trainer.model.evaluate({ x, y, loss });
+    for (const batchSize of [1, 5, 7, 22, 23, 100]) {
+      for (const evaluation of [
+        trainer.evaluate({ x, y, batchSize }),
+        trainer.model.evaluate({ x, y, batchSize, loss, classWeights }),
+      ]) {
+        expect(evaluation.loss).toBeCloseTo(expected, 12);
+        expect(evaluation.accuracy).toBe(accuracy);
+      }
+    }
+    // A model's own evaluation knows no trainer.
+    expect(trainer.model.evaluate({ x, y, loss }).loss).toBe(lossOf(scores, y).loss);
+    const fit = trainer.fit({ x, y, validation: { x, y } }, { epochs: 1, batchSize: 9 });
+    const [{ validation }] = epochs(await all(fit)) as [EpochEvent];
+    expect(validation).toEqual(trainer.evaluate({ x, y, batchSize: 9 }));
+  });
+
+  test("that leave every example out give a loss of 0 and leave the model alone", () => {
+    const { x } = problem(5);
+    const y = new Int32Array(5).fill(2);
+    const trainer = trainerOf([affine(CLASSES)], { loss, classWeights });
+    const before = valuesOf(trainer);
+    expect(trainer.step(x, y)).toEqual({ loss: 0 });
+    expect(valuesOf(trainer)).toEqual(before);
+    expect(trainer.evaluate({ x, y, batchSize: 2 }).loss).toBe(0);
+  });
+
+  test("are copied: what the caller does to them later changes nothing", () => {
+    const { x, y } = problem(10);
+    const own = Float64Array.from(classWeights);
+    const [a, b] = [own, classWeights].map((classWeights) =>
+      trainerOf(layers, { loss, classWeights }),
+    ) as [Trainer, Trainer];
+    own.fill(1);
+    expect(a.step(x, y)).toEqual(b.step(x, y));
   });
 });
 

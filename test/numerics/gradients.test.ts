@@ -189,11 +189,14 @@ describe("calls", () => {
     ] as const)("%s", (_, loss) => {
       const x = draw(N, D);
       const y = Array.from({ length: N }, () => Math.floor(D * random()));
-      compare(
-        "x",
-        loss(x, y).dx,
-        numericalGradient(() => loss(x, y, { dx: false }).loss, x),
-      );
+      const classWeights = Array.from({ length: D }, () => 0.1 + random());
+      for (const options of [{}, { classWeights }]) {
+        compare(
+          "x",
+          loss(x, y, options).dx,
+          numericalGradient(() => loss(x, y, { ...options, dx: false }).loss, x),
+        );
+      }
     });
 
     test.each([

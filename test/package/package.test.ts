@@ -60,7 +60,7 @@ describe("the tarball", () => {
     const { stdout } = await run(process.execPath, ["scripts/size.js", "--json"], root);
     const bundles: { name: string; brotli: number; budget?: number }[] = JSON.parse(stdout);
     const bytes = new Map(bundles.map(({ name, brotli }) => [name, brotli]));
-    expect(bytes.get("train and infer")).toBeLessThanOrEqual(40_000);
+    expect(bytes.get("train and infer")).toBeLessThanOrEqual(44_000);
     expect(bytes.get("serve a saved model")).toBeLessThanOrEqual(16_000);
     expect(bytes.get("a layer by hand")).toBeLessThanOrEqual(27_500);
     expect(bytes.get("everything")).toBeLessThanOrEqual(46_500);

@@ -27,6 +27,8 @@ interface Files {
     normalize: UnaryCase & Arrays<"mean" | "std">;
     bce: LossCase;
     mse: LossCase;
+    softmaxWeighted: LossCase & Arrays<"classWeights">;
+    svmWeighted: LossCase & Arrays<"classWeights">;
   };
   optim: {
     steps: number;

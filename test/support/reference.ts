@@ -228,45 +228,60 @@ export function product(a: Numbers, b: Numbers): number[] {
   return Array.from(a, (value, i) => value * b[i]!);
 }
 
-/** loss = 1/N Σₙ Σ_{j ≠ yₙ} max(0, x[n,j] − x[n,yₙ] + 1), and its gradient */
+/** What each row counts in a loss: the share of its weight; a row of weight 0 has no part in it. */
+function sharesOf(y: Numbers, N: number, classWeights: Numbers | undefined): number[] {
+  const weights = Array.from({ length: N }, (_, n) => classWeights?.[y[n]!] ?? 1);
+  const sum = weights.reduce((a, b) => a + b, 0);
+  return weights.map((weight) => (weight === 0 ? 0 : weight / sum));
+}
+
+/** loss = Σₙ wₙ Σ_{j ≠ yₙ} max(0, x[n,j] − x[n,yₙ] + 1) / Σₙ wₙ with wₙ the weight of yₙ, and its gradient */
 export function svmLoss(
   x: Numbers,
   y: Numbers,
   [N, C]: readonly [number, number],
+  classWeights?: Numbers,
 ): { loss: number; dx: number[] } {
   let loss = 0;
   const dx = zeros(N * C);
+  const shares = sharesOf(y, N, classWeights);
   for (let n = 0; n < N; n++) {
+    const share = shares[n]!;
+    if (share === 0) continue;
     const own = n * C + y[n]!;
     for (let i = n * C; i < (n + 1) * C; i++) {
       if (i === own) continue;
       const margin = x[i]! - x[own]! + 1;
-      loss += Math.max(0, margin) / N;
+      loss += Math.max(0, margin) * share;
       if (margin > 0) {
-        dx[i]! += 1 / N;
-        dx[own]! -= 1 / N;
+        dx[i]! += share;
+        dx[own]! -= share;
       }
     }
   }
   return { loss, dx };
 }
 
-/** loss = −1/N Σₙ log softmax(x[n])[yₙ], dx = (softmax(x) − onehot(y)) / N */
+/** loss = Σₙ wₙ · (−log softmax(x[n])[yₙ]) / Σₙ wₙ with wₙ the weight of yₙ, and its gradient */
 export function softmaxLoss(
   x: Numbers,
   y: Numbers,
   [N, C]: readonly [number, number],
+  classWeights?: Numbers,
 ): { loss: number; dx: number[] } {
   let loss = 0;
   const dx = zeros(N * C);
+  const shares = sharesOf(y, N, classWeights);
   for (let n = 0; n < N; n++) {
+    const share = shares[n]!;
+    if (share === 0) continue;
     const row = Array.from(x).slice(n * C, n * C + C);
     const most = row.reduce((a, b) => Math.max(a, b), -Infinity);
     const exponentials = row.map((value) => Math.exp(value - most));
     const sum = exponentials.reduce((a, b) => a + b, 0);
-    loss += (Math.log(sum) - (row[y[n]!]! - most)) / N;
+    loss += (Math.log(sum) - (row[y[n]!]! - most)) * share;
     for (let j = 0; j < C; j++) {
-      dx[n * C + j] = (exponentials[j]! / sum - (j === y[n] ? 1 : 0)) / N;
+      dx[n * C + j] = (exponentials[j]! / sum - (j === y[n] ? 1 : 0)) * share;
     }
   }
   return { loss, dx };

@@ -57,6 +57,14 @@ class Call {
     return address;
   }
 
+  /** n weights of rows from 0 up, some of them 0; float64 for either dtype. */
+  weights(n: number): number {
+    const address = this.place(8 * n, false);
+    const view = new Float64Array(this.linear.wasm.buffer, address, n);
+    for (let i = 0; i < n; i++) view[i] = ((3 * i) % 11) / 7;
+    return address;
+  }
+
   output(n: number, bytes = this.dtype.bytes): number {
     return this.place(n * bytes, true);
   }
@@ -301,15 +309,31 @@ const cases: Case[] = [
   {
     name: "softmax_loss",
     from: rows(C, 24),
-    call: (c, n) => c.run("softmax_loss", c.output(n * C), c.input(n * C), c.labels(n, C), 0, n, C),
+    call(c, n) {
+      const [dx, x, y] = [c.output(n * C), c.input(n * C), c.labels(n, C)];
+      return c.run("softmax_loss", dx, x, y, 0, 0, n, C, n);
+    },
   },
-  ...[true, false].map(
-    (hasGradient): Case => ({
-      name: `svm_loss ${hasGradient ? "with" : "without"} dx`,
-      from: rows(C, 8),
-      call: (c, n) =>
-        c.run("svm_loss", hasGradient ? c.output(n * C) : 0, c.input(n * C), c.labels(n, C), n, C),
-    }),
+  {
+    name: "softmax_loss with weights",
+    from: rows(C, 24),
+    call(c, n) {
+      const [dx, x, y] = [c.output(n * C), c.input(n * C), c.labels(n, C)];
+      return c.run("softmax_loss", dx, x, y, c.weights(n), 0, n, C, 0.7 * n);
+    },
+  },
+  ...[true, false].flatMap((hasGradient) =>
+    [true, false].map(
+      (hasWeights): Case => ({
+        name: `svm_loss ${hasGradient ? "with" : "without"} dx, ${hasWeights ? "with" : "without"} weights`,
+        from: rows(C, 8),
+        call(c, n) {
+          const dx = hasGradient ? c.output(n * C) : 0;
+          const [x, y, weights] = [c.input(n * C), c.labels(n, C), hasWeights ? c.weights(n) : 0];
+          return c.run("svm_loss", dx, x, y, weights, n, C, hasWeights ? 0.7 * n : n);
+        },
+      }),
+    ),
   ),
   ...[true, false].map(
     (hasGradient): Case => ({
