@@ -35,10 +35,15 @@ export interface WorkerData {
 
 /** "auto" takes no more: what is left to win is small. */
 const AUTO_THREADS = 16;
-/** Milliseconds in which workers must be there. */
-const PATIENCE = 5000;
-/** Milliseconds after which the next way is tried as well. */
-const HEAD_START = 1000;
+/** Milliseconds between two looks at which workers are there. */
+const LOOK = 250;
+/** Looks at which none has come yet, after which the next way is tried as well: a second. */
+const HEAD_START = 4;
+/**
+ * Looks without a new worker after which a way is given up: five seconds for one worker, and a quarter of a second for each
+ * further one. Looks are counted rather than time, so that an event loop that stands still does not use them up.
+ */
+const patienceFor = (size: number) => 19 + size;
 
 /** What shared builds export beside the kernels: assembly/shared.ts. */
 interface QueueExports {
@@ -54,6 +59,7 @@ function maySleep(): boolean {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 0);
     return true;
   } catch {
+    // A TypeError on a page's own thread. Where SharedArrayBuffer is missing no worker will have the memory either.
     return false;
   }
 }
@@ -62,6 +68,8 @@ function maySleep(): boolean {
 class Crew {
   /** Fulfilled once all are there. */
   readonly ready: Promise<void>;
+  /** Called once where none has come after a head start. */
+  onSilence: () => void = () => {};
   /** Called where one ends that should be there. */
   onLoss: (reason: string) => void = () => {};
   private readonly workers: HostWorker[] = [];
@@ -72,11 +80,20 @@ class Crew {
     const { module, memory } = instance;
     this.ready = new Promise((resolve, reject) => {
       const fail = (reason: string) => reject(new Error(reason));
-      this.timer = setTimeout(() => fail(`none was there after ${PATIENCE} ms`), PATIENCE);
+      const patience = patienceFor(size);
       let missing = size;
+      let looks = 0;
+      const look = () => {
+        looks++;
+        if (missing === size && looks === HEAD_START) this.onSilence();
+        if (looks < patience) this.timer = setTimeout(look, LOOK);
+        else fail(`${missing} of ${size} workers did not answer within ${patience * LOOK} ms`);
+      };
+      this.timer = setTimeout(look, LOOK);
       for (let thread = 1; thread <= size; thread++) {
         const events = {
           ready: () => {
+            looks = 0; // one that comes shows that the others may
             if (--missing > 0) return;
             clearTimeout(this.timer);
             resolve();
@@ -118,19 +135,16 @@ function recruit(
   const crews: Crew[] = [];
   const reasons: string[] = [];
   let isDone = false;
-  let timer: ReturnType<typeof setTimeout> | undefined;
   return new Promise((resolve, reject) => {
     const tryNext = () => {
-      clearTimeout(timer);
       const source = sources[crews.length];
       if (!source) return;
       const crew = new Crew(source, instance, size);
       crews.push(crew);
-      timer = setTimeout(tryNext, HEAD_START);
+      crew.onSilence = tryNext;
       const arrived = () => {
         if (isDone) return;
         isDone = true;
-        clearTimeout(timer);
         for (const other of crews) if (other !== crew) other.end();
         resolve(crew);
       };
@@ -140,7 +154,6 @@ function recruit(
         if (isDone) return;
         tryNext();
         if (reasons.length < sources.length) return;
-        clearTimeout(timer);
         reject(new Error([...new Set(reasons)].join("; ")));
       };
       crew.ready.then(arrived, failed);
@@ -149,8 +162,9 @@ function recruit(
   });
 }
 
-/** A function that calls another and does not keep it. */
+/** A function that calls another and does not keep it, where the host has weak references. */
 function weakly(fn: (reason: string) => void): (reason: string) => void {
+  if (typeof WeakRef !== "function") return fn;
   const ref = new WeakRef(fn);
   return (reason) => ref.deref()?.(reason);
 }
@@ -166,8 +180,15 @@ function dismiss({ crew, queue }: Force): void {
   crew.end();
 }
 
-/** Ends the workers of pools that were forgotten. Made where there are workers: not every edge has it. */
+/** Ends the workers of pools that were forgotten. */
 let forgotten: FinalizationRegistry<Force> | undefined;
+
+/** Not every host has the registry; there a pool is ended by close alone. */
+function endWhenForgotten(pool: Pool, force: Force): void {
+  if (typeof FinalizationRegistry !== "function") return;
+  forgotten ??= new FinalizationRegistry(dismiss);
+  forgotten.register(pool, force, pool);
+}
 
 const warned = new Set<string>();
 
@@ -203,8 +224,8 @@ export class Pool {
       return await this.startAll(threads);
     } catch (error) {
       const message = `${operation}: no worker could be started: ${(error as Error).message}`;
-      if (threads !== "auto") throw new Error(message);
-      if (!warned.has(message)) console.warn(`${message}. One thread computes.`);
+      if (threads !== "auto") throw new Error(message, { cause: error });
+      if (!warned.has(message)) globalThis.console?.warn(`${message}. One thread computes.`);
       warned.add(message);
       return 1;
     }
@@ -222,8 +243,7 @@ export class Pool {
       crew.onLoss = weakly(this.onFailure);
       crew.begin();
       this.force = { crew, queue };
-      forgotten ??= new FinalizationRegistry(dismiss);
-      forgotten.register(this, this.force, this);
+      endWhenForgotten(this, this.force);
       return count;
     } catch (error) {
       queue.threads_close();
@@ -235,7 +255,7 @@ export class Pool {
   /** Ends the workers; a call that waits for one fails. */
   close(): void {
     if (!this.force) return;
-    (forgotten as FinalizationRegistry<Force>).unregister(this);
+    forgotten?.unregister(this);
     dismiss(this.force);
     this.force = undefined;
   }

@@ -417,10 +417,79 @@ describe("a pool", () => {
       expect(reason).toBeUndefined();
       expect(await pass(1000)).toEqual([true, true]);
       expect(reason).toBe(
-        "createRuntime: no worker could be started: none was there after 5000 ms",
+        "createRuntime: no worker could be started: 1 of 1 workers did not answer within 5000 ms",
       );
       expect(vi.getTimerCount()).toBe(0);
     });
+
+    test("waits for as many workers as it likes to come one by one, each of which renews its patience", async () => {
+      fake();
+      const size = 63;
+      const each = 4000; // below the five seconds of a single worker; in all four minutes
+      browser((worker) => {
+        const place = FakeWorker.made.length;
+        setTimeout(() => worker.onmessage(), place === 1 ? 0 : place * each);
+      }, hangs);
+      const { pool } = poolOf();
+      const started = pool.start("createRuntime", size + 1);
+      await vi.advanceTimersByTimeAsync(size * each);
+      expect(await started).toBe(size + 1);
+      // The first that answered showed that Blobs serve, so that no file was tried beside them.
+      expect(fates()).toEqual(Array(size).fill(["blob", true, false]));
+      pool.close();
+    });
+
+    test("waits for the first of 63 workers longer than for a single one", async () => {
+      fake();
+      const patience = async (size: number) => {
+        browser(hangs, failsAfter(0));
+        const { pool } = poolOf();
+        let isOver = false;
+        const refused = expect(pool.start("createRuntime", size + 1)).rejects.toThrow("answer");
+        void refused.then(() => {
+          isOver = true;
+        });
+        let ms = 0;
+        for (; !isOver; ms += 250) await vi.advanceTimersByTimeAsync(250);
+        return ms;
+      };
+      expect(await patience(63)).toBeGreaterThanOrEqual((await patience(1)) + 62 * 250);
+    });
+
+    test("loses no patience while its event loop stands still", async () => {
+      fake();
+      browser(hangs, failsAfter(0));
+      const { pool } = poolOf();
+      const started = pool.start("createRuntime", 2);
+      // What a loop that stood still for a minute does: one timer that was due, then the worker's message.
+      await vi.advanceTimersToNextTimerAsync();
+      vi.setSystemTime(Date.now() + 60_000);
+      await vi.advanceTimersToNextTimerAsync();
+      FakeWorker.made[0]!.onmessage();
+      expect(await started).toBe(2);
+      pool.close();
+    });
+  });
+
+  test("starts where the host has neither weak references nor a registry, and its workers end with close", async () => {
+    browser(answersAfter(0), hangs);
+    vi.stubGlobal("WeakRef", undefined);
+    vi.stubGlobal("FinalizationRegistry", undefined);
+    const reasons: string[] = [];
+    const { pool } = poolOf((reason) => void reasons.push(reason));
+    expect(await pool.start("createRuntime", 2)).toBe(2);
+    FakeWorker.made[0]!.onerror({ message: "no memory is left", preventDefault() {} });
+    expect(reasons).toEqual(["worker 1 has ended: no memory is left"]);
+    pool.close();
+    expect(fates()).toEqual([["blob", true, true]]);
+  });
+
+  test("warns nobody where the host has no console", async () => {
+    browser(failsAfter(0, "no console here"), failsAfter(0));
+    vi.stubGlobal("navigator", { hardwareConcurrency: 2 });
+    vi.stubGlobal("console", undefined);
+    const { pool } = poolOf();
+    expect(await pool.start("createRuntime", "auto")).toBe(1);
   });
 
   test("tries no further way once one has served, though workers that it ended tell of their end", async () => {
