@@ -7,7 +7,7 @@
 //   architecture  JSON: {"input": [784], "dtype": "float32", "layers": [{"kind": "affine", "units": 10}, …]}
 
 import type { StateEntry } from "../nn/state.ts";
-import { FormatError, show } from "../runtime/errors.ts";
+import { FormatError, rethrowUnless, show } from "../runtime/errors.ts";
 import type { StoredFile } from "./safetensors.ts";
 
 const VERSION = 1;
@@ -64,8 +64,8 @@ export function jsonOf(
   let value: unknown;
   try {
     value = JSON.parse(metadata.get(key) ?? "");
-  } catch {
-    // Said below.
+  } catch (error) {
+    rethrowUnless("SyntaxError", error); // which is told below
   }
   if (
     value === null ||

@@ -9,6 +9,7 @@ import { type DType, dtypeOf, type TypedArrayOf, typedArrays } from "../tensor/d
 import { checkShape, formatShape } from "../tensor/shape.ts";
 import { float32BitsOfBfloat16, float32BitsOfFloat16 } from "./float16.ts";
 import { Scanner } from "./scanner.ts";
+import { decodeUtf8, encodeUtf8 } from "./utf8.ts";
 
 /** Bits per element, in the order of the reference implementation: a file has its tensors in the reverse of it. */
 const bits = {
@@ -314,14 +315,8 @@ function readHeader<E extends StoredTensor>(
       `expected a header of ${headerBytes} bytes, got ${file.length - 8} before the file's end`,
     );
   }
-  let text: string;
-  try {
-    // A copy, as decoders refuse bytes in shared memory. A byte order mark is no JSON, so it stays to be refused.
-    const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-    text = decoder.decode(file.slice(8, dataStart));
-  } catch {
-    throw fail("the header is not UTF-8");
-  }
+  const text = decodeUtf8(file.subarray(8, dataStart));
+  if (text === null) throw fail("the header is not UTF-8");
 
   const tensors = new Map<string, E>();
   const metadata = new Map<string, string>();
@@ -533,7 +528,7 @@ export function writeSafetensors(
       `${JSON.stringify(name)}:{"dtype":"${dtype}","shape":[${shape.join(",")}],"data_offsets":[${begin},${offset}]}`,
     );
   }
-  const header = new TextEncoder().encode(`{${fields.join(",")}}`);
+  const header = encodeUtf8(`{${fields.join(",")}}`);
   const headerBytes = Math.ceil(header.length / 8) * 8;
   if (headerBytes > MAX_HEADER_BYTES) {
     throw new RangeError(

@@ -1,4 +1,4 @@
-import { FormatError, quote } from "../runtime/errors.ts";
+import { FormatError, quote, rethrowUnless } from "../runtime/errors.ts";
 
 /**
  * Reads JSON whose structure is known beforehand: the caller asks for what should come next. So nothing is as deep as a
@@ -54,7 +54,9 @@ export class Scanner {
       const value: string = JSON.parse(literal);
       // Half of a surrogate pair: no UTF-8 has it, so a name with one could not be written again.
       if (!/\p{Surrogate}/u.test(value)) return value;
-    } catch {}
+    } catch (error) {
+      rethrowUnless("SyntaxError", error);
+    }
     throw this.fail(`${what} at character ${start} of the header is no valid string`);
   }
 

@@ -167,3 +167,11 @@ export function ruleOf(operation: string, optimizer: Optimizer): Rule {
   }
   return rule;
 }
+
+/** A copy of a checked description, schedules included. Not every host has structuredClone. */
+export function copyDescription<T>(value: T): T {
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, part]) => [key, copyDescription(part)]),
+  ) as T;
+}

@@ -20,7 +20,7 @@ import { AffineLayer } from "./layers/affine.ts";
 import type { Slot } from "./layers/layer.ts";
 import { copyTruth, countRight, type LossName, lossOf, truthOf } from "./losses.ts";
 import type { Network, Plan } from "./network.ts";
-import { type Optimizer, ruleOf, type Update } from "./optimizers.ts";
+import { copyDescription, type Optimizer, ruleOf, type Update } from "./optimizers.ts";
 import { rateAt } from "./schedules.ts";
 import { type Evaluation, evaluating, networkOf, type Sequential } from "./sequential.ts";
 import { matchState, type StateEntry } from "./state.ts";
@@ -205,7 +205,7 @@ export class Trainer extends Owner {
     this.options = Object.freeze({
       ...{ loss, l2, clipNorm, seed },
       classWeights: this.lossRule.classWeights && [...this.lossRule.classWeights],
-      optimizer: structuredClone(optimizer), // as it was checked
+      optimizer: copyDescription(optimizer), // as it was checked
     });
     this.regularised = network.layers.flatMap((layer) =>
       layer instanceof AffineLayer ? [layer.weight] : [],

@@ -48,6 +48,14 @@ export class MemoryError extends Error {
   }
 }
 
+/**
+ * Throws an error again that does not have this name, so that no fault of another kind passes for it. The name is the same
+ * in every realm, which the class is not.
+ */
+export function rethrowUnless(name: string, error: unknown): void {
+  if ((error as Error | null)?.name !== name) throw error;
+}
+
 /** A string in a message, in quotes, and no longer than a line however long a file made it. */
 export function quote(text: string): string {
   return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);

@@ -1,5 +1,5 @@
 import { Allocator, type Block } from "./allocator.ts";
-import { MemoryError, show } from "./errors.ts";
+import { MemoryError, rethrowUnless, show } from "./errors.ts";
 
 const PAGE = 65536;
 const MIB = 1 << 20;
@@ -60,6 +60,7 @@ export class Memory {
         );
         break;
       } catch (cause) {
+        rethrowUnless("RangeError", cause);
         // A shared memory reserves the addresses for all that it may become.
         if (unlimited && shared && maximum > initial) {
           maximum = Math.max(maximum >> 1, initial);
@@ -130,7 +131,8 @@ export class Memory {
         if (needed > room) break;
         try {
           this.wasm.grow(Math.min(pages, room));
-        } catch {
+        } catch (error) {
+          rethrowUnless("RangeError", error);
           continue;
         }
         allocator.extend(Math.min(this.wasm.buffer.byteLength, HIGHEST));

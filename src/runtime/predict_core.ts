@@ -3,7 +3,7 @@
 
 import build from "../../build/predict.inline.js";
 import type { Kernels } from "./core.ts";
-import { MemoryError } from "./errors.ts";
+import { MemoryError, rethrowUnless } from "./errors.ts";
 import type { Build } from "./wasm.ts";
 
 export const predictBuild: Build = build;
@@ -52,6 +52,7 @@ export class PredictCore {
       if (!(this.start + bytes <= 2 ** 32 - 64)) throw new RangeError("above 4 GiB");
       memory.grow(pages);
     } catch (cause) {
+      rethrowUnless("RangeError", cause);
       throw Object.assign(
         new MemoryError(`${this.operation}: the host gave no memory of ${bytes} bytes`, bytes, 0),
         { cause },

@@ -31,6 +31,15 @@ export type WasmSource = WasmVariant | WebAssembly.Module | BufferSource | Respo
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
+/** A module with one function, whose one instruction makes a vector of 0. */
+const SIMD = new Uint8Array([
+  ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0],
+  ...[10, 9, 1, 7, 0, 0x41, 0, 0xfd, 0x0f, 0x1a, 0x0b],
+]);
+
+const NO_SIMD =
+  "it lacks the SIMD instructions of WebAssembly: Chrome has them from 91 on, Firefox from 89, Safari from 16.4, and a processor needs SSE4.1";
+
 /** A value's kind, whichever realm it comes from: "ArrayBuffer", "Response", … */
 function tagOf(value: unknown): string {
   return Object.prototype.toString.call(value).slice(8, -1);
@@ -51,15 +60,22 @@ class Loader {
   constructor(
     private readonly operation: string,
     private readonly build: Build,
-  ) {}
+  ) {
+    if (typeof WebAssembly !== "object") {
+      throw new Error(
+        `${operation}: this host has no WebAssembly, in which everything here is computed; Node must run without --jitless, a browser without a lockdown mode`,
+      );
+    }
+  }
 
   /** The module of the build itself. */
   own(): WebAssembly.Module {
     const compiled = this.inlined(this.build);
     if (compiled) return compiled;
     const { file } = this.build;
-    throw new WebAssembly.CompileError(
-      `${this.operation}: this host does not compile ${file}: ${this.refusal.message}; where it takes modules alone, import ${file} and give it as the option wasm`,
+    throw this.refused(
+      `this host does not compile ${file}`,
+      `where it takes modules alone, import ${file} and give it as the option wasm`,
     );
   }
 
@@ -136,9 +152,11 @@ class Loader {
     let response: Response;
     try {
       const base = (globalThis as { location?: { href?: string } }).location?.href;
+      requireGlobal("URL");
       const url = new URL(source as string | URL, base);
       const file = url.protocol === "file:" ? readFileUrl(url) : null;
       if (file) return file;
+      requireGlobal("fetch");
       response = await fetch(url);
     } catch (cause) {
       throw this.error(`cannot read ${source}: ${(cause as Error).message}`, { cause });
@@ -201,14 +219,25 @@ class Loader {
   private fallback(sources: readonly unknown[]): WebAssembly.Module {
     if (sources.some(isVariant)) return this.own();
     if (sources.length === 0) throw this.error("the list of sources is empty");
-    throw new WebAssembly.CompileError(
-      `${this.operation}: wasm: this host takes none of the given builds: ${this.refusal.message}`,
-    );
+    throw this.refused("wasm: this host takes none of the given builds");
+  }
+
+  /** What the host said of the last bytes, and what to do about it. */
+  private refused(what: string, advice?: string): WebAssembly.CompileError {
+    const hint = WebAssembly.validate(SIMD) ? advice : NO_SIMD;
+    const message = `${this.operation}: ${what}: ${this.refusal.message}`;
+    return new WebAssembly.CompileError(hint ? `${message}; ${hint}` : message);
   }
 
   private error(message: string, options?: ErrorOptions): TypeError {
     return new TypeError(`${this.operation}: wasm: ${message}`, options);
   }
+}
+
+/** Names what an AudioWorklet, say, does not have. */
+function requireGlobal(name: "URL" | "fetch"): void {
+  if (typeof globalThis[name] === "function") return;
+  throw new Error(`this host has no ${name}; give the bytes`);
 }
 
 function describe(value: unknown): string {

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { runInNewContext } from "node:vm";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import {
   createRuntimeSync,
   DTypeError,
@@ -931,4 +931,17 @@ describe("writeSafetensors", () => {
     expect(() => writeSafetensors([], metadata as never)).toThrow(error);
     expect(() => writeSafetensors([], metadata as never)).toThrow(message);
   });
+});
+
+test("a fault that is none of the file's is passed on, rather than called a FormatError", () => {
+  const bytes = writeSafetensors([["x", { dtype: "U8", shape: [1], data: Uint8Array.of(1) }]]);
+  const fault = new ReferenceError("x is not defined");
+  const parse = vi.spyOn(JSON, "parse").mockImplementation(() => {
+    throw fault;
+  });
+  try {
+    expect(() => readSafetensors(bytes)).toThrow(fault);
+  } finally {
+    parse.mockRestore();
+  }
 });

@@ -113,6 +113,23 @@ describe("growth", () => {
     expect(memory.allocate(1024).address).toBe(64);
   });
 
+  test("passes on what is no refusal of the host's, rather than call it a MemoryError", () => {
+    const memory = open({ initialMemory: PAGE });
+    const fault = new ReferenceError("x is not defined");
+    vi.spyOn(memory.wasm, "grow").mockImplementation(() => {
+      throw fault;
+    });
+    expect(() => memory.allocate(PAGE)).toThrow(fault);
+    vi.spyOn(WebAssembly, "Memory").mockImplementation(function refuse() {
+      throw fault;
+    } as never);
+    try {
+      expect(() => open({ initialMemory: PAGE })).toThrow(fault);
+    } finally {
+      vi.restoreAllMocks();
+    }
+  });
+
   test("goes up to the last cache line below 4 GiB, and no further", () => {
     const memory = open({ initialMemory: PAGE });
     // A host that gives everything, so that it does not depend on this one.
