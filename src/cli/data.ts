@@ -99,6 +99,11 @@ function siblingOf(path: string): string | undefined {
   return [sibling, plain, `${plain}.gz`].find((file) => file !== path && existsSync(file));
 }
 
+/** Every file that is read for this one, and it. */
+export function pathsOf(path: string, { labels = siblingOf(path) }: DataOptions): string[] {
+  return labels === undefined ? [path] : [path, labels];
+}
+
 async function imagesOf(
   path: string,
   bytes: Uint8Array<ArrayBuffer>,

@@ -34,16 +34,30 @@ const systemErrors: Record<string, string> = {
   EPERM: "permission denied",
   EROFS: "the file system is read-only",
   ENOSPC: "no space left on the device",
+  EDQUOT: "no space left of what this user may have",
+  EFBIG: "the file is larger than this system, or a limit of it, allows",
+  EBUSY: "something else uses it",
+  ETXTBSY: "it is a program that runs",
+  EIO: "the device failed",
+  EPIPE: "nobody reads what is written there",
+  ENXIO: "nothing is at its other end",
+  ELOOP: "its links lead in a circle",
+  ENAMETOOLONG: "the name is too long",
   ERR_FS_FILE_TOO_LARGE: "the file is larger than can be read at once (2 GiB)",
 };
+
+/** Why the system refused something, in words. */
+export function reasonOf(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return systemErrors[code ?? ""] ?? visible(message);
+}
 
 /** Runs what touches a file; its errors name the file. */
 export function touching<T>(path: string, action: () => T): T {
   try {
     return action();
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new Fault(`${visible(path)}: ${systemErrors[code ?? ""] ?? visible(message)}`);
+    throw new Fault(`${visible(path)}: ${reasonOf(error)}`);
   }
 }
 

@@ -199,6 +199,7 @@ withData(training, "the last")
   )
   .optionsGroup("The rest:")
   .option("-o, --out <file>", "where the model goes", "model.safetensors")
+  .option("--force", "replace a file that is there and is no model of lamella's")
   .addOption(
     new Option("--threads <n>", "threads that compute, or auto; the file is the same").argParser(
       threads,

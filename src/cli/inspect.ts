@@ -4,6 +4,7 @@ import type { SafetensorsEntry, SafetensorsFile } from "lamella";
 import { type Description, descriptionOf } from "./description.ts";
 import { visible } from "./fault.ts";
 import { readModel } from "./files.ts";
+import { refuseToAppend } from "./output.ts";
 import { bold, bytes, integer, json, plural, print, short, table } from "./terminal.ts";
 
 /** Of the finite numbers, but for the counts. NaN where there are none. */
@@ -123,6 +124,7 @@ function introduce(file: SafetensorsFile, description: Description | undefined):
 }
 
 export function inspect(path: string, options: { json?: boolean }): void {
+  refuseToAppend(path);
   const { bytes: contents, file } = readModel(path);
   const description = descriptionOf(path, file);
   const architecture = architectureOf(file);

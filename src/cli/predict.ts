@@ -1,10 +1,11 @@
 // What a model says of new examples.
 
 import { FormatError, loadModel, mseLoss, type Sequential, softmaxForward } from "lamella";
-import { type Data, type DataOptions, readQuestions } from "./data.ts";
+import { type Data, type DataOptions, pathsOf, readQuestions } from "./data.ts";
 import { descriptionOf } from "./description.ts";
 import { Fault, quoted, USAGE, visible } from "./fault.ts";
 import { readModel } from "./files.ts";
+import { refuseToAppend } from "./output.ts";
 import { openRuntime } from "./runtime.ts";
 import { integer, json, note, percent, print, short } from "./terminal.ts";
 
@@ -38,6 +39,7 @@ export async function predict(
   if (input === undefined || (dataPath !== undefined && options.input !== undefined)) {
     throw new Fault("expected one file of data, or - for the standard input", USAGE);
   }
+  refuseToAppend(path, ...pathsOf(input, options));
   const { bytes, file } = readModel(path);
   const description = descriptionOf(path, file);
   const runtime = await openRuntime({});

@@ -28,8 +28,16 @@ export function endWithReader(): void {
   process.stderr.on("error", () => {}); // nobody is left to be told
 }
 
+let isGivenAway = false;
+
+/** A model's file goes to the standard output: from here on, no word does. */
+export function printToStandardError(): void {
+  isGivenAway = true;
+}
+
 export function print(text = ""): void {
-  if (!isClosed) process.stdout.write(`${text}\n`);
+  if (isGivenAway) note(text);
+  else if (!isClosed) process.stdout.write(`${text}\n`);
 }
 
 /** What no script should take for a result. */

@@ -19,11 +19,11 @@ import {
   sgd,
   Trainer,
 } from "lamella";
-import { type Data, type DataOptions, readTraining } from "./data.ts";
+import { type Data, type DataOptions, pathsOf, readTraining } from "./data.ts";
 import { type Description, withDescription } from "./description.ts";
 import { Fault, quoted, USAGE, visible } from "./fault.ts";
 import { parseLayers } from "./layers.ts";
-import { checkWritable, writeWhole } from "./output.ts";
+import { Output } from "./output.ts";
 import { openRuntime, type RuntimeChoice } from "./runtime.ts";
 import {
   bold,
@@ -38,6 +38,7 @@ import {
   percent,
   plural,
   print,
+  printToStandardError,
   short,
 } from "./terminal.ts";
 
@@ -57,6 +58,7 @@ export interface TrainOptions extends DataOptions, RuntimeChoice {
   validation: number;
   patience?: number;
   seed: number;
+  force?: boolean;
   json?: boolean;
   quiet?: boolean;
 }
@@ -192,7 +194,9 @@ interface EpochRow {
 const signalCodes = { SIGINT: 130, SIGTERM: 143 };
 
 export async function train(path: string, options: TrainOptions): Promise<number> {
-  checkWritable("--out", options.out);
+  const inputs = pathsOf(path, options);
+  const output = new Output("--out", options.out, { inputs, force: options.force });
+  if (output.isStandardOutput) printToStandardError();
   const data = await readTraining(path, options);
   const truth = truthOf(data, options.loss);
   const { classes } = truth;
@@ -234,6 +238,14 @@ export async function train(path: string, options: TrainOptions): Promise<number
     stop.abort();
   };
   for (const name of Object.keys(signalCodes)) process.on(name, onSignal);
+
+  const description: Description = {
+    ...{ format: data.format, loss, classes },
+    ...(data.table?.header && { features: data.table.features }),
+    ...(data.table && { label: data.table.label, header: data.table.header }),
+    ...(options.drop && { dropped: options.drop }),
+  };
+  output.reserve(withDescription(saveModel(model), description).length);
 
   const began = performance.now();
   const progress = options.json || options.quiet ? undefined : new Progress(steps);
@@ -292,14 +304,8 @@ export async function train(path: string, options: TrainOptions): Promise<number
   if (validation || !signal) best?.restore();
   if (!classes) tellUnit(model, unit);
 
-  const description: Description = {
-    ...{ format: data.format, loss, classes },
-    ...(data.table?.header && { features: data.table.features }),
-    ...(data.table && { label: data.table.label, header: data.table.header }),
-    ...(options.drop && { dropped: options.drop }),
-  };
   const file = withDescription(saveModel(model), description);
-  writeWhole(options.out, file);
+  output.write(file);
 
   const seconds = (performance.now() - began) / 1000;
   const kept = validation || !signal ? best?.epoch : undefined;
