@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { packages } from "./build/packages.js";
 import { runStages } from "./build/task.js";
+import { writeTopics } from "./build/topics.js";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
@@ -23,9 +24,15 @@ function run(command, ...args) {
 
 const api = {
   name: "API pages",
-  inputs: ["src", "tsconfig.json", "docs/typedoc.json", "docs/package-lock.json"],
-  outputs: ["docs/api/index.md", "docs/api/typedoc-sidebar.json"],
-  run: () => run("node_modules/typedoc/bin/typedoc"),
+  inputs: [
+    ...["src", "tsconfig.json", "docs/typedoc.json", "docs/package-lock.json"],
+    "scripts/build/topics.js",
+  ],
+  outputs: ["docs/api/index.md", "docs/api/topics.json"],
+  run() {
+    run("node_modules/typedoc/bin/typedoc");
+    writeTopics();
+  },
 };
 
 /** What people wrote: all in docs/ that is neither installed nor made. */

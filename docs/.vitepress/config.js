@@ -3,7 +3,7 @@
 
 import { posix } from "node:path";
 import { defineConfig } from "vitepress";
-import api from "../api/typedoc-sidebar.json" with { type: "json" };
+import api from "../api/topics.json" with { type: "json" };
 
 /** @param {string} folder @param {...string} names "text: file" */
 const items = (folder, ...names) =>
@@ -41,6 +41,7 @@ export default defineConfig({
         items: items(
           "",
           "Five minutes: start",
+          "How do I: how-to",
           "Training: training",
           "Serving: serving",
           "The command line: cli",
@@ -109,7 +110,7 @@ export default defineConfig({
           "The matrix product: gemm",
         ),
       },
-      { text: "API", collapsed: true, items: [{ text: "Overview", link: "/api/" }, ...api] },
+      { text: "API", collapsed: true, items: [{ text: "By topic", link: "/api/" }, ...api] },
     ],
   },
 });

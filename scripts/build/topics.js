@@ -1,0 +1,84 @@
+// The API by topic: the site's overview of all public names, and its sidebar. A name's topic follows from the source that
+// src/index.ts takes it from, so that a new export is on the page without a further line.
+
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+
+/** The first prefix of a source's path that fits gives the topic; the page has the topics in this order. */
+const topics = [
+  ["Runtimes and memory", "tensor/runtime", "runtime/wasm"],
+  ["Tensors", "tensor/tensor", "tensor/convert", "tensor/dtype", "tensor/cache"],
+  ["Random numbers", "tensor/random"],
+  ["Models", "nn/sequential", "nn/data"],
+  ["Layers of a model", "nn/layers/"],
+  ["Initial weights", "nn/initializers"],
+  ["Training", "nn/trainer", "nn/training", "nn/losses"],
+  ["Optimizers and learning rates", "nn/optimizers", "nn/schedules"],
+  ["Files", "io/"],
+  ["Serving", "nn/predictor"],
+  ["Layers by hand: forward and backward", "layers/"],
+  ["Losses by hand", "losses/", "tensor/operands"],
+  ["Checking gradients", "tensor/gradcheck"],
+  ["Errors", "runtime/errors"],
+];
+
+function topicOf(source) {
+  const found = topics.find(([, ...prefixes]) =>
+    prefixes.some((prefix) => source.startsWith(prefix)),
+  );
+  return found?.[0];
+}
+
+/** The exported names of an entry, by topic. */
+export function namesByTopic(text) {
+  const byTopic = new Map(topics.map(([topic]) => [topic, []]));
+  for (const [, list, source] of text.matchAll(/export (?:type )?{([^}]*)} from "\.\/([^"]+)"/g)) {
+    const names = list.split(",").map((name) => name.replace(/\btype\b/, "").trim());
+    const topic = topicOf(source);
+    if (!topic) throw new Error(`scripts/build/topics.js has no topic for src/${source}`);
+    byTopic.get(topic).push(...names.filter(Boolean));
+  }
+  return byTopic;
+}
+
+/** TypeDoc's folders, in the order in which a topic has its names: what is called before what is only named. */
+const kinds = ["functions", "classes", "variables", "interfaces", "type-aliases"];
+
+/** Where TypeDoc has put the page of a name, and the first sentence on it. */
+function pageOf(name, folder) {
+  for (const [rank, kind] of kinds.entries()) {
+    const file = `${folder}/${kind}/${name}.md`;
+    if (!existsSync(file)) continue;
+    const prose = readFileSync(file, "utf8")
+      .replace(/```[\s\S]*?```/g, "")
+      .split(/\n{2,}/)
+      .find((paragraph, i) => i > 0 && /^[^#|*\s[]/.test(paragraph));
+    const [sentence = ""] = (prose ?? "").replace(/\s+/g, " ").match(/^.*?\.(?= |$)/) ?? [];
+    return { name, rank, link: `${kind}/${name}.md`, sentence: sentence.replaceAll("|", "\\|") };
+  }
+  throw new Error(`TypeDoc has written no page for ${name}`);
+}
+
+/** Writes docs/api/index.md and docs/api/topics.json, beside TypeDoc's pages. */
+export function writeTopics() {
+  const lines = ["# API", "", "All public names of `lamella`, by topic.", ""];
+  const sidebar = [];
+  for (const [topic, names] of namesByTopic(readFileSync("src/index.ts", "utf8"))) {
+    if (names.length === 0) continue;
+    lines.push(`## ${topic}`, "", "| name | |", "| --- | --- |");
+    const items = [];
+    const pages = names.map((name) => pageOf(name, "docs/api/lamella"));
+    for (const { name, link, sentence } of pages.sort((a, b) => a.rank - b.rank)) {
+      lines.push(`| [\`${name}\`](lamella/${link}) | ${sentence} |`);
+      items.push({ text: name, link: `/api/lamella/${link}` });
+    }
+    lines.push("");
+    sidebar.push({ text: topic, collapsed: true, items });
+  }
+  lines.push("## lamella/predict", "");
+  lines.push(
+    "The entry that serves saved models and can do nothing else has [a page of its own](lamella/predict/index.md).",
+    "",
+  );
+  writeFileSync("docs/api/index.md", lines.join("\n"));
+  writeFileSync("docs/api/topics.json", JSON.stringify(sidebar, null, 1));
+}
