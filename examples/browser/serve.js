@@ -9,16 +9,22 @@ import { extname } from "node:path";
 const types = { ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8" };
 
 const server = createServer(async (request, response) => {
-  const { pathname } = new URL(request.url ?? "/", "http://localhost");
-  // A URL's path has no ".." left in it, so it stays in the folder.
-  const file = new URL(`.${pathname === "/" ? "/index.html" : pathname}`, import.meta.url);
-  const type = types[extname(file.pathname)];
+  const refuse = (/** @type {number} */ status, /** @type {string} */ text, headers = {}) =>
+    response.writeHead(status, { "content-type": "text/plain", ...headers }).end(`${text}\n`);
+  const { method, url } = request;
+  if (method !== "GET" && method !== "HEAD") return refuse(405, "GET, please", { allow: "GET" });
+  // Anything may stand in a request's line: "*", "//", an address of another host.
+  if (!url?.startsWith("/")) return refuse(400, "expected a path");
+  const { pathname } = new URL(`http://localhost${url}`);
   try {
-    if (!type) throw new Error("not for the page");
+    // A URL's path has no ".." left in it, so it stays in the folder.
+    const file = new URL(`.${pathname === "/" ? "/index.html" : pathname}`, import.meta.url);
+    const type = types[extname(file.pathname)];
+    if (!type) return refuse(404, "not found");
     const body = await readFile(file);
     response.writeHead(200, { "content-type": type }).end(body);
   } catch {
-    response.writeHead(404, { "content-type": "text/plain" }).end("not found\n");
+    refuse(404, "not found");
   }
 });
 server.listen(Number(process.env.PORT ?? 8080), "127.0.0.1", () => {

@@ -32,10 +32,13 @@ const headers = {
  */
 export function serve(files, port) {
   const server = createServer((request, response) => {
-    const { pathname } = new URL(request.url ?? "/", "http://127.0.0.1");
-    const body = files.get(pathname);
-    if (!body) {
-      response.writeHead(404, { ...headers, "content-type": "text/plain" }).end("not found\n");
+    // Anything may stand in a request's line: "*", "//", an address of another host.
+    const { url } = request;
+    const pathname = url?.startsWith("/") ? new URL(`http://localhost${url}`).pathname : undefined;
+    const body = files.get(pathname ?? "");
+    if (pathname === undefined || !body) {
+      const [status, text] = pathname === undefined ? [400, "expected a path"] : [404, "not found"];
+      response.writeHead(status, { ...headers, "content-type": "text/plain" }).end(`${text}\n`);
       return;
     }
     const type = types[extname(pathname)] ?? "application/octet-stream";

@@ -22,6 +22,7 @@ import { unzipSync } from "fflate";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { affine, createRuntime, relu, Sequential, saveModel, softmax } from "../../src/index.ts";
 import { Project, run } from "../package/installed.ts";
+import { attack } from "../support/hostile_requests.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -92,7 +93,24 @@ async function answers(handle: (request: Request) => Response | Promise<Response
   const post = (body: string) => handle(new Request("http://127.0.0.1/", { method: "POST", body }));
   const good = await post(JSON.stringify(example));
   expect([good.status, await good.json()]).toEqual([200, scores]);
-  for (const bad of ["", "{", "[1,2,3]", "[1,2,3,null]", '{"length":4}', "null"]) {
+  // Numbers that float32 holds, and whose products it does not: JSON would make them null.
+  const large = await post("[3e38,3e38,3e38,3e38]");
+  expect([large.status, await large.json()]).toEqual([
+    400,
+    { error: "the numbers are too large for the model" },
+  ]);
+  const long = await post(`[1,2,3,4${" ".repeat(1 << 20)}]`);
+  expect([long.status, await long.json()]).toEqual([413, { error: "expected at most 1152 bytes" }]);
+  const numberless = [
+    "[1,2,3,1e39]",
+    "[1,2,3,-1e999]",
+    '[1,2,3,"4"]',
+    "[1,2,3,[4]]",
+    "[1,2,3,true]",
+  ];
+  const shapeless = ["[]", "[1,2,3,4,5]", "[[1,2,3,4]]", "{}", '"1234"', "4", "NaN", "[1,2,3,NaN]"];
+  const cut = ["", "{", "[1,2,3]", "[1,2,3,null]", '{"length":4}', "null", "[1,2,3,4"];
+  for (const bad of [...cut, ...numberless, ...shapeless]) {
     const answer = await post(bad);
     expect([bad, answer.status, await answer.json()]).toEqual([
       bad,
@@ -100,6 +118,27 @@ async function answers(handle: (request: Request) => Response | Promise<Response
       { error: "expected a JSON list of 4 numbers" },
     ]);
   }
+}
+/** A body that ends by an error is the client's fault. */
+async function takesHalfABody(handle: (request: Request) => Response | Promise<Response>) {
+  const body = new ReadableStream({
+    pull(controller) {
+      controller.enqueue(new TextEncoder().encode("[1,2,"));
+      controller.error(new Error("the client went away"));
+    },
+  });
+  const half = new Request("http://127.0.0.1/", { method: "POST", body, duplex: "half" } as object);
+  expect((await handle(half)).status).toBe(400);
+}
+/** A server that runs answers whatever it was sent before. */
+async function survives(port: number): Promise<void> {
+  await attack(port, async () => {
+    const answer = await fetch(`http://127.0.0.1:${port}/`, {
+      method: "POST",
+      body: JSON.stringify(example),
+    });
+    expect([answer.status, await answer.json()]).toEqual([200, scores]);
+  });
 }
 async function refusesGet(handle: (request: Request) => Response | Promise<Response>) {
   const { status, headers } = await handle(new Request("http://127.0.0.1/"));
@@ -184,6 +223,7 @@ describe("cloudflare.md", () => {
       const port = await start(workerd, args, join(folder, "dist"), /"port":(\d+)/);
       await answers(over(port));
       await refusesGet(over(port));
+      await survives(port);
     },
   );
 });
@@ -207,6 +247,7 @@ describe("deno-deploy.md", () => {
       const port = await start(deno, args!.split(" "), folder, /:(\d+)\//, env);
       await answers(over(port));
       await refusesGet(over(port));
+      await survives(port);
     },
   );
 });
@@ -277,6 +318,7 @@ describe("vercel.md", () => {
     expect(config).toEqual({ runtime: "edge" });
     await answers(handler);
     await refusesGet(handler);
+    await takesHalfABody(handler);
   });
 });
 
@@ -306,13 +348,19 @@ describe("aws-lambda.md", () => {
         const events = [
           event("POST", text), event("POST", btoa(text), true), event("POST", "{"), event("POST", undefined),
           event("POST", "[1]"), event("GET", undefined),
+          event("POST", "[1,2,3,1e39]"), event("POST", "[3e38,3e38,3e38,3e38]"),
+          event("POST", "[1,2,3,4" + " ".repeat(2000) + "]"), event("POST", btoa(" ".repeat(2000)), true),
+          event("POST", "!", true), event("POST", "[1,2,3,null]"),
         ];
         console.log(JSON.stringify(await Promise.all(events.map((event) => handler(event)))));`,
       );
       const { stdout } = await run(process.execPath, ["invoke.mjs"], task);
       const results: { statusCode: number; body: string; headers: Record<string, string> }[] =
         JSON.parse(stdout);
-      expect(results.map(({ statusCode }) => statusCode)).toEqual([200, 200, 400, 400, 400, 405]);
+      expect(results.map(({ statusCode }) => statusCode)).toEqual([
+        ...[200, 200, 400, 400, 400, 405],
+        ...[400, 400, 413, 413, 400, 400],
+      ]);
       expect(results.slice(0, 2).map(({ body }) => JSON.parse(body))).toEqual([scores, scores]);
       expect(results[5]!.headers.allow).toBe("POST");
     } finally {

@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { freePort, Program } from "../hosts/processes.ts";
 import { Project, run } from "../package/installed.ts";
+import { attack } from "../support/hostile_requests.ts";
 import { pages } from "./pages.ts";
 
 const { text } = pages.find(({ page }) => page === "docs/start.md")!;
@@ -30,6 +31,16 @@ test("train.js learns and keeps the network, and serve.js answers by it", async 
       fetch(`http://127.0.0.1:${port}/?${query}`).then((answer) => answer.text());
     expect(await ask("x=0.1&y=0.2")).toBe("inside\n");
     expect(await ask("x=2&y=-2")).toBe("outside\n");
+    for (const query of ["", "x=1", "x=&y=1", "x=1e39&y=0", "x=one&y=2", "x=NaN&y=2", "%E0%A4%A"]) {
+      const answer = await fetch(`http://127.0.0.1:${port}/?${query}`);
+      expect([query, answer.status, await answer.text()]).toEqual([
+        query,
+        400,
+        "expected ?x=…&y=… with two numbers\n",
+      ]);
+    }
+    await attack(port, async () => expect(await ask("x=0.1&y=0.2")).toBe("inside\n"));
+    expect(server.child.exitCode).toBe(null);
   } finally {
     server.end();
   }

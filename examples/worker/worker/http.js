@@ -26,21 +26,32 @@ const DROPPED = 1024 * 1024;
  * @param {number} most
  */
 export async function readBody(request, most) {
-  const tooLong = () => new HttpError(413, `the body is longer than ${most} bytes`);
-  if (Number(request.headers.get("content-length")) > most) {
-    await request.body?.cancel();
-    throw tooLong();
-  }
   const bytes = new Uint8Array(most);
+  let length = Number(request.headers.get("content-length"));
+  try {
+    if (length > most) await request.body?.cancel();
+    else length = await fill(bytes, request.body?.getReader());
+  } catch {
+    // The client went away, or broke the rules of HTTP: nothing is wrong on this side.
+    if (!(length > most)) throw new HttpError(400, "the body ended before it was whole");
+  }
+  if (length > most) throw new HttpError(413, `the body is longer than ${most} bytes`);
+  return bytes.subarray(0, length);
+}
+
+/**
+ * @param {Uint8Array} bytes Get as much of the body as they hold
+ * @param {ReadableStreamDefaultReader<Uint8Array> | undefined} reader
+ * @returns {Promise<number>} How many bytes there were
+ */
+async function fill(bytes, reader) {
   let length = 0;
-  const reader = request.body?.getReader();
   while (reader) {
     const { done, value } = await reader.read();
     if (done) break;
-    if (length + value.length <= most) bytes.set(value, length);
+    if (length + value.length <= bytes.length) bytes.set(value, length);
     length += value.length;
-    if (length > most + DROPPED) await reader.cancel();
+    if (length > bytes.length + DROPPED) await reader.cancel();
   }
-  if (length > most) throw tooLong();
-  return bytes.subarray(0, length);
+  return length;
 }
