@@ -122,8 +122,8 @@ export function tensors(): void {
   runtime.tensor(["1"]);
   // @ts-expect-error: big integers
   runtime.tensor(new BigInt64Array(1));
-  // @ts-expect-error: a tensor is no data
-  runtime.tensor(f32);
+  is<Tensor<"float32">>()(runtime.tensor(f32), true);
+  is<Tensor<"float32">>()(runtime.tensor(f64, [1], "float32"), true);
   // @ts-expect-error: a number is no data
   runtime.tensor(1);
   // @ts-expect-error: a shape is a list
@@ -369,8 +369,8 @@ export function losses(): void {
     loss(f32, f32);
     // @ts-expect-error: labels are whole numbers
     loss(f32, new Float32Array(2));
-    // @ts-expect-error: labels are not one-hot rows
-    loss(f32, [[0, 1]]);
+    is<number>()(loss(f32, [[0, 1]]).loss, true);
+    is<number>()(loss(f32, [new Uint8Array(2)]).loss, true);
     // @ts-expect-error: scores are no whole numbers
     loss(i32, [0]);
     // @ts-expect-error: a destination of another dtype

@@ -1,28 +1,18 @@
 // What networks are trained on and asked about: tables and images, by what the file is and not by what it is called.
 
 import { existsSync } from "node:fs";
-import {
-  allNumbers,
-  type CsvOptions,
-  checkHeader,
-  columnOf,
-  eachRow,
-  type Layout,
-  layoutOf,
-  openTable,
-  type Rows,
-  unnamed,
-} from "./csv.ts";
+import { allNumbers, checkHeader, columnOf, readTable } from "./csv.ts";
 import { Fault, quoted, USAGE, visible } from "./fault.ts";
-import { nameOf, readInput } from "./files.ts";
+import { type Limits, nameOf, readInput } from "./files.ts";
 import { type Idx, isIdx, parseIdx } from "./idx.ts";
-import { note } from "./terminal.ts";
 
 /** Options of every command that reads data. */
-export interface DataOptions extends CsvOptions {
+export interface DataOptions extends Partial<Limits> {
   label?: string;
   labels?: string;
   drop?: string[];
+  header?: boolean;
+  delimiter?: string;
 }
 
 export interface Data {
@@ -48,49 +38,7 @@ export interface KnownTable {
   dropped: readonly string[];
 }
 
-/** Which columns are read. */
-interface Choice extends Layout {
-  /** Indexes of columns, in the order in which the network takes them. */
-  features: readonly number[];
-  label: number | undefined;
-  /** May a feature that holds no numbers be left out? */
-  canDrop: boolean;
-}
-
-function numbersOf(rows: Rows, choice: Choice) {
-  const { columns, features, label, canDrop } = choice;
-  let x = new Float64Array(4096);
-  let start = 0;
-  const labels: string[] = [];
-  const count = eachRow(rows, choice, (cells, place) => {
-    if (start + features.length > x.length) {
-      const larger = new Float64Array(2 * Math.max(x.length, features.length));
-      larger.set(x);
-      x = larger;
-    }
-    for (const column of features) {
-      const cell = cells[column] as string;
-      const value = Number(cell);
-      if (cell === "" || !Number.isFinite(value)) {
-        const title = columns[column] as string;
-        const given = cell === "" ? "nothing" : quoted(cell);
-        const hint = canDrop ? ` (--drop ${quoted(title)} leaves the column out)` : "";
-        throw new Fault(`${place}: column ${quoted(title)} has ${given}, expected a number${hint}`);
-      }
-      x[start++] = value;
-    }
-    if (label !== undefined) {
-      const cell = cells[label] as string;
-      if (cell === "") {
-        throw new Fault(
-          `${place}: column ${quoted(columns[label] as string)}, the label, has nothing`,
-        );
-      }
-      labels.push(cell);
-    }
-  });
-  return { count, x: x.subarray(0, start), labels: label === undefined ? undefined : labels };
-}
+const unnamed = (count: number) => Array.from({ length: count }, (_, i) => `${i + 1}`);
 
 /** train-images-idx3-ubyte.gz → train-labels-idx1-ubyte.gz, where that is there. */
 function siblingOf(path: string): string | undefined {
@@ -156,31 +104,40 @@ export async function readTraining(path: string, options: DataOptions): Promise<
       USAGE,
     );
   }
-  const rows = openTable(bytes, name, options);
-  const { header, columns } = layoutOf(rows, options.header, () =>
-    note(`${name}: the first line is read as data, not as names (--header says otherwise)`),
-  );
-  checkHeader(columns, name);
-  const dropped = (options.drop ?? []).map((column) => columnOf("--drop", column, columns, name));
-  const left = columns.map((_, i) => i).filter((i) => !dropped.includes(i));
-  const label =
-    options.label === undefined
-      ? (left.at(-1) ?? 0)
-      : columnOf("--label", options.label, columns, name);
-  const features = left.filter((i) => i !== label);
-  if (features.length === 0) {
-    throw new Fault(
-      `${name}: nothing to learn from: the ${columns.length === 1 ? "only column is" : "columns left are"} the label ${quoted(columns[label] as string)} (are columns separated by something else? --delimiter)`,
-    );
-  }
-  const choice = { header, columns, features, label, canDrop: true };
-  const { count, x, labels } = numbersOf(rows, choice);
+  let columns: string[] = [];
+  let label = 0;
+  let features: number[] = [];
+  let { header } = options;
+  const { count, x, labels } = readTable(bytes, name, options, (first) => {
+    if (header === undefined && allNumbers(first)) {
+      throw new Fault(
+        `${name}: the first line holds numbers alone: --no-header if it is data, --header if these are names`,
+        USAGE,
+      );
+    }
+    header ??= true;
+    columns = header ? [...first] : unnamed(first.length);
+    checkHeader(columns, name);
+    const dropped = (options.drop ?? []).map((column) => columnOf("--drop", column, columns, name));
+    const left = columns.map((_, i) => i).filter((i) => !dropped.includes(i));
+    label =
+      options.label === undefined
+        ? (left.at(-1) ?? 0)
+        : columnOf("--label", options.label, columns, name);
+    features = left.filter((i) => i !== label);
+    if (features.length === 0) {
+      throw new Fault(
+        `${name}: nothing to learn from: the ${columns.length === 1 ? "only column is" : "columns left are"} the label ${quoted(columns[label] as string)} (are columns separated by something else? --delimiter)`,
+      );
+    }
+    return { header, columns, features, label, canDrop: true };
+  });
   return {
     ...{ name, format: "csv", count, shape: [features.length], x, labels },
     table: {
       features: features.map((i) => columns[i] as string),
       label: columns[label] as string,
-      header,
+      header: header as boolean,
     },
   };
 }
@@ -219,21 +176,12 @@ export async function readQuestions(
   }
   let labelName: string | undefined;
   let { header = known?.header === false ? false : undefined } = options;
-  const rows = openTable(bytes, name, options);
-  const { count, x, labels } = numbersOf(rows, choose());
-  return {
-    ...{ name, format: "csv", count, shape: [...input], x, labels },
-    table: { features: [...taken], label: labelName, header: header as boolean },
-  };
-
-  function choose(): Choice {
-    const width = layoutOf(rows, false, () => {}).columns.length;
-    const first = (rows.sample[0] as readonly string[]).slice(0, width);
+  const { count, x, labels } = readTable(bytes, name, options, (first) => {
     const isNames = known?.features.every((column) => first.includes(column));
     // Without the label, or with it, a line of a table without a header is numbers, or numbers and a class.
     header ??= isNames || !allNumbers(first.slice(0, size));
     if (!header || !known) return byPlace(first, header);
-    const { columns } = layoutOf(rows, true, () => {});
+    const columns = [...first];
     checkHeader(columns, name);
     const features = taken.map((column) => {
       const index = columns.indexOf(column);
@@ -259,7 +207,11 @@ export async function readQuestions(
       );
     }
     return { header, columns, features, label: label < 0 ? undefined : label, canDrop: false };
-  }
+  });
+  return {
+    ...{ name, format: "csv", count, shape: [...input], x, labels },
+    table: { features: [...taken], label: labelName, header: header as boolean },
+  };
 
   /** Columns in the order of the training, and perhaps the label as the last. */
   function byPlace(first: readonly string[], isHeader: boolean) {

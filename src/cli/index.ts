@@ -3,7 +3,6 @@
 
 import process from "node:process";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { encodingOf } from "./encoding.ts";
 import { Fault, report, USAGE, visible } from "./fault.ts";
 import { type Limits, limits, optionOf } from "./files.ts";
 import { parseLayers } from "./layers.ts";
@@ -33,11 +32,6 @@ const separator = (text: string) => {
   const known = text === "\\t" || text === "tab" ? "\t" : text;
   if (known.length === 1) return known;
   throw new InvalidArgumentError("expected one character, or tab");
-};
-const encoding = (label: string) => {
-  const known = encodingOf(label);
-  if (known) return known;
-  throw new InvalidArgumentError("expected an encoding, such as utf-8, windows-1252 or utf-16le");
 };
 
 const program = new Command("lamella")
@@ -89,19 +83,13 @@ const withData = (command: Command, label: string) =>
       "--labels <file>",
       "IDX: the file with the labels (default: …labels-idx1… beside …images-idx3…)",
     )
-    .option("--header", "the first line names the columns (default, unless it looks like data)")
+    .option("--header", "the first line names the columns (default, unless it holds numbers alone)")
     .option("--no-header", "the first line is data; columns are called 1, 2, …")
     .addOption(
       new Option(
         "--delimiter <character>",
-        "what separates columns (default: , ; tab or |, whichever the lines agree on)",
+        "what separates columns (default: , ; or tab, whichever the first line has)",
       ).argParser(separator),
-    )
-    .addOption(
-      new Option(
-        "--encoding <name>",
-        "how the text is encoded: utf-8, windows-1252, latin1, utf-16le, … (default: UTF-8, UTF-16 where the file says so, and else Windows-1252)",
-      ).argParser(encoding),
     );
 
 program

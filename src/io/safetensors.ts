@@ -5,8 +5,9 @@
 
 import { DTypeError, FormatError, quote, ShapeError, show } from "../runtime/errors.ts";
 import { checkDType, checkInt32 } from "../tensor/convert.ts";
-import { type DType, dtypeOf, type TypedArrayOf, typedArrays } from "../tensor/dtype.ts";
+import { type DType, type TypedArrayOf, typedArrays } from "../tensor/dtype.ts";
 import { checkShape, formatShape } from "../tensor/shape.ts";
+import { dtypeOf, kindOf } from "../tensor/views.ts";
 import { float32BitsOfBfloat16, float32BitsOfFloat16 } from "./float16.ts";
 import { Scanner } from "./scanner.ts";
 import { decodeUtf8, encodeUtf8 } from "./utf8.ts";
@@ -158,7 +159,7 @@ class Entry extends StoredTensor implements SafetensorsEntry {
 
   override copyTo(target: Target): void {
     const operation = "copyTo";
-    const dtype = ArrayBuffer.isView(target) ? dtypeOf(target) : undefined;
+    const dtype = dtypeOf(kindOf(target));
     if (!dtype) {
       throw new TypeError(
         `${operation}: target must be a Float32Array, Float64Array or Int32Array, got ${show(target)}`,

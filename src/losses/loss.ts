@@ -2,6 +2,7 @@
 
 import type { Kernels } from "../runtime/core.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
+import { type Labels, labelsOf } from "../tensor/labels.ts";
 import {
   checkAliases,
   checkObject,
@@ -9,9 +10,8 @@ import {
   checkTensorShape,
   destination,
   floatOperand,
-  type Labels,
+  liveTensor,
   operandLike,
-  withLabels,
 } from "../tensor/operands.ts";
 import type { LamellaRuntime } from "../tensor/runtime.ts";
 import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
@@ -52,31 +52,37 @@ export function labelLoss<D extends FloatDType, X extends Tensor<D> | false>(
   kernel: LabelKernel,
 ): LossResult<D, X> {
   checkObject(operation, "options", options);
+  const { dx: wanted } = options;
   const xs = floatOperand(operation, "x", x);
   checkRank(operation, "x", xs, 2, "(N, C)");
   const N = xs.shape[0] as number;
   const C = xs.shape[1] as number;
-  const given = destination(operation, "dx", options.dx, xs.shape, "x", xs);
+  const given = destination(operation, "dx", wanted, xs.shape, "x", xs);
   checkAliases(operation, [["dx", given]], [["x", xs]]);
   if (N === 0) {
     throw new RangeError(`${operation}: x has no rows (N = 0), and the loss is a mean over them`);
   }
   const classWeights = checkClassWeights(operation, options.classWeights, C);
-  return withLabels(operation, y, xs, (labels) =>
-    withGradient(xs, given, options.dx, (kernels, dx, runtime) =>
-      runtime.withWorkspace(classWeights ? 8 * N : 0, (weights) => {
-        let W = N;
-        if (classWeights) {
-          const { buffer } = runtime.linear.wasm;
-          W = fillRowWeights(
-            new Float64Array(buffer, weights, N),
-            new Int32Array(buffer, labels, N),
-            classWeights,
-          );
-        }
-        return kernel(kernels, dx, xs.address, labels, weights, N, C, W, runtime);
-      }),
-    ),
+  const labels = labelsOf(operation, y, C, N, xs.runtime, "x");
+  // To read them may have run code of the caller's.
+  liveTensor(operation, "x", xs);
+  if (given) liveTensor(operation, "dx", given);
+  const { runtime } = xs;
+  const own = labels.tensor;
+  return runtime.withWorkspace(own ? 0 : 4 * N, (work) =>
+    runtime.withWorkspace(classWeights ? 8 * N : 0, (weights) => {
+      const { buffer } = runtime.linear.wasm;
+      if (!own) labels.copy(new Int32Array(buffer, work, N), 0, N);
+      const address = own ? own.address : work;
+      let W = N;
+      if (classWeights) {
+        const classes = new Int32Array(buffer, address, N);
+        W = fillRowWeights(new Float64Array(buffer, weights, N), classes, classWeights);
+      }
+      return withGradient(xs, given, wanted, (kernels, dx) =>
+        kernel(kernels, dx, xs.address, address, weights, N, C, W, runtime),
+      );
+    }),
   );
 }
 
@@ -91,10 +97,11 @@ export function targetLoss<D extends FloatDType, X extends Tensor<D> | false>(
   kernel: TargetKernel,
 ): LossResult<D, X> {
   checkObject(operation, "options", options);
+  const { dx: wanted } = options;
   const xs = floatOperand(operation, "x", x);
   const ys = operandLike(operation, "y", y, "x", xs);
   checkTensorShape(operation, "y", ys, xs.shape);
-  const given = destination(operation, "dx", options.dx, xs.shape, "x", xs);
+  const given = destination(operation, "dx", wanted, xs.shape, "x", xs);
   checkAliases(
     operation,
     [["dx", given]],
@@ -106,7 +113,7 @@ export function targetLoss<D extends FloatDType, X extends Tensor<D> | false>(
   if (xs.size === 0) {
     throw new RangeError(`${operation}: x has no elements, and the loss is a mean over them`);
   }
-  return withGradient(xs, given, options.dx, (kernels, dx) =>
+  return withGradient(xs, given, wanted, (kernels, dx) =>
     kernel(kernels, dx, xs.address, ys.address, xs.size),
   );
 }
@@ -116,11 +123,11 @@ function withGradient<D extends FloatDType, X>(
   { runtime, dtype, shape }: TensorHandle<D>,
   given: TensorHandle<D> | undefined,
   wanted: X | undefined,
-  fn: (kernels: Kernels, dx: number, runtime: LamellaRuntime) => number,
+  fn: (kernels: Kernels, dx: number) => number,
 ): LossResult<D, X> {
   return runtime.atomically(() => {
     const dx = given ?? (wanted === false ? undefined : runtime.create(dtype, shape));
-    const loss = fn(runtime.kernels(dtype), dx?.address ?? 0, runtime);
+    const loss = fn(runtime.kernels(dtype), dx?.address ?? 0);
     return { loss, dx } as LossResult<D, X>;
   });
 }

@@ -1,5 +1,5 @@
 import type { FloatDType } from "../tensor/dtype.ts";
-import type { Labels } from "../tensor/operands.ts";
+import type { Labels } from "../tensor/labels.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type LabelLossOptions, type LossResult, labelLoss } from "./loss.ts";
 
@@ -7,7 +7,7 @@ import { type LabelLossOptions, type LossResult, labelLoss } from "./loss.ts";
  * Softmax (cross-entropy) loss: loss = −1/N Σₙ log softmax(x[n])[yₙ], dx = (softmax(x) − onehot(y)) / N. With class
  * weights w, loss = Σₙ w[yₙ] · (−log softmax(x[n])[yₙ]) / Σₙ w[yₙ], as PyTorch defines it.
  *
- * x (N, C) scores, y (N,) labels in [0, C) → the loss as a number, accumulated in float64, and dx (N, C). The
+ * x (N, C) scores, y (N,) labels in [0, C) or one-hot rows (N, C) → the loss as a number, accumulated in float64, and dx (N, C). The
  * row's maximum is subtracted first, so that no score is too large.
  *
  * @param options.dx a tensor to write into, or false to leave it out; it may not share data with x

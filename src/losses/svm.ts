@@ -1,5 +1,5 @@
 import type { FloatDType } from "../tensor/dtype.ts";
-import type { Labels } from "../tensor/operands.ts";
+import type { Labels } from "../tensor/labels.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type LabelLossOptions, type LossResult, labelLoss } from "./loss.ts";
 
@@ -8,7 +8,7 @@ import { type LabelLossOptions, type LossResult, labelLoss } from "./loss.ts";
  * loss = 1/N Σₙ Σ_{j ≠ yₙ} max(0, x[n,j] − x[n,yₙ] + 1). dx[n,j] = 1/N where that margin is above 0, and
  * dx[n,yₙ] = −(number of such margins in row n) / N. With class weights w, row n counts w[yₙ] / Σₙ w[yₙ] in place of 1/N.
  *
- * x (N, C) scores, y (N,) labels in [0, C) → the loss as a number, accumulated in float64, and dx (N, C).
+ * x (N, C) scores, y (N,) labels in [0, C) or one-hot rows (N, C) → the loss as a number, accumulated in float64, and dx (N, C).
  *
  * Weston and Watkins, "Support vector machines for multi-class pattern recognition", ESANN 1999.
  *

@@ -1,8 +1,8 @@
 // What each class counts in a loss.
 
 import { ShapeError, show } from "../runtime/errors.ts";
-import { isTypedArray } from "../tensor/convert.ts";
 import { describe } from "../tensor/operands.ts";
+import { kindOf } from "../tensor/views.ts";
 
 /** A number from 0 up for each class: how much its examples count in a loss. */
 export type ClassWeights = readonly number[] | Float32Array | Float64Array;
@@ -17,7 +17,7 @@ export function checkClassWeights(
   C: number,
 ): Float64Array | undefined {
   if (given === undefined) return undefined;
-  if (!(Array.isArray(given) || isTypedArray(given))) {
+  if (!(Array.isArray(given) || kindOf(given))) {
     throw new TypeError(
       `${operation}: classWeights must be an array of ${C} numbers, one a class, got ${describe(given)}`,
     );

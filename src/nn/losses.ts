@@ -1,13 +1,13 @@
 // What a model can be trained for: what the loss takes beside the scores, its kernel, and what counts as right.
 
 import { type ClassWeights, checkClassWeights, fillRowWeights } from "../losses/weights.ts";
-import { show } from "../runtime/errors.ts";
-import { copyLabels } from "../tensor/operands.ts";
-import { copyRows, labelsOf, type Rows, rowsOf } from "./data.ts";
+import { ShapeError, show } from "../runtime/errors.ts";
+import { labelsOf } from "../tensor/labels.ts";
+import { copyRows, rowsOf } from "./data.ts";
 import type { Network, Plan } from "./network.ts";
 
 /**
- * "softmax" and "svm" take labels in [0, C); "bce" (binary cross-entropy from scores, before any sigmoid) takes targets from
+ * "softmax" and "svm" take labels in [0, C) or one-hot rows (N, C); "bce" (binary cross-entropy from scores, before any sigmoid) takes targets from
  * 0 to 1 and "mse" (mean squared error) any numbers, both in the shape of the scores.
  */
 export type LossName = "softmax" | "svm" | "bce" | "mse";
@@ -22,6 +22,7 @@ interface Loss {
 
 /** A loss as a caller set it. */
 export interface LossRule extends Loss {
+  readonly name: LossName;
   readonly classWeights: Float64Array | undefined;
 }
 
@@ -70,56 +71,90 @@ export function lossOf(
       `${operation}: loss must be one of ${Object.keys(losses).join(", ")}, got ${show(name)}`,
     );
   }
-  const loss = losses[name as LossName];
+  const known = name as LossName;
+  const loss = losses[known];
   if (classWeights !== undefined && !loss.takesLabels) {
     throw new RangeError(
       `${operation}: classWeights belong to the losses of labels, "softmax" and "svm", got loss "${name}"`,
     );
   }
-  return { ...loss, classWeights: checkClassWeights(operation, classWeights, outSize) };
+  return {
+    ...loss,
+    name: known,
+    classWeights: checkClassWeights(operation, classWeights, outSize),
+  };
 }
 
-/** What the loss takes beside the scores, checked. */
-export function truthOf(operation: string, name: LossName, y: unknown, network: Network): Rows {
-  const { runtime, dtype, outShape, outSize } = network;
-  if (losses[name].takesLabels) return labelsOf(operation, y, outSize, runtime);
-  const rows = rowsOf(operation, "y", y, outShape, runtime, dtype);
-  if (name === "bce") {
-    const values = rows.values();
-    for (let i = 0; i < values.length; i++) {
+/** What the loss takes beside the scores of so many examples. */
+export interface Truth {
+  /**
+   * Copies the rows from start to end, or those that an order has there, and checks them in the copy. What comes back puts them
+   * into a plan: to read an array may run code of the caller's, so that it has to be done before there is one.
+   */
+  read(start: number, end: number, order?: Int32Array): (plan: Plan) => void;
+}
+
+/**
+ * What the loss takes beside the scores, checked.
+ * @param live an array of labels is read when they are copied, and not once and for all here
+ */
+export function truthOf(
+  operation: string,
+  { name, takesLabels, classWeights }: LossRule,
+  y: unknown,
+  network: Network,
+  count: number,
+  live = false,
+): Truth {
+  const { runtime, outShape, outSize } = network;
+  if (takesLabels) {
+    const labels = labelsOf(operation, y, outSize, count, runtime, "the model", live);
+    network.check(operation);
+    return {
+      read(start, end, order) {
+        const N = end - start;
+        const own = labels.live && new Int32Array(N);
+        if (own) labels.copy(own, start, end, order); // which runs code of the caller's
+        return (plan) => {
+          const { data } = plan.labels;
+          if (own) data.set(own);
+          else labels.copy(data, start, end, order);
+          plan.weights = classWeights ? plan.rowWeights.address : 0;
+          plan.W = classWeights
+            ? fillRowWeights(plan.rowWeights.data.subarray(0, N), data, classWeights)
+            : N;
+        };
+      },
+    };
+  }
+  const rows = rowsOf(operation, "y", y, outShape, network);
+  if (rows.count !== count) {
+    throw new ShapeError(`${operation}: x has ${count} examples but y has ${rows.count}`);
+  }
+  const check = (values: ArrayLike<number>, n: number, placeOf: (i: number) => number) => {
+    if (name !== "bce") return;
+    for (let i = 0; i < n; i++) {
       const value = values[i] as number;
       if (value < 0 || value > 1) {
-        throw new RangeError(`${operation}: y[${i}] is ${value}, expected a number from 0 to 1`);
+        throw new RangeError(
+          `${operation}: y[${placeOf(i)}] is ${value}, expected a number from 0 to 1`,
+        );
       }
     }
-  }
-  return rows;
-}
-
-/** Copies the rows of y from start to end, or those that an order has there, into the plan. */
-export function copyTruth(
-  operation: string,
-  { takesLabels, classWeights }: LossRule,
-  { outSize }: Network,
-  plan: Plan,
-  y: Rows,
-  start: number,
-  end: number,
-  order?: Int32Array,
-): void {
-  const { labels, rowWeights } = plan;
-  plan.weights = 0;
-  plan.W = end - start;
-  if (!takesLabels) {
-    copyRows(plan.targets, y, start, end, order);
-    return;
-  }
-  // Labels are looked at again: their owner has had turns since they were checked.
-  copyLabels(operation, labels.data, y.values(), outSize, start, end, order);
-  if (classWeights) {
-    plan.weights = rowWeights.address;
-    plan.W = fillRowWeights(rowWeights.data.subarray(0, plan.W), labels.data, classWeights);
-  }
+  };
+  const { numbers } = rows;
+  check(numbers.part(0, numbers.length), numbers.length, (i) => i);
+  return {
+    read: (start, end, order) => (plan) => {
+      copyRows(plan.targets, rows, start, end, order);
+      plan.weights = 0;
+      plan.W = end - start;
+      check(plan.targets.data, (end - start) * outSize, (i) => {
+        const n = start + Math.floor(i / outSize);
+        return (order ? (order[n] as number) : n) * outSize + (i % outSize);
+      });
+    },
+  };
 }
 
 /** The class with the highest score of each of the first N examples in the plan: a view. */

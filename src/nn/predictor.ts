@@ -1,8 +1,12 @@
 import type { Kernels } from "../runtime/core.ts";
 import { DisposedError, ShapeError, show } from "../runtime/errors.ts";
+import { countOf, type Numbers, numbersOf } from "../tensor/convert.ts";
 import { type FloatDType, itemSize, type TypedArrayOf, typedArrays } from "../tensor/dtype.ts";
 import { Owner } from "../tensor/scope.ts";
-import { formatShape, sizeOf } from "../tensor/shape.ts";
+import { checkShape, formatShape, sizeOf } from "../tensor/shape.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { kindOf, lengthOf } from "../tensor/views.ts";
+import type { Examples } from "./data.ts";
 import type { Operand, Operation } from "./program.ts";
 
 /** What a predictor computes with, and where: one block of memory that is its own. */
@@ -53,33 +57,23 @@ export interface Predictor<D extends FloatDType = "float32"> {
    */
   run(batch?: number): void;
   /**
-   * The scores of up to maxBatch examples, one after the other in x, as a new array.
+   * The scores of up to maxBatch examples, as a new array. As everywhere, x is their numbers in a row, in an array or a typed
+   * array of any kind, nested arrays (N, …inputShape), or a tensor of that shape; other dtypes are converted.
    * @throws ShapeError where x is not that many numbers; TypeError where an element is none; DisposedError
    */
-  predict(x: ArrayLike<number>): TypedArrayOf<D>;
+  predict(x: Examples): TypedArrayOf<D>;
   /** Gives its memory back. A second call does nothing. */
   dispose(): void;
   [Symbol.dispose](): void;
 }
 
-/** What JSON brings may be anything. A check and a copy in one loop take no longer than the copy alone. */
-function copyNumbers(to: Float32Array | Float64Array, x: ArrayLike<number>): void {
-  const { length } = x;
-  for (let i = 0; i < length; i++) {
-    const value = x[i] as number;
-    if (typeof value !== "number") {
-      throw new TypeError(`Predictor.predict: x[${i}] must be a number, got ${typeof value}`);
-    }
-    to[i] = value;
-  }
-}
-
 /** The one implementation of Predictor. */
 export class CompiledPredictor<D extends FloatDType> extends Owner implements Predictor<D> {
-  readonly maxBatch: number;
-  readonly inputShape: readonly number[];
-  readonly outputShape: readonly number[];
-  readonly dtype: D;
+  // Behind getters, as the kernels go by them.
+  readonly #maxBatch: number;
+  readonly #inputShape: readonly number[];
+  readonly #outputShape: readonly number[];
+  readonly #dtype: D;
   readonly #host: PredictorHost;
   readonly #inSize: number;
   readonly #outSize: number;
@@ -97,10 +91,10 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
   ) {
     super();
     this.#host = host;
-    this.dtype = dtype;
-    this.maxBatch = maxBatch;
-    this.inputShape = inputShape;
-    this.outputShape = outputShape;
+    this.#dtype = dtype;
+    this.#maxBatch = maxBatch;
+    this.#inputShape = inputShape;
+    this.#outputShape = outputShape;
     this.#inSize = sizeOf(inputShape);
     this.#outSize = sizeOf(outputShape);
 
@@ -173,6 +167,22 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
     this.#views = [view(input, maxBatch * this.#inSize), view(output, maxBatch * this.#outSize)];
   }
 
+  get maxBatch(): number {
+    return this.#maxBatch;
+  }
+
+  get inputShape(): readonly number[] {
+    return this.#inputShape;
+  }
+
+  get outputShape(): readonly number[] {
+    return this.#outputShape;
+  }
+
+  get dtype(): D {
+    return this.#dtype;
+  }
+
   get input(): TypedArrayOf<D> {
     return this.#view("input", 0);
   }
@@ -181,30 +191,45 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
     return this.#view("output", 1);
   }
 
-  run(batch: number = this.maxBatch): void {
-    if (!(Number.isInteger(batch) && batch >= 0 && batch <= this.maxBatch)) {
+  run(batch: number = this.#maxBatch): void {
+    if (!(Number.isInteger(batch) && batch >= 0 && batch <= this.#maxBatch)) {
       throw new RangeError(
-        `Predictor.run: batch must be a whole number from 0 to maxBatch (${this.maxBatch}), got ${show(batch)}`,
+        `Predictor.run: batch must be a whole number from 0 to maxBatch (${this.#maxBatch}), got ${show(batch)}`,
       );
     }
     this.#check("run");
     this.#host.kernels.predict(this.#operations.address, this.#operations.count, batch);
   }
 
-  predict(x: ArrayLike<number>): TypedArrayOf<D> {
-    const length = x?.length;
+  predict(x: Examples): TypedArrayOf<D> {
+    // A typed array is not looked at any closer: no code of the caller's runs, and set reads its elements alone.
+    const there = kindOf(x) ? lengthOf(x) : 0;
+    const numbers = there > 0 ? undefined : this.#numbersOf(x);
+    const length = numbers?.length ?? there;
     const batch = length / this.#inSize;
-    if (!(Number.isInteger(batch) && batch <= this.maxBatch)) {
+    if (!(Number.isInteger(batch) && batch <= this.#maxBatch)) {
       throw new ShapeError(
-        `Predictor.predict: x must hold up to ${this.maxBatch} examples of shape ${formatShape(this.inputShape)}, so a multiple of ${this.#inSize} numbers, got ${length === undefined ? typeof x : `${length} numbers`}`,
+        `Predictor.predict: x must hold up to ${this.#maxBatch} examples of shape ${formatShape(this.#inputShape)}, so a multiple of ${this.#inSize} numbers, got ${length} numbers`,
       );
     }
     this.#check("predict");
-    const { input } = this;
-    if (ArrayBuffer.isView(x)) input.set(x);
-    else copyNumbers(input, x);
+    this.input.set(numbers ? numbers.part(0, length) : (x as Float64Array));
     this.run(batch);
     return this.output.slice(0, batch * this.#outSize) as TypedArrayOf<D>;
+  }
+
+  #numbersOf(x: Examples): Numbers {
+    const operation = "Predictor.predict";
+    // A tensor of whichever runtime and copy of the package: a copy of its numbers is as good.
+    const { toTypedArray, shape } = (x ?? {}) as Partial<Tensor>;
+    const isTensor = typeof toTypedArray === "function";
+    const data = isTensor ? toTypedArray.call(x) : x;
+    const numbers = numbersOf(operation, "x", data, this.#dtype);
+    if (isTensor || numbers.shape.length > 1) {
+      const given = isTensor ? checkShape(operation, shape) : numbers.shape;
+      countOf(operation, "x", { shape: given, length: sizeOf(given) }, this.#inputShape, isTensor);
+    }
+    return numbers;
   }
 
   override dispose(): void {
@@ -223,7 +248,7 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
     const entry = this.#views[which];
     const buffer = this.#host.buffer();
     if (entry.view?.buffer !== buffer) {
-      const Elements = typedArrays[this.dtype] as Float32ArrayConstructor;
+      const Elements = typedArrays[this.#dtype] as Float32ArrayConstructor;
       entry.view = new Elements(
         buffer as ArrayBuffer,
         entry.address,

@@ -9,10 +9,10 @@ import { Owner } from "../tensor/scope.ts";
 import { formatShape, sameShape } from "../tensor/shape.ts";
 import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
 import { checkFloatDType, checkInput } from "./architecture.ts";
-import { checkPairs, copyRows, type Examples, rowsOf } from "./data.ts";
+import { copyRows, type Examples, rowsOf } from "./data.ts";
 import { heNormal, type Initializer } from "./initializers.ts";
 import type { LayerSpec } from "./layers/layers.ts";
-import { classesOf, copyTruth, countRight, type LossName, lossOf, truthOf } from "./losses.ts";
+import { classesOf, countRight, type LossName, lossOf, truthOf } from "./losses.ts";
 import { Network } from "./network.ts";
 import { CompiledPredictor, type Predictor, type PredictorHost } from "./predictor.ts";
 import { programOf } from "./program.ts";
@@ -163,7 +163,7 @@ export class Sequential<D extends FloatDType = "float32"> extends Owner {
     if (mode !== "train" && mode !== "test") {
       throw new RangeError(`${operation}: mode must be "train" or "test", got ${show(mode)}`);
     }
-    const rows = rowsOf(operation, "x", x, network.inShape, network.runtime, network.dtype);
+    const rows = rowsOf(operation, "x", x, network.inShape, network);
     if (mode === "train" && rows.count === 0) {
       throw new RangeError(`${operation}: x has no examples (N = 0), and training needs one`);
     }
@@ -260,7 +260,7 @@ export class Sequential<D extends FloatDType = "float32"> extends Owner {
   predict(x: Examples): Tensor<D> {
     const operation = "Sequential.predict";
     const network = networkOf(operation, this);
-    const rows = rowsOf(operation, "x", x, network.inShape, network.runtime, network.dtype);
+    const rows = rowsOf(operation, "x", x, network.inShape, network);
     return network.runtime.atomically(() => {
       const scores = network.runtime.create(network.dtype, [rows.count, ...network.outShape]);
       for (const { plan, start, N } of passes(network, rows, BATCH)) {
@@ -278,7 +278,7 @@ export class Sequential<D extends FloatDType = "float32"> extends Owner {
   classify(x: Examples): Int32Array<ArrayBuffer> {
     const operation = "Sequential.classify";
     const network = networkOf(operation, this);
-    const rows = rowsOf(operation, "x", x, network.inShape, network.runtime, network.dtype);
+    const rows = rowsOf(operation, "x", x, network.inShape, network);
     const classes = new Int32Array(rows.count);
     for (const { plan, start, N } of passes(network, rows, BATCH)) {
       classes.set(classesOf(network, plan, N), start);
@@ -398,9 +398,8 @@ export function* evaluating(
   const { x, y, loss, batchSize, classWeights } = given;
   checkCount(operation, "batchSize", batchSize);
   const rule = lossOf(operation, loss, classWeights, network.outSize);
-  const rows = rowsOf(operation, "x", x, network.inShape, network.runtime, network.dtype);
-  const truth = truthOf(operation, loss, y, network);
-  checkPairs(operation, rows, truth);
+  const rows = rowsOf(operation, "x", x, network.inShape, network);
+  const truth = truthOf(operation, rule, y, network, rows.count);
   if (rows.count === 0) {
     throw new RangeError(`${operation}: x has no examples, and the loss is a mean over them`);
   }
@@ -408,7 +407,7 @@ export function* evaluating(
   let weight = 0;
   let right = 0;
   for (const { plan, start, N } of passes(network, rows, batchSize)) {
-    copyTruth(operation, rule, network, plan, truth, start, start + N);
+    truth.read(start, start + N)(plan);
     sum += plan.W * rule.run(network, plan, N);
     weight += plan.W;
     right += countRight(loss, network, plan, N);

@@ -15,10 +15,10 @@ import { LegacyRandom } from "../tensor/random.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import { Owner } from "../tensor/scope.ts";
 import type { TensorHandle } from "../tensor/tensor.ts";
-import { checkPairs, copyRows, type Examples, type Rows, rowsOf } from "./data.ts";
+import { copyRows, type Examples, type Rows, rowsOf } from "./data.ts";
 import { AffineLayer } from "./layers/affine.ts";
 import type { Slot } from "./layers/layer.ts";
-import { copyTruth, countRight, type LossName, lossOf, truthOf } from "./losses.ts";
+import { countRight, type LossName, lossOf, type Truth, truthOf } from "./losses.ts";
 import type { Network, Plan } from "./network.ts";
 import { copyDescription, type Optimizer, ruleOf, type Update } from "./optimizers.ts";
 import { rateAt } from "./schedules.ts";
@@ -299,7 +299,7 @@ export class Trainer extends Owner {
       }
     }
     const isIterable = Symbol.asyncIterator in data || Symbol.iterator in data;
-    const pairs = isIterable ? undefined : this.pairsOf(operation, data);
+    const pairs = isIterable ? undefined : this.pairsOf(operation, data, true);
     const validation = (data as TrainingData).validation ?? options.validation;
     if (validation) this.pairsOf(`${operation}: validation`, validation);
     const count = pairs?.[0].count ?? null;
@@ -476,7 +476,7 @@ export class Trainer extends Owner {
   }
 
   /** The minibatches of an epoch that are still to come. */
-  private *minibatches(x: Rows, y: Rows, batchSize: number, run: Run): Generator<Feed> {
+  private *minibatches(x: Rows, y: Truth, batchSize: number, run: Run): Generator<Feed> {
     const { network, random } = this;
     run.count = x.count;
     // The largest plan first, so that memory peaks in the first epoch and not in a later one.
@@ -504,12 +504,12 @@ export class Trainer extends Owner {
   }
 
   /** A batch that fits the model and the loss. */
-  private pairsOf(operation: string, batch: Batch): [Rows, Rows] {
+  private pairsOf(operation: string, batch: Batch, live = false): [Rows, Truth] {
     checkObject(operation, "batch", batch);
     const { network } = this;
-    const x = rowsOf(operation, "x", batch.x, network.inShape, network.runtime, network.dtype);
-    const y = truthOf(operation, this.options.loss, batch.y, network);
-    checkPairs(operation, x, y);
+    const x = rowsOf(operation, "x", batch.x, network.inShape, network);
+    const y = truthOf(operation, this.lossRule, batch.y, network, x.count, live);
+    this.check(operation);
     if (x.count === 0) {
       throw new RangeError(`${operation}: x has no examples, and the loss is a mean over them`);
     }
@@ -519,15 +519,17 @@ export class Trainer extends Owner {
   private load(
     operation: string,
     x: Rows,
-    y: Rows,
+    y: Truth,
     start: number,
     end: number,
     order?: Int32Array,
   ): Plan {
-    const { network, lossRule } = this;
+    const { network } = this;
+    const copyTruth = y.read(start, end, order);
+    this.check(operation);
     const plan = network.reserve(end - start);
     copyRows(plan.input, x, start, end, order);
-    copyTruth(operation, lossRule, network, plan, y, start, end, order);
+    copyTruth(plan);
     return plan;
   }
 

@@ -65,3 +65,10 @@ export function quote(text: string): string {
 export function show(value: unknown): string {
   return typeof value === "string" ? quote(value) : String(value);
 }
+
+/** What a value is, for a message that says what was given. */
+export function describe(value: unknown): string {
+  if (value === null || typeof value !== "object") return value === null ? "null" : typeof value;
+  if (typeof (value as { then?: unknown }).then === "function") return "a Promise: await it";
+  return Object.prototype.toString.call(value).slice(8, -1);
+}

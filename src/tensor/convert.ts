@@ -1,85 +1,145 @@
-// From what callers pass as data to elements of one dtype.
+// What callers give as data becomes numbers of ours here, for all calls alike. It is read once: an array of JavaScript's is
+// copied, since to read one may run code of the caller's (a getter, a proxy), and a typed array is kept and later copied at
+// once, by accessors that run none. What has been read is checked in the copy, and then it is used.
 
-import { DTypeError, ShapeError, show } from "../runtime/errors.ts";
-import { type DType, dtypeOf, typedArrays } from "./dtype.ts";
-import { checkShape, formatShape, sizeOf } from "./shape.ts";
+import { DTypeError, describe, ShapeError, show } from "../runtime/errors.ts";
+import { type DType, type FloatDType, typedArrays } from "./dtype.ts";
+import { formatShape, MOST_AXES, sameShape, sizeOf } from "./shape.ts";
+import { bufferOf, byteOffsetOf, dtypeOf, isThere, kindOf, lengthOf, viewOf } from "./views.ts";
 
 /** Numbers in a row: an array, or a typed array of any kind but the big integers. */
-export type NumberArray =
-  | readonly number[]
-  | Int8Array
-  | Uint8Array
-  | Uint8ClampedArray
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array
-  | Float32Array
-  | Float64Array;
+export type NumberArray = readonly number[] | (ArrayBufferView & ArrayLike<number>);
 
-/** Rows of rows of … numbers, all of one length at each depth. */
-export type NestedArray = readonly (number | NestedArray)[];
-
-interface Elements {
-  dtype: DType;
-  shape: readonly number[];
-  values: ArrayLike<number>;
-}
+/** Rows of rows of … numbers, all of one length at each depth; the innermost may be typed arrays. */
+export type NestedArray = readonly (number | NestedArray | (ArrayBufferView & ArrayLike<number>))[];
 
 const INT32_LIMIT = 2 ** 31;
 
-/** Arrays in arrays, as many as NumPy takes: one that holds itself has no end. */
-const MOST_AXES = 64;
+/** Elements for which there is room before they are read: a length may claim any number of them. */
+const MOST_AHEAD = 65536;
 
-export function isTypedArray(data: unknown): data is Exclude<NumberArray, readonly number[]> {
-  return ArrayBuffer.isView(data) && !/^(DataView|Big)/.test(tagOf(data));
+type Plain = Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer>;
+
+/** Numbers that were given, and can be copied. */
+export interface Numbers {
+  /** That of a tensor made of them. */
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  /** How many there are: the product of the shape. */
+  readonly length: number;
+  /** A typed array with those from start to end, to be copied from at once. */
+  part(start: number, end: number): Float64Array;
 }
 
-function tagOf(value: unknown): string {
-  return Object.prototype.toString.call(value).slice(8, -1);
-}
+/** Those of a typed array: one of the caller's, or one of ours. */
+class ViewNumbers implements Numbers {
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+  /** A view without properties of its own, once a part was asked for. */
+  private plain: Float64Array | null = null;
 
-/** The shape of nested arrays, and their numbers in one row. */
-function flatten(
-  operation: string,
-  name: string,
-  data: NestedArray,
-): { shape: number[]; values: number[] } {
-  const shape: number[] = [];
-  for (let level: unknown = data; Array.isArray(level); level = level[0]) {
-    if (shape.push(level.length) > MOST_AXES) {
-      throw new ShapeError(`${operation}: ${name} is nested more than ${MOST_AXES} arrays deep`);
-    }
+  constructor(
+    private readonly place: string,
+    private given: Float64Array,
+    private readonly kind: string,
+    readonly length: number,
+    shape?: readonly number[],
+    /** That it is a view of, where that is a runtime's memory: as it grows, its views end. */
+    private readonly memory?: WebAssembly.Memory,
+    private readonly byteOffset = 0,
+  ) {
+    this.shape = shape ?? [length];
+    this.dtype = shape ? "float32" : (dtypeOf(kind) ?? "float32");
   }
-  const values: number[] = [];
-  const visit = (level: unknown, depth: number, place: string): void => {
-    if (depth === shape.length) {
-      if (typeof level !== "number") {
-        if (Array.isArray(level)) throw ragged(operation, name + place, "a number", "an array");
-        throw new TypeError(
-          `${operation}: ${name}${place} must be a number, got ${level === null ? "null" : typeof level}`,
-        );
-      }
-      values.push(level);
-      return;
+
+  part(start: number, end: number): Float64Array {
+    const { memory, kind, length } = this;
+    if (memory && bufferOf(this.given) !== memory.buffer) {
+      this.given = viewOf(kind, memory.buffer as ArrayBuffer, this.byteOffset, length);
+      this.plain = null;
     }
-    if (!Array.isArray(level)) {
-      throw ragged(operation, name + place, `${shape[depth]} entries`, String(level));
-    }
-    if (level.length !== shape[depth]) {
-      throw ragged(operation, name + place, `${shape[depth]} entries`, `${level.length}`);
-    }
-    // An index loop: forEach would pass over the holes of a sparse array.
-    for (let i = 0; i < level.length; i++) visit(level[i], depth + 1, `${place}[${i}]`);
-  };
-  visit(data, 0, "");
-  return { shape, values };
+    const { given } = this;
+    const there = lengthOf(given);
+    if (there < length) throw gone(this.place);
+    // Whoever copies from it at once asks it for nothing but its elements.
+    if (end - start === there) return given;
+    this.plain ??= viewOf(kind, bufferOf(given), byteOffsetOf(given), length);
+    return this.plain.subarray(start, end);
+  }
+}
+
+function gone(place: string): TypeError {
+  return new TypeError(
+    `${place}'s buffer is gone: transferred, or a tensor's before memory grew, or made smaller`,
+  );
 }
 
 function ragged(operation: string, place: string, expected: string, given: string): ShapeError {
   return new ShapeError(
     `${operation}: nested arrays are ragged: ${place} should be ${expected}, got ${given}`,
   );
+}
+
+/** The shape of nested arrays, and a copy of their numbers. */
+function flatten(
+  operation: string,
+  name: string,
+  data: unknown,
+  Own: typeof Float32Array | typeof Float64Array,
+): { shape: number[]; values: Plain } {
+  const shape: number[] = [];
+  /** How deep the numbers are, once the first was found. */
+  let rank = Infinity;
+  let values = new Own(0) as Plain;
+  let count = 0;
+  const ensureRoom = (more: number) => {
+    if (count + more <= values.length) return;
+    const larger = new Own(Math.max(2 * count, count + more)) as Plain;
+    larger.set(values);
+    values = larger;
+  };
+  const visit = (level: unknown, depth: number, place: string): void => {
+    const kind = kindOf(level);
+    if (!kind && !Array.isArray(level)) {
+      if (depth < rank && rank < Infinity) {
+        const given = typeof level === "number" ? `${level}` : describe(level);
+        throw ragged(operation, place, `${shape[depth]} entries`, given);
+      }
+      throw new TypeError(`${operation}: ${place} must be a number, got ${describe(level)}`);
+    }
+    if (depth >= rank) throw ragged(operation, place, "a number", "an array");
+    // Once: another reading may give another length.
+    const length = kind ? lengthOf(level) : (level as unknown[]).length >>> 0;
+    if (depth === shape.length) {
+      // One that holds itself has no end.
+      if (shape.push(length) > MOST_AXES) {
+        throw new ShapeError(`${operation}: ${name} is nested more than ${MOST_AXES} arrays deep`);
+      }
+      if (kind || length === 0) rank = depth + 1;
+    } else if (length !== shape[depth]) {
+      throw ragged(operation, place, `${shape[depth]} entries`, `${length}`);
+    }
+    if (kind) {
+      if (depth + 1 !== rank) throw ragged(operation, `${place}[0]`, "an array", "a number");
+      ensureRoom(length);
+      values.set(level as Float64Array, count);
+      count += length;
+      return;
+    }
+    // An index loop: forEach would pass over the holes of a sparse array.
+    for (let i = 0; i < length; i++) {
+      const part = (level as unknown[])[i];
+      if (typeof part === "number" && (rank === depth + 1 || rank === Infinity)) {
+        rank = depth + 1;
+        if (count === values.length) ensureRoom(Math.min(length - i, MOST_AHEAD));
+        values[count++] = part;
+      } else {
+        visit(part, depth + 1, `${place}[${i}]`);
+      }
+    }
+  };
+  visit(data, 0, name);
+  return { shape, values: count < values.length ? (values.subarray(0, count) as Plain) : values };
 }
 
 /** A dtype, or DTypeError. */
@@ -113,48 +173,81 @@ function placeOf(index: number, shape: readonly number[]): string {
   return place;
 }
 
-/** Checks and flattens data; the shape and the dtype default to the data's own, the dtype else to float32. */
-export function elementsOf(
+/**
+ * The numbers of a typed array, or of arrays in arrays, which are copied as this dtype.
+ * @param memory the runtime's, of which a typed array may be a view
+ */
+export function numbersOf(
+  operation: string,
+  name: string,
   data: unknown,
-  shape: unknown,
-  dtype: unknown,
-  operation = "tensor",
-  name = "data",
-): Elements {
-  if (dtype !== undefined) checkDType(operation, dtype);
-  let values: ArrayLike<number>;
-  let ownShape: number[];
-  let ownDtype: DType = "float32";
-  if (isTypedArray(data)) {
-    try {
-      if (data.length === 0) data.at(0);
-    } catch {
-      throw new TypeError(
-        `${operation}: ${name}'s buffer is gone: transferred, or a tensor's before memory grew`,
-      );
-    }
-    values = data;
-    ownShape = [data.length];
-    ownDtype = dtypeOf(data) ?? "float32";
-  } else if (Array.isArray(data)) {
-    ({ values, shape: ownShape } = flatten(operation, name, data));
-  } else {
-    throw new TypeError(
-      `${operation}: ${name} must be a typed array of numbers or an array, got ${tagOf(data)}`,
+  dtype: FloatDType,
+  memory?: WebAssembly.Memory,
+): Numbers {
+  const place = `${operation}: ${name}`;
+  const kind = kindOf(data);
+  if (kind) {
+    const length = lengthOf(data);
+    if (length === 0 && !isThere(data)) throw gone(place);
+    const byteOffset = byteOffsetOf(data);
+    // Nothing of a runtime's lies at address 0, and small arrays have a buffer only once they are asked for it.
+    const isOurs = memory && byteOffset > 0 && bufferOf(data) === memory.buffer;
+    return new ViewNumbers(
+      ...([place, data as Float64Array, kind, length] as const),
+      ...([undefined, isOurs ? memory : undefined, byteOffset] as const),
     );
   }
-  const checked = checkShape(operation, shape === undefined ? ownShape : shape);
-  if (sizeOf(checked) !== values.length) {
+  if (Array.isArray(data)) {
+    const { shape, values } = flatten(operation, name, data, typedArrays[dtype]);
+    return new ViewNumbers(
+      place,
+      values as Float64Array,
+      kindOf(values) as string,
+      values.length,
+      shape,
+    );
+  }
+  throw new TypeError(
+    `${place} must be a typed array of numbers or an array, got ${describe(data)}`,
+  );
+}
+
+/** A copy of numbers that int32 holds; RangeError with the place of one that it does not. */
+export function wholeNumbers(operation: string, name: string, numbers: Numbers): Numbers {
+  const { shape, length } = numbers;
+  const copy = new Float64Array(length);
+  copy.set(numbers.part(0, length));
+  for (let i = 0; i < length; i++) {
+    const value = copy[i] as number;
+    if (value !== (value | 0)) checkInt32(operation, `${name}${placeOf(i, shape)}`, value);
+  }
+  return new ViewNumbers(name, copy, "Float64Array", length, shape);
+}
+
+/**
+ * How many examples of this shape these are: (N, …shape), where either may be flat, or, but for a tensor, their numbers
+ * in a row.
+ */
+export function countOf(
+  operation: string,
+  name: string,
+  { shape: given, length }: Pick<Numbers, "shape" | "length">,
+  shape: readonly number[],
+  isTensor: boolean,
+): number {
+  const width = sizeOf(shape);
+  if (given.length === 1 && !isTensor) {
+    if (length % width === 0) return length / width;
     throw new ShapeError(
-      `${operation}: shape ${formatShape(checked)} holds ${sizeOf(checked)} elements but ${name} has ${values.length}`,
+      `${operation}: ${name} has ${length} numbers, which are no whole number of examples of shape ${formatShape(shape)}`,
     );
   }
-  const chosen = (dtype as DType | undefined) ?? ownDtype;
-  if (chosen === "int32" && ownDtype !== "int32") {
-    for (let i = 0; i < values.length; i++) {
-      const value = values[i] as number;
-      if (value !== (value | 0)) checkInt32(operation, `${name}${placeOf(i, ownShape)}`, value);
-    }
+  const each = given.slice(1);
+  const isFlat = each.length === 1 || shape.length === 1;
+  if (given.length < 2 || !(sameShape(each, shape) || (isFlat && sizeOf(each) === width))) {
+    throw new ShapeError(
+      `${operation}: ${name} must have shape (N, ${shape.join(", ")}), got ${formatShape(given)}`,
+    );
   }
-  return { dtype: chosen, shape: checked, values };
+  return given[0] as number;
 }

@@ -29,12 +29,3 @@ export const typedArrays = {
 } as const;
 
 export const itemSize: Record<DType, number> = { float32: 4, float64: 8, int32: 4 };
-
-/** The dtype of a typed array, whichever realm it comes from; undefined for one that is none of ours. */
-export function dtypeOf(array: object): DType | undefined {
-  const tag = (array as { [Symbol.toStringTag]?: string })[Symbol.toStringTag];
-  if (tag === "Float32Array") return "float32";
-  if (tag === "Float64Array") return "float64";
-  if (tag === "Int32Array") return "int32";
-  return undefined;
-}

@@ -5,20 +5,20 @@ import {
   AliasError,
   DisposedError,
   DTypeError,
+  describe as kindOf,
   RuntimeMismatchError,
   ShapeError,
-  show,
 } from "../runtime/errors.ts";
 import { SavedState } from "./cache.ts";
-import { dtypeOf, type FloatDType } from "./dtype.ts";
+import type { Numbers } from "./convert.ts";
+import type { DType, FloatDType, TypedArrayOf } from "./dtype.ts";
 import type { LamellaRuntime } from "./runtime.ts";
 import { formatShape, sameShape } from "./shape.ts";
 import { type Tensor, TensorHandle } from "./tensor.ts";
 
-/** What a value is, for a message that says what was given. */
+/** As errors.ts has it, with more about tensors and caches. */
 export function describe(value: unknown): string {
-  if (value === null) return "null";
-  if (typeof value !== "object") return typeof value;
+  if (value === null || typeof value !== "object") return kindOf(value);
   if (typeof (value as Partial<Tensor>).toTypedArray === "function") {
     return "a tensor of another copy of this package";
   }
@@ -27,7 +27,7 @@ export function describe(value: unknown): string {
   if (typeof operation === "string" && typeof dispose === "function") {
     return "one of another copy of this package";
   }
-  return Object.prototype.toString.call(value).slice(8, -1);
+  return kindOf(value);
 }
 
 /** Names in an error what stands where an object of parameters should. */
@@ -47,6 +47,28 @@ export function liveTensor(operation: string, name: string, value: unknown): Ten
     throw new DisposedError(`${operation}: ${name}'s runtime has been disposed`);
   }
   return value;
+}
+
+/** The numbers of a tensor, wherever the memory has them. */
+export class TensorNumbers implements Numbers {
+  constructor(private readonly tensor: TensorHandle) {}
+
+  get dtype(): DType {
+    return this.tensor.dtype;
+  }
+
+  get shape(): readonly number[] {
+    return this.tensor.shape;
+  }
+
+  get length(): number {
+    return this.tensor.size;
+  }
+
+  part(start: number, end: number): Float64Array {
+    const data = this.tensor.data as TypedArrayOf<DType> as Float64Array;
+    return end - start === this.length ? data : data.subarray(start, end);
+  }
 }
 
 /** The first operand of a call: a live tensor of a floating dtype. */
@@ -189,91 +211,4 @@ export function upstream<D extends FloatDType>(
   const tensor = operandLike(operation, "dout", dout, "the cache", cache);
   checkTensorShape(operation, "dout", tensor, cache.outShape);
   return tensor;
-}
-
-/** What the losses take as labels, one a row: whole numbers in [0, C). */
-export type Labels = Int32Array | Uint8Array | readonly number[] | Tensor<"int32">;
-
-/**
- * Checks labels, and runs fn with the byte address of them as int32.
- * @throws TypeError, ShapeError, DTypeError, or RangeError with the index and value of the first wrong label
- */
-export function withLabels<T>(
-  operation: string,
-  y: Labels,
-  x: TensorHandle,
-  fn: (address: number) => T,
-): T {
-  const N = x.shape[0] as number;
-  const C = x.shape[1] as number;
-  if (y instanceof TensorHandle) {
-    liveTensor(operation, "y", y);
-    if (y.runtime !== x.runtime) {
-      throw new RuntimeMismatchError(`${operation}: y and x belong to different runtimes`);
-    }
-    if (y.dtype !== "int32") {
-      throw new DTypeError(`${operation}: y must be int32, got ${y.dtype}`);
-    }
-    checkTensorShape(operation, "y", y, [N]);
-    checkLabels(operation, y.data, C);
-    return fn(y.address);
-  }
-  const labels = y as Exclude<Labels, Tensor>;
-  checkLabelArray(operation, labels);
-  if (labels.length !== N) {
-    throw new ShapeError(`${operation}: y has ${labels.length} labels but x has ${N} rows`);
-  }
-  checkLabels(operation, labels, C);
-  const { runtime } = x;
-  const values = runtime.acrossGrowth(labels);
-  return runtime.withWorkspace(4 * N, (address) => {
-    const own = new Int32Array(runtime.linear.wasm.buffer, address, N);
-    const source = values();
-    // Of others a getter, or a thread that shares them, may give something else the second time.
-    if (ArrayBuffer.isView(source) && source.buffer instanceof ArrayBuffer) own.set(source);
-    else copyLabels(operation, own, source, C, 0, N);
-    return fn(address);
-  });
-}
-
-/** Refuses what is neither an array nor a typed array of whole numbers. */
-export function checkLabelArray(operation: string, labels: unknown): void {
-  const isTyped = ArrayBuffer.isView(labels) && /^U?[Ii]nt/.test(describe(labels));
-  if (isTyped || Array.isArray(labels)) return;
-  if (ArrayBuffer.isView(labels) && dtypeOf(labels)) {
-    throw new DTypeError(`${operation}: y must be int32, got ${dtypeOf(labels)}`);
-  }
-  throw new TypeError(
-    `${operation}: y must be an Int32Array, an array of whole numbers or an int32 tensor, got ${describe(labels)}`,
-  );
-}
-
-/** Refuses a label that is no whole number in [0, C). */
-export function checkLabels(operation: string, labels: ArrayLike<number>, C: number): void {
-  for (let i = 0; i < labels.length; i++) labelAt(operation, labels, i, C);
-}
-
-/** The same, of those from start to end, or those that an order has there, while they are copied to the beginning of an array. */
-export function copyLabels(
-  operation: string,
-  to: Int32Array,
-  labels: ArrayLike<number>,
-  C: number,
-  start: number,
-  end: number,
-  order?: ArrayLike<number>,
-): void {
-  for (let i = start; i < end; i++) {
-    to[i - start] = labelAt(operation, labels, order ? (order[i] as number) : i, C);
-  }
-}
-
-function labelAt(operation: string, labels: ArrayLike<number>, i: number, C: number): number {
-  const label = labels[i] as number;
-  if (!(Number.isInteger(label) && label >= 0 && label < C)) {
-    throw new RangeError(
-      `${operation}: y[${i}] is ${show(label)}, expected a whole number in [0, ${C})`,
-    );
-  }
-  return label;
 }

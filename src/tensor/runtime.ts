@@ -1,20 +1,22 @@
 import { type Core, coreBuild, isShared, type Kernels, openCore } from "../runtime/core.ts";
-import { DisposedError, show, WorkerError } from "../runtime/errors.ts";
+import { DisposedError, ShapeError, show, WorkerError } from "../runtime/errors.ts";
 import { checkLimits, Memory, type MemoryLimits } from "../runtime/memory.ts";
 import type { Pool } from "../runtime/pool.ts";
 import { loadModule, loadModuleSync, poolOf, type WasmSource } from "../runtime/wasm.ts";
 import {
   checkDType,
   checkInt32,
-  elementsOf,
   type NestedArray,
   type NumberArray,
+  numbersOf,
+  wholeNumbers,
 } from "./convert.ts";
 import { type DType, type DTypeOf, type FloatDType, itemSize } from "./dtype.ts";
 import { checkSeed } from "./numbers.ts";
+import { liveTensor, TensorNumbers } from "./operands.ts";
 import { LegacyRandom, type Random } from "./random.ts";
 import { disposeSymbol, type Resource, Scope } from "./scope.ts";
-import { checkShape, sizeOf } from "./shape.ts";
+import { checkShape, formatShape, sizeOf } from "./shape.ts";
 import { Books, Storage } from "./storage.ts";
 import { type Tensor, TensorHandle } from "./tensor.ts";
 
@@ -56,8 +58,9 @@ export interface Runtime {
   readonly threads: number;
 
   /**
-   * A tensor with a copy of these numbers. The shape defaults to the data's own; the dtype to the
-   * typed array's, else to "float32".
+   * A tensor with a copy of these numbers: a typed array of any kind, arrays in arrays, whose innermost may be typed
+   * arrays, or a tensor of any runtime. The shape defaults to the data's own; the dtype to the tensor's or the typed
+   * array's, else to "float32".
    * @throws ShapeError where the data does not fill the shape or nested arrays are ragged
    * @throws TypeError for something that is not numbers, RangeError for an int32 that is not whole
    */
@@ -65,9 +68,10 @@ export interface Runtime {
     data: A,
     shape?: readonly number[],
   ): Tensor<DTypeOf<A>>;
+  tensor<D extends DType>(data: Tensor<D>, shape?: readonly number[]): Tensor<D>;
   tensor(data: NumberArray | NestedArray, shape?: readonly number[]): Tensor<"float32">;
   tensor<D extends DType>(
-    data: NumberArray | NestedArray,
+    data: NumberArray | NestedArray | Tensor,
     shape: readonly number[] | undefined,
     dtype: D,
   ): Tensor<D>;
@@ -161,15 +165,33 @@ export class LamellaRuntime implements Runtime {
   }
 
   tensor<T extends Tensor>(
-    data: NumberArray | NestedArray,
+    data: NumberArray | NestedArray | Tensor,
     shape?: readonly number[],
     dtype?: DType,
   ): T {
-    this.check("tensor");
-    const elements = elementsOf(data, shape, dtype);
-    const values = this.acrossGrowth(elements.values);
-    const tensor = this.create(elements.dtype, elements.shape);
-    tensor.data.set(values());
+    const operation = "tensor";
+    this.check(operation);
+    if (dtype !== undefined) checkDType(operation, dtype);
+    const given = shape === undefined ? undefined : checkShape(operation, shape);
+    const own = dtype === undefined || dtype === "float32" ? "float32" : "float64";
+    let numbers =
+      data instanceof TensorHandle
+        ? new TensorNumbers(liveTensor(operation, "data", data))
+        : numbersOf(operation, "data", data, own, this.linear.wasm);
+    this.check(operation); // to read an array may run code of the caller's
+    const { length } = numbers;
+    const due = given ?? Object.freeze(numbers.shape);
+    if (sizeOf(due) !== length) {
+      throw new ShapeError(
+        `${operation}: shape ${formatShape(due)} holds ${sizeOf(due)} elements but data has ${length}`,
+      );
+    }
+    const chosen = dtype ?? numbers.dtype;
+    if (chosen === "int32" && numbers.dtype !== "int32") {
+      numbers = wholeNumbers(operation, "data", numbers);
+    }
+    const tensor = this.create(chosen, due);
+    tensor.data.set(numbers.part(0, length));
     return tensor as Tensor as T;
   }
 
@@ -286,15 +308,6 @@ export class LamellaRuntime implements Runtime {
     if (this.currentScope) this.currentScope.add(resource);
     else resource.leaveScopes();
     return resource;
-  }
-
-  /** Reads a caller's array after the memory may have grown, which ends it if it is a view of that memory. */
-  acrossGrowth(values: ArrayLike<number>): () => ArrayLike<number> {
-    const { wasm } = this.linear;
-    if (!ArrayBuffer.isView(values) || values.buffer !== wasm.buffer) return () => values;
-    const { byteOffset, length } = values as unknown as Float64Array;
-    const View = values.constructor as Float64ArrayConstructor;
-    return () => new View(wasm.buffer as ArrayBuffer, byteOffset, length);
   }
 
   /**

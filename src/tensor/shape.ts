@@ -1,4 +1,7 @@
-import { ShapeError } from "../runtime/errors.ts";
+import { describe, ShapeError } from "../runtime/errors.ts";
+
+/** As many as NumPy takes. */
+export const MOST_AXES = 64;
 
 /** The product of a shape's lengths from one on: the elements it holds, 1 for the empty shape. */
 export function sizeOf(shape: readonly number[], from = 0): number {
@@ -18,17 +21,32 @@ export function formatShape(shape: readonly number[]): string {
   return shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(", ")})`;
 }
 
+/** A copy of a caller's shape, each length read once; they are not looked at. */
+export function copyShape(operation: string, shape: unknown): number[] {
+  if (!Array.isArray(shape)) {
+    throw new ShapeError(
+      `${operation}: shape must be an array of whole numbers, got ${describe(shape)}`,
+    );
+  }
+  const own: number[] = [];
+  const { length } = shape;
+  for (let i = 0; i < length; i++) {
+    if (own.push(shape[i]) > MOST_AXES) {
+      throw new ShapeError(`${operation}: shape has more than ${MOST_AXES} axes`);
+    }
+  }
+  return own;
+}
+
 /** A frozen copy of a caller's shape, or ShapeError. */
 export function checkShape(operation: string, shape: unknown): readonly number[] {
-  if (!Array.isArray(shape)) {
-    throw new ShapeError(`${operation}: shape must be an array of whole numbers, got ${shape}`);
-  }
-  for (const length of shape) {
+  const own = copyShape(operation, shape);
+  for (const length of own) {
     if (!(Number.isInteger(length) && length >= 0)) {
       throw new ShapeError(
-        `${operation}: shape must hold whole numbers from 0 up, got (${shape.join(", ")})`,
+        `${operation}: shape must hold whole numbers from 0 up, got (${own.join(", ")})`,
       );
     }
   }
-  return Object.freeze(shape.slice());
+  return Object.freeze(own);
 }

@@ -2,7 +2,7 @@ import { DisposedError, ShapeError } from "../runtime/errors.ts";
 import { type DType, type TypedArrayOf, typedArrays } from "./dtype.ts";
 import type { LamellaRuntime } from "./runtime.ts";
 import { Resource } from "./scope.ts";
-import { checkShape, formatShape, sizeOf } from "./shape.ts";
+import { checkShape, copyShape, formatShape, sizeOf } from "./shape.ts";
 import type { Storage } from "./storage.ts";
 
 /** A handle on an array of numbers in a runtime's memory, row-major (C order). */
@@ -110,15 +110,16 @@ export class TensorHandle<D extends DType = DType> extends Resource implements T
 
   reshape(shape: readonly number[]): Tensor<D> {
     this.check("reshape");
-    const open = Array.isArray(shape) ? shape.indexOf(-1) : -1;
-    let wanted = shape;
+    const wanted = copyShape("reshape", shape);
+    const given = wanted.slice();
+    const open = wanted.indexOf(-1);
     if (open >= 0) {
-      const others = sizeOf(shape.filter((_, i) => i !== open));
-      wanted = shape.with(open, this.size / others);
-      if (!(Number.isInteger(wanted[open]) && others >= 0)) throw this.wrongSize(shape);
+      const others = -sizeOf(wanted);
+      wanted[open] = this.size / others;
+      if (!(Number.isInteger(wanted[open]) && others >= 0)) throw this.wrongSize(given);
     }
     const checked = checkShape("reshape", wanted);
-    if (sizeOf(checked) !== this.size) throw this.wrongSize(shape);
+    if (sizeOf(checked) !== this.size) throw this.wrongSize(given);
     return this.runtime.own(this.alias(checked));
   }
 

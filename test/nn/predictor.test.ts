@@ -202,8 +202,8 @@ describe("what is refused", () => {
 
   test.each([
     ["1", "string"],
-    [null, "object"],
-    [[1], "object"],
+    [null, "null"],
+    [{}, "Object"],
     [undefined, "undefined"],
     [true, "boolean"],
   ])("%j among numbers, and computes nothing", (value, type) => {
@@ -217,9 +217,29 @@ describe("what is refused", () => {
     expect(Array.from(predictor.output)).toEqual(before);
   });
 
+  test("a nested array among numbers", () => {
+    const x: unknown[] = Array(30).fill(1);
+    x[29] = [1];
+    expect(() => predictor.predict(x as number[])).toThrow(ShapeError);
+    expect(() => predictor.predict(x as number[])).toThrow(
+      "x[29] should be a number, got an array",
+    );
+  });
+
   test("what is no list of numbers", () => {
-    expect(() => predictor.predict(undefined as never)).toThrow(ShapeError);
-    expect(() => predictor.predict(5 as never)).toThrow(/got number/);
+    for (const [x, given] of [
+      [undefined, "undefined"],
+      [null, "null"],
+      [5, "number"],
+      [{ length: 30 }, "Object"],
+      [Promise.resolve([1]), "a Promise: await it"],
+    ]) {
+      const call = () => predictor.predict(x as never);
+      expect(call).toThrow(TypeError);
+      expect(call).toThrow(
+        `Predictor.predict: x must be a typed array of numbers or an array, got ${given}`,
+      );
+    }
   });
 
   test("a disposed model, predictor or runtime", () => {

@@ -308,12 +308,6 @@ describe("forward", () => {
       "Sequential.forward: x must have shape (N, 2, 3), got (2, 3, 2)",
     ],
     [
-      "a tensor of another dtype",
-      runtime.zeros([1, 6]),
-      DTypeError,
-      "Sequential.forward: x is float32 but the model is float64",
-    ],
-    [
       "a tensor of another runtime",
       createRuntimeSync().zeros([1, 6], "float64"),
       RuntimeMismatchError,
@@ -329,13 +323,13 @@ describe("forward", () => {
       "nothing",
       null,
       TypeError,
-      "Sequential.forward: x must be a typed array of numbers or an array, got Null",
+      "Sequential.forward: x must be a typed array of numbers or an array, got null",
     ],
     [
       "no numbers",
       "abc",
       TypeError,
-      "Sequential.forward: x must be a typed array of numbers or an array, got String",
+      "Sequential.forward: x must be a typed array of numbers or an array, got string",
     ],
     [
       "ragged rows",

@@ -229,7 +229,7 @@ describe("arrays", () => {
     [["1"], "data[0] must be a number, got string"],
     [[1, true], "data[1] must be a number, got boolean"],
     [[1n], "data[0] must be a number, got bigint"],
-    [[[1, {}]], "data[0][1] must be a number, got object"],
+    [[[1, {}]], "data[0][1] must be a number, got Object"],
     [[[1], ["a"]], "data[1][0] must be a number, got string"],
     [[() => 1], "data[0] must be a number, got function"],
   ])(
@@ -262,14 +262,15 @@ describe("arrays", () => {
 
 describe("anything else as data", () => {
   test.each([
-    [undefined, "Undefined"],
-    [null, "Null"],
-    [5, "Number"],
-    ["12", "String"],
+    [undefined, "undefined"],
+    [null, "null"],
+    [5, "number"],
+    ["12", "string"],
     [{ length: 1, 0: 5 }, "Object"],
     [new Set([1]), "Set"],
     [new ArrayBuffer(8), "ArrayBuffer"],
-    [() => [1], "Function"],
+    [() => [1], "function"],
+    [Promise.resolve([1]), "a Promise: await it"],
   ])("%o is a TypeError that names what it is", (data, name) => {
     refused(
       TypeError,

@@ -1,0 +1,169 @@
+// Labels as callers have them: class numbers in an array, a typed array or an int32 tensor, or one-hot rows.
+
+import { DTypeError, RuntimeMismatchError, ShapeError, show } from "../runtime/errors.ts";
+import { type Numbers, numbersOf } from "./convert.ts";
+import { describe, liveTensor, TensorNumbers } from "./operands.ts";
+import type { LamellaRuntime } from "./runtime.ts";
+import { formatShape } from "./shape.ts";
+import { type Tensor, TensorHandle } from "./tensor.ts";
+import { dtypeOf, kindOf } from "./views.ts";
+
+/** What the losses take as labels: for each row a whole number in [0, C), or a one-hot row (N, C). */
+export type Labels =
+  | Int32Array
+  | Uint8Array
+  | readonly number[]
+  | Tensor<"int32">
+  | readonly (readonly number[] | (ArrayBufferView & ArrayLike<number>))[];
+
+/** Labels of rows, as class numbers. */
+export class LabelRows {
+  constructor(
+    private readonly operation: string,
+    private readonly C: number,
+    private readonly numbers: Numbers,
+    /** An array of JavaScript's, which is read again whenever it is copied. */
+    readonly live?: readonly unknown[],
+    /** A tensor that holds them, checked where it lies. */
+    readonly tensor?: TensorHandle,
+  ) {}
+
+  /**
+   * Copies those from start to end, or those that an order has there, and checks them in the copy. It
+   * runs no code of the caller's unless they are `live`.
+   */
+  copy(to: Int32Array, start: number, end: number, order?: ArrayLike<number>): void {
+    const { operation, C, numbers, live } = this;
+    const count = end - start;
+    const values = numbers.part(order ? 0 : start, order ? numbers.length : end);
+    if (!order && !live) to.set(values);
+    for (let i = 0; i < count; i++) {
+      const place = order ? (order[start + i] as number) : start + i;
+      if (live) to[i] = checkLabel(operation, live[place], place, C);
+      else if (order) to[i] = values[place] as number;
+      // Their owner has had turns since they were checked.
+      if ((to[i] as number) >>> 0 >= C) {
+        checkLabel(operation, values[order ? place : i], place, C);
+        checkLabel(operation, to[i], place, C);
+      }
+    }
+  }
+}
+
+/**
+ * Labels in [0, C) of so many rows of x, checked.
+ * @param owner what the runtime is of: "x", or "the model"
+ * @param isLive an array is read again each time that labels are copied, and not once and for all here
+ * @throws TypeError, ShapeError, DTypeError, or RangeError with the index and value of the first wrong label
+ */
+export function labelsOf(
+  operation: string,
+  y: unknown,
+  C: number,
+  count: number,
+  runtime: LamellaRuntime,
+  owner: "x" | "the model",
+  isLive = false,
+): LabelRows {
+  let numbers: Numbers;
+  let live: readonly unknown[] | undefined;
+  const tensor = y instanceof TensorHandle ? liveTensor(operation, "y", y) : undefined;
+  if (tensor) {
+    if (tensor.runtime !== runtime) {
+      throw new RuntimeMismatchError(`${operation}: y and ${owner} belong to different runtimes`);
+    }
+    if (tensor.dtype !== "int32" && tensor.shape.length === 1) {
+      throw new DTypeError(`${operation}: y must be int32, got ${tensor.dtype}`);
+    }
+    numbers = new TensorNumbers(tensor);
+  } else if (Array.isArray(y)) {
+    const length = y.length >>> 0;
+    const first: unknown = length > 0 ? y[0] : undefined;
+    if (Array.isArray(first) || kindOf(first)) {
+      numbers = numbersOf(operation, "y", y, "float32");
+    } else {
+      checkPairs(operation, length, count, owner);
+      const own = new Int32Array(length);
+      for (let i = 0; i < length; i++) own[i] = checkLabel(operation, i > 0 ? y[i] : first, i, C);
+      if (isLive) live = y;
+      return new LabelRows(operation, C, numbersOf(operation, "y", own, "float32"), live);
+    }
+  } else {
+    const kind = kindOf(y) ?? "";
+    if (dtypeOf(kind)?.startsWith("float")) {
+      throw new DTypeError(
+        `${operation}: y must be int32, got ${dtypeOf(kind)}; one-hot rows are nested arrays or a tensor`,
+      );
+    }
+    if (!/^U?[Ii]nt/.test(kind)) {
+      throw new TypeError(
+        `${operation}: y must be an Int32Array, an array of whole numbers or an int32 tensor, got ${describe(y)}`,
+      );
+    }
+    numbers = numbersOf(operation, "y", y, "float32", runtime.linear.wasm);
+  }
+
+  const { shape, length } = numbers;
+  if (shape.length === 2 && shape[1] === C) {
+    checkPairs(operation, shape[0] as number, count, owner);
+    const classes = classesOf(operation, numbers.part(0, length), count, C);
+    return new LabelRows(operation, C, numbersOf(operation, "y", classes, "float32"));
+  }
+  const isPaired = length === count || !tensor || owner !== "x";
+  if (shape.length !== 1 || !isPaired) {
+    const due = owner === "x" ? `(${count},)` : "(N,)";
+    throw new ShapeError(
+      `${operation}: y must have shape ${due}, got ${formatShape(shape)}; one-hot rows are (N, ${C})`,
+    );
+  }
+  checkPairs(operation, length, count, owner);
+  const values = numbers.part(0, length);
+  for (let i = 0; i < length; i++) checkLabel(operation, values[i], i, C);
+  return new LabelRows(operation, C, numbers, undefined, tensor);
+}
+
+/** Refuses labels of another number than there are rows. */
+function checkPairs(operation: string, given: number, count: number, owner: string): void {
+  if (given === count) return;
+  const both =
+    owner === "x"
+      ? `y has ${given} labels but x has ${count} rows`
+      : `x has ${count} examples but y has ${given}`;
+  throw new ShapeError(`${operation}: ${both}`);
+}
+
+/** The value where it is a whole number in [0, C). */
+function checkLabel(operation: string, label: unknown, i: number, C: number): number {
+  if (Number.isInteger(label) && (label as number) >= 0 && (label as number) < C) {
+    return label as number;
+  }
+  const wrong = `${operation}: y[${i}] is ${show(label)}, expected a whole number in [0, ${C})`;
+  if (typeof label === "string" && Number.isNaN(Number(label))) {
+    throw new TypeError(
+      `${wrong}: const classes = [${show(label)}, …], then y.map((name) => classes.indexOf(name))`,
+    );
+  }
+  if (typeof label === "boolean") throw new TypeError(`${wrong}: write y.map(Number)`);
+  throw new RangeError(wrong);
+}
+
+/** The classes of one-hot rows. */
+function classesOf(
+  operation: string,
+  rows: ArrayLike<number>,
+  count: number,
+  C: number,
+): Int32Array {
+  const classes = new Int32Array(count).fill(-1);
+  for (let i = 0; i < count * C; i++) {
+    const n = Math.floor(i / C);
+    const value = rows[i];
+    if (value === 1 && classes[n] === -1) classes[n] = i % C;
+    else if (value !== 0) classes[n] = C;
+  }
+  const n = classes.findIndex((label) => label < 0 || label >= C);
+  if (n < 0) return classes;
+  throw new RangeError(
+    `${operation}: y[${n}] is no one-hot row, of one 1 and 0 elsewhere: argmax of a row is its class number`,
+  );
+}
