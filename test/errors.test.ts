@@ -4,6 +4,7 @@
 import { describe, expect, test } from "vitest";
 import * as copy from "../build/index.js";
 import * as lamella from "../src/index.ts";
+import * as predict from "../src/predict.ts";
 import type { LamellaRuntime } from "../src/tensor/runtime.ts";
 import { formatShape } from "../src/tensor/shape.ts";
 
@@ -71,11 +72,17 @@ function ofDisposedRuntime(shape: Shape): lamella.Tensor {
   return tensor;
 }
 
+/** What a forward takes between its operands and its options. */
+function parametersOf(forward: string): object[] {
+  if (forward === "batchnormForward") return [{ mode: "train" }];
+  return forward === "dropoutForward" ? [{ mode: "train", p: 0.5 }] : [];
+}
+
 /** A forward's cache, made by one copy of the package on one of its runtimes, and the operands. */
 function cacheOf(forward: string, api: Any = lamella, on: Any = runtime, of = calls) {
   const shapes = Object.values((of[forward] as Call).operands);
   const operands: lamella.Tensor[] = shapes.map((shape) => on.ones(shape));
-  const { cache } = api[forward](...operands, { mode: "train", p: 0.5 });
+  const { cache } = api[forward](...operands, ...parametersOf(forward));
   return { cache, operands };
 }
 
@@ -875,8 +882,8 @@ describe("NaN and infinities as data", () => {
           if (call.forward) {
             const operands = Object.values((calls[call.forward] as Call).operands);
             const tensors = operands.map((shape) => runtime.full(shape, value, dtype));
-            const param = { mode: "train", p: 0.5 };
-            given.cache = (lamella as Any)[call.forward](...tensors, param).cache;
+            const more = parametersOf(call.forward);
+            given.cache = (lamella as Any)[call.forward](...tensors, ...more).cache;
           }
           call.run(given);
         });
@@ -970,4 +977,369 @@ test("what is refused does not move the runtime's random stream", () => {
   }
   const expected = lamella.dropoutForward(fresh.ones([100]), param).out.data;
   expect(lamella.dropoutForward(x, param).out.data).toEqual(expected);
+});
+
+describe("a key that an options object does not have", () => {
+  const network = { input: [3], layers: [lamella.affine(2)] };
+  const model = new lamella.Sequential(runtime, network);
+  const scores = model.forward(new Float32Array(3), { mode: "train" });
+  const trainer = new lamella.Trainer(model, { loss: "softmax", optimizer: lamella.sgd() });
+  const batch = { x: [[1, 2, 3]], y: [0] };
+  const file = lamella.saveModel(model);
+
+  interface Taker {
+    /** A good call, but for what is added to this object. */
+    call(options: Any): unknown;
+    /** What the call takes. */
+    keys: readonly string[];
+    /** What it must get. */
+    needs?: object;
+    /** Nothing but options is given, so a number in their place is shown in the whole call. */
+    isFirst?: boolean;
+  }
+
+  /** All that take options, or parameters by name, by the name that the error begins with. */
+  const takers: Record<string, Taker> = {
+    createRuntime: {
+      call: (options) => lamella.createRuntime(options),
+      keys: ["wasm", "threads", "seed", "initialMemory", "maxMemory"],
+      isFirst: true,
+    },
+    createRuntimeSync: {
+      call: (options) => lamella.createRuntimeSync(options),
+      keys: ["wasm", "seed", "initialMemory", "maxMemory"],
+      isFirst: true,
+    },
+    Sequential: {
+      call: (options) => new lamella.Sequential(runtime, options),
+      keys: ["input", "layers", "dtype", "seed", "initializer"],
+      needs: network,
+    },
+    "Sequential.forward": { call: (options) => model.forward(batch.x, options), keys: ["mode"] },
+    "Sequential.backward": { call: (options) => model.backward(scores, options), keys: ["dx"] },
+    "Sequential.compile": { call: (options) => model.compile(options), keys: ["maxBatch"] },
+    "Sequential.evaluate": {
+      call: (options) => model.evaluate(options),
+      keys: ["x", "y", "loss", "batchSize", "classWeights"],
+      needs: batch,
+    },
+    Trainer: {
+      call: (options) => new lamella.Trainer(model, options),
+      keys: ["loss", "optimizer", "l2", "clipNorm", "seed", "classWeights"],
+      needs: { loss: "softmax", optimizer: lamella.sgd() },
+    },
+    "Trainer.evaluate": {
+      call: (options) => trainer.evaluate(options),
+      keys: ["x", "y", "batchSize"],
+      needs: batch,
+    },
+    "Trainer.fit": {
+      call: (options) => trainer.fit(batch, options),
+      keys: ["epochs", "batchSize", "restart", "validation", "signal", "earlyStopping"],
+      needs: { epochs: 1 },
+    },
+    "Trainer.fit: earlyStopping": {
+      call: (earlyStopping) => trainer.fit(batch, { epochs: 1, earlyStopping }),
+      keys: ["patience", "minDelta"],
+      needs: { patience: 1 },
+    },
+    ...Object.fromEntries(
+      (["sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw"] as const).map((kind) => [
+        kind,
+        {
+          call: (options: Any) => (lamella as Any)[kind](options),
+          keys: Object.keys((lamella as Any)[kind]()).filter((key) => key !== "kind"),
+          isFirst: true,
+        },
+      ]),
+    ),
+    step: {
+      call: (options) => lamella.step(options),
+      keys: ["from", "every", "factor"],
+      needs: { from: 1, every: 1, factor: 1 },
+      isFirst: true,
+    },
+    linear: {
+      call: (options) => lamella.linear(options),
+      keys: ["from", "to", "steps"],
+      needs: { from: 1, steps: 1 },
+      isFirst: true,
+    },
+    cosine: {
+      call: (options) => lamella.cosine(options),
+      keys: ["from", "to", "steps"],
+      needs: { from: 1, steps: 1 },
+      isFirst: true,
+    },
+    warmup: {
+      call: (options) => lamella.warmup(options),
+      keys: ["steps", "after"],
+      needs: { steps: 1, after: 1 },
+      isFirst: true,
+    },
+    affine: {
+      call: (options) => lamella.affine(2, options),
+      keys: ["useBias", "weight", "bias"],
+    },
+    batchnorm: {
+      call: (options) => lamella.batchnorm(options),
+      keys: ["eps", "momentum"],
+      isFirst: true,
+    },
+    dropout: { call: (options) => lamella.dropout(0.5, options), keys: ["seed"] },
+    normalize: {
+      call: (options) => lamella.normalize(options),
+      keys: ["mean", "std"],
+      needs: { mean: 0, std: 1 },
+      isFirst: true,
+    },
+    loadTorch: {
+      call: (options) => lamella.loadTorch(runtime, file, options),
+      keys: ["input", "layers", "dtype", "prefix"],
+      needs: network,
+    },
+    loadPredictor: {
+      call: (options) => predict.loadPredictor(file, options),
+      keys: ["maxBatch", "wasm"],
+    },
+    loadPredictorSync: {
+      call: (options) => predict.loadPredictorSync(file, options),
+      keys: ["maxBatch", "wasm"],
+    },
+  };
+  for (const [name, { operands, optional, forward }] of Object.entries(calls)) {
+    const { cache, ...given } = good[name] as Arguments;
+    const isLabelLoss = /^(softmax|svm)Loss$/.test(name);
+    const more = [
+      ...(cache ? [cache] : parametersOf(name)),
+      ...(isLabelLoss ? [[0, 1, 2, 0]] : []),
+    ];
+    if (name === "recalibrate") {
+      takers["recalibrate: bnParam"] = {
+        call: (bnParam) => lamella.recalibrate(Object.values(given) as Any, bnParam),
+        keys: ["mode", "eps", "momentum", "runningMean", "runningVar"],
+      };
+      continue;
+    }
+    if (name === "numericalGradient") continue; // its settings are arguments
+    const own = {
+      affineForward: ["activation"],
+      leakyReluForward: ["negativeSlope"],
+      softmaxLoss: ["classWeights"],
+      svmLoss: ["classWeights"],
+    };
+    takers[name] = {
+      call: (options) => (lamella as Any)[name](...Object.values(given), ...more, options),
+      keys: [
+        ...Object.keys(optional).filter((key) => !key.includes(".")),
+        ...((own as Record<string, string[]>)[name] ?? []),
+      ],
+    };
+    if (forward || !parametersOf(name).length) continue;
+    const [parameters] = parametersOf(name);
+    const parameterName = name === "dropoutForward" ? "dropoutParam" : "bnParam";
+    takers[`${name}: ${parameterName}`] = {
+      call: (param) => (lamella as Any)[name](...Object.values(given), param),
+      keys:
+        name === "dropoutForward"
+          ? ["p", "mode", "seed"]
+          : ["mode", "eps", "momentum", "runningMean", "runningVar"],
+      needs: parameters as object,
+    };
+    expect(Object.keys(given)).toEqual(Object.keys(operands));
+  }
+
+  /** The message with which a call refuses; it changes nothing. */
+  async function refusal(call: () => unknown): Promise<string> {
+    const before = snapshot();
+    let error: unknown;
+    try {
+      await call();
+    } catch (thrown) {
+      error = thrown;
+    }
+    expect(error).toBeInstanceOf(TypeError);
+    expect(snapshot()).toBe(before);
+    return (error as Error).message;
+  }
+
+  const list = Object.entries(takers);
+
+  test.each(list)("is refused by %s, with the nearest that it has", async (name, taker) => {
+    const { call, keys, needs } = taker;
+    for (const key of keys) {
+      for (const wrong of [`${key}s`, key.slice(1), key.replace(/(?=[A-Z])/, "_").toLowerCase()]) {
+        if (keys.includes(wrong) || wrong === "") continue;
+        const message = await refusal(() => call({ ...needs, [wrong]: undefined }));
+        expect(message).toMatch(new RegExp(`^${name.split(":")[0]}.* has no "${wrong}"; `));
+        expect(message).toMatch(new RegExp(`\\b${key}\\b`));
+      }
+    }
+    for (const wrong of ["constructor", "__proto__x", "x".repeat(10_000), ""]) {
+      const message = await refusal(() => call({ ...needs, [wrong]: 1 }));
+      expect(message).toContain("has no ");
+      expect(message.length).toBeLessThan(300);
+    }
+  });
+
+  test.each(list)("is looked for in what %s inherits too", async (_, { call, needs }) => {
+    const message = await refusal(() => call(Object.assign(Object.create({ wrong: 1 }), needs)));
+    expect(message).toContain('has no "wrong"; ');
+  });
+
+  test.each(list)("is not what %s gets with something that is no object", async (name, taker) => {
+    const { call, keys, isFirst } = taker;
+    for (const [wrong, shown] of [
+      [0.1, "0.1"],
+      ["fast", '"fast"'],
+    ] as const) {
+      const message = await refusal(() => call(wrong));
+      expect(message).toContain(`must be an object, got `);
+      if (isFirst) expect(message).toContain(`write ${name}({ ${keys[0]}: ${shown} })`);
+    }
+    for (const wrong of [
+      [],
+      [1],
+      new Map(),
+      new Set([1]),
+      new Float32Array(2),
+      () => 1,
+      made([1]),
+    ]) {
+      expect(await refusal(() => call(wrong))).toMatch(/must be an object|has no|one argument/);
+    }
+  });
+
+  test("is all that these calls refuse: those that they have are taken", () => {
+    for (const [name, taker] of list) {
+      if (/^(create|load)/.test(name)) continue;
+      const undefinedOnes = Object.fromEntries(taker.keys.map((key) => [key, undefined]));
+      runtime.scope(() => {
+        taker.call({ ...undefinedOnes, ...taker.needs });
+      });
+    }
+  });
+
+  test("is looked for by every function: each takes options and is above, or takes none", () => {
+    const others = [
+      ...["loadModel", "readSafetensors", "saveModel", "writeSafetensors"],
+      ...["numericalGradient", "relativeError"],
+      // A number, or nothing.
+      ...["constant", "normal", "uniform", "leakyRelu"],
+      ...withoutOptions,
+    ];
+    for (const [name, value] of Object.entries(lamella)) {
+      if (typeof value !== "function" || value.prototype instanceof Error) continue;
+      const isHere = list.some(([taker]) => taker.split(":")[0] === name);
+      expect([name, isHere !== others.includes(name)]).toEqual([name, true]);
+    }
+  });
+
+  const withoutOptions = [
+    ...["relu", "sigmoid", "tanh", "gelu", "softmax", "flatten"],
+    ...["zeros", "ones", "heNormal", "heUniform", "xavierNormal", "xavierUniform"],
+  ] as const;
+
+  test.each(withoutOptions)(
+    "is any key of what is given to %s, which takes nothing",
+    async (name) => {
+      const call = (options: Any) => (lamella as Any)[name](options);
+      const message = await refusal(() => call({ maxValue: 6 }));
+      expect(message).toBe(`${name}: options has no "maxValue"; the known ones: none`);
+      expect(await refusal(() => call(6))).toBe(`${name}: options must be an object, got 6`);
+      expect(typeof call(undefined)).toBe(typeof call({}));
+    },
+  );
+
+  test("of another framework is told what it is here", async () => {
+    for (const [call, words] of [
+      [() => lamella.adam({ lr: 0.5 } as Any), "learningRate"],
+      [() => lamella.adam({ learning_rate: 0.5 } as Any), "learningRate"],
+      [() => lamella.adam({ betas: [0.9, 0.999] } as Any), "beta1: 0.9"],
+      [() => lamella.adam({ weightDecay: 0.1 } as Any), "adamw("],
+      [() => lamella.adamw({ weight_decay: 0.1 } as Any), "weightDecay"],
+      [() => lamella.sgd({ momentum: 0.9 } as Any), "momentum("],
+      [() => lamella.sgd({ nesterov: true } as Any), "nesterov("],
+      [() => lamella.rmsprop({ rho: 0.9 } as Any), "decayRate"],
+      [() => lamella.rmsprop({ alpha: 0.9 } as Any), "decayRate"],
+      [() => lamella.affine(4, { activation: "relu" } as Any), "relu() after it"],
+      [() => lamella.affine(4, { trainable: false } as Any), "every layer"],
+      [() => lamella.affine(4, { kernelInitializer: "zeros" } as Any), "weight"],
+      [() => lamella.affine(4, { inputShape: [3] } as Any), "input of the Sequential"],
+      [() => lamella.affine(4, lamella.relu() as Any), "a layer of its own"],
+      [() => lamella.batchnorm({ epsilon: 1e-3 } as Any), "eps"],
+      [() => lamella.leakyReluForward(steady, { alpha: 0.3 } as Any), "negativeSlope"],
+      [() => new lamella.Trainer(model, { lr: 1 } as Any), "adam({ learningRate: 0.001 })"],
+      [() => new lamella.Trainer(model, { clipnorm: 1 } as Any), "clipNorm"],
+      [() => new lamella.Trainer(model, { max_norm: 1 } as Any), "clipNorm"],
+      [() => trainer.fit(batch, { batch_size: 8 } as Any), "batchSize"],
+      [() => trainer.fit(batch, { validationSplit: 0.2 } as Any), "validation: { x, y }"],
+      [() => trainer.fit(batch, { validationData: batch } as Any), "validation"],
+      [() => trainer.fit(batch, { callbacks: [] } as Any), "for await"],
+      [() => trainer.fit(batch, { shuffle: false } as Any), "seed"],
+      [() => trainer.fit(batch, { patience: 3 } as Any), "earlyStopping: { patience"],
+    ] as const) {
+      expect(await refusal(call)).toContain(words);
+    }
+  });
+
+  test("is refused in a layer that was described by hand, and in one that a file describes", async () => {
+    const layer = { kind: "affine", units: 2, activation: "relu" } as Any;
+    const message = 'layer 0 (affine): the layer has no "activation"; ';
+    expect(
+      await refusal(() => new lamella.Sequential(runtime, { input: [3], layers: [layer] })),
+    ).toContain(`Sequential: ${message}`);
+    const { tensors, metadata } = lamella.readSafetensors(file);
+    const architecture = JSON.stringify({ input: [3], dtype: "float32", layers: [layer] });
+    const strange = lamella.writeSafetensors(
+      tensors,
+      new Map([...metadata, ["architecture", architecture]]),
+    );
+    expect(await refusal(() => lamella.loadModel(runtime, strange))).toContain(
+      `Sequential: ${message}`,
+    );
+    expect(await refusal(() => predict.loadPredictorSync(strange))).toContain(
+      `loadPredictorSync: ${message}`,
+    );
+  });
+
+  test("is refused in an optimizer and a schedule that were described by hand", async () => {
+    const rate = { ...lamella.cosine({ from: 1, steps: 2 }), warmup: 3 };
+    for (const [optimizer, words] of [
+      [{ ...lamella.adam(), lr: 1 } as Any, 'optimizer has no "lr"; learningRate is its name here'],
+      [lamella.adam({ learningRate: rate }), 'learningRate has no "warmup"; '],
+    ] as const) {
+      const call = () => new lamella.Trainer(model, { loss: "softmax", optimizer });
+      expect(await refusal(call)).toContain(words);
+    }
+  });
+
+  test("is refused in a data set where it is like one that fit knows, and of no matter elsewhere", async () => {
+    for (const wrong of [
+      "validationData",
+      "validation_split",
+      "valid",
+      "Validation",
+      "vaildation",
+    ]) {
+      const call = () => trainer.fit({ ...batch, [wrong]: batch } as Any, { epochs: 1 });
+      expect(await refusal(call)).toBe(
+        `Trainer.fit: the data has no "${wrong}"; did you mean validation?`,
+      );
+    }
+    const named = { ...batch, count: 1, classes: ["no", "yes"], values: 3 };
+    await trainer.fit({ ...named, validation: named } as Any, { epochs: 1 }).next();
+  });
+});
+
+test("an initializer of something else than numbers is refused", () => {
+  for (const call of [
+    () => lamella.normal({ scale: 1 } as Any),
+    () => lamella.normal(undefined as Any),
+    () => lamella.uniform(1 as Any, "2" as Any),
+    () => lamella.constant(null as Any),
+  ]) {
+    expect(call).toThrow(TypeError);
+    expect(call).toThrow(/ must be a number, got /);
+  }
 });

@@ -3,11 +3,11 @@ import { blueprintsOf } from "../nn/layers/blueprints.ts";
 import { CompiledPredictor, type Predictor } from "../nn/predictor.ts";
 import { programOf } from "../nn/program.ts";
 import { checkState, fileFloats } from "../nn/state.ts";
-import { show } from "../runtime/errors.ts";
 import { PredictCore, predictBuild } from "../runtime/predict_core.ts";
 import { loadModule, loadModuleSync, type WasmSource } from "../runtime/wasm.ts";
 import { typedArrays } from "../tensor/dtype.ts";
 import { checkCount } from "../tensor/numbers.ts";
+import { checkKeys } from "../tensor/options.ts";
 import { checkOurs, entriesOf, jsonOf } from "./model_file.ts";
 import { readSafetensors, type SafetensorsEntry } from "./safetensors.ts";
 
@@ -27,9 +27,7 @@ function prepare(
   bytes: Uint8Array | ArrayBuffer,
   options: LoadPredictorOptions,
 ): (module: WebAssembly.Module) => Predictor {
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(`${operation}: options must be an object, got ${show(options)}`);
-  }
+  checkKeys(operation, "options", options, ["maxBatch", "wasm"]);
   const { maxBatch = 1 } = options;
   checkCount(operation, "maxBatch", maxBatch);
   const file = readSafetensors(bytes);

@@ -1,13 +1,15 @@
 import { AffineLayer } from "../nn/layers/affine.ts";
 import type { LayerSpec } from "../nn/layers/layers.ts";
 import { type Sequential, sequentialFrom } from "../nn/sequential.ts";
+import { checkSettings } from "../nn/settings.ts";
 import { fileFloats, matchState, type StateEntry, targetsOf } from "../nn/state.ts";
 import { FormatError } from "../runtime/errors.ts";
 import { type FloatDType, typedArrays } from "../tensor/dtype.ts";
-import { checkObject } from "../tensor/operands.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import { entriesOf } from "./model_file.ts";
 import { readSafetensors } from "./safetensors.ts";
+
+const KEYS = ["input", "layers", "dtype", "prefix"];
 
 export interface LoadTorchOptions<D extends FloatDType = FloatDType> {
   /** The shape of one example. */
@@ -45,7 +47,7 @@ export function loadTorch<D extends FloatDType = "float32">(
   options: LoadTorchOptions<D>,
 ): Sequential<D> {
   const operation = "loadTorch";
-  checkObject(operation, "options", options);
+  checkSettings(operation, "options", options, KEYS);
   const { input, layers, dtype, prefix = "" } = options;
   const file = readSafetensors(bytes);
   if (file.metadata.get("format") === "lamella") {

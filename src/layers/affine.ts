@@ -4,15 +4,18 @@ import { type FloatDType, itemSize } from "../tensor/dtype.ts";
 import {
   checkAliases,
   checkCache,
-  checkObject,
   checkRank,
   destination,
   floatOperand,
   operandLike,
   upstream,
 } from "../tensor/operands.ts";
+import { checkKeys } from "../tensor/options.ts";
 import { formatShape, sizeOf } from "../tensor/shape.ts";
 import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
+
+const FORWARD = ["out", "activation"];
+const BACKWARD = ["dx", "dw", "db"];
 
 /** What affineForward leaves for affineBackward: its operands, by reference, and after ReLU its out. */
 export interface AffineCache<D extends FloatDType = FloatDType> extends Cache {
@@ -56,7 +59,7 @@ export function affineForward<D extends FloatDType>(
   options: { out?: Tensor<NoInfer<D>> | undefined; activation?: "relu" | undefined } = {},
 ): { out: Tensor<D>; cache: AffineCache<D> } {
   const operation = "affineForward";
-  checkObject(operation, "options", options);
+  checkKeys(operation, "options", options, FORWARD);
   const xs = floatOperand(operation, "x", x);
   const ws = operandLike(operation, "w", w, "x", xs);
   const bs = operandLike(operation, "b", b, "x", xs);
@@ -131,7 +134,7 @@ export function affineBackward<
   options: { dx?: X | undefined; dw?: W | undefined; db?: B | undefined } = {},
 ): { dx: Gradient<D, X>; dw: Gradient<D, W>; db: Gradient<D, B> } {
   const operation = "affineBackward";
-  checkObject(operation, "options", options);
+  checkKeys(operation, "options", options, BACKWARD);
   const state = checkCache(operation, cache, AffineState<D>, "affineForward");
   const up = upstream(operation, dout, state);
   const { x, w, b, mask, runtime } = state;

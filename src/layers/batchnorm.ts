@@ -13,8 +13,13 @@ import {
   operandLike,
   upstream,
 } from "../tensor/operands.ts";
+import { checkKeys } from "../tensor/options.ts";
 import type { LamellaRuntime } from "../tensor/runtime.ts";
 import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
+
+const FORWARD = ["out"];
+const BACKWARD = ["dx", "dgamma", "dbeta"];
+const PARAM = ["mode", "eps", "momentum", "runningMean", "runningVar"];
 
 /** The parameters of batch normalisation that are not learned, and its running values. */
 export interface BatchnormParam<D extends FloatDType = FloatDType> {
@@ -130,7 +135,7 @@ export function batchnormForward<D extends FloatDType>(
   options: { out?: Tensor<NoInfer<D>> | undefined } = {},
 ): { out: Tensor<D>; cache: BatchnormCache<D> } {
   const operation = "batchnormForward";
-  checkObject(operation, "options", options);
+  checkKeys(operation, "options", options, FORWARD);
   const xs = floatOperand(operation, "x", x);
   const gammas = operandLike(operation, "gamma", gamma, "x", xs);
   const betas = operandLike(operation, "beta", beta, "x", xs);
@@ -140,6 +145,7 @@ export function batchnormForward<D extends FloatDType>(
   checkTensorShape(operation, "gamma", gammas, [D]);
   checkTensorShape(operation, "beta", betas, [D]);
   checkObject(operation, "bnParam", bnParam);
+  checkKeys(operation, "bnParam", bnParam, PARAM);
   const { mode, eps = 1e-5, momentum = 0.9 } = bnParam;
   if (mode !== "train" && mode !== "test") {
     throw new RangeError(`Invalid forward batchnorm mode "${String(mode)}"`);
@@ -225,7 +231,7 @@ export function batchnormBackward<
   options: { dx?: X | undefined; dgamma?: G | undefined; dbeta?: B | undefined } = {},
 ): { dx: Gradient<D, X>; dgamma: Gradient<D, G>; dbeta: Gradient<D, B> } {
   const operation = "batchnormBackward";
-  checkObject(operation, "options", options);
+  checkKeys(operation, "options", options, BACKWARD);
   const state = checkCache(operation, cache, BatchnormState<D>, "batchnormForward");
   const up = upstream(operation, dout, state);
   const { x, gamma, saved, mode, runtime } = state;
@@ -296,6 +302,7 @@ export function recalibrate<D extends FloatDType>(
 ): void {
   const operation = "recalibrate";
   checkObject(operation, "bnParam", bnParam);
+  checkKeys(operation, "bnParam", bnParam, PARAM);
   if (
     typeof (batches as Partial<Iterable<unknown>> | undefined)?.[Symbol.iterator] !== "function"
   ) {

@@ -9,7 +9,12 @@ import {
   floatOperand,
   upstream,
 } from "../tensor/operands.ts";
+import { checkKeys } from "../tensor/options.ts";
 import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
+
+const FORWARD = ["out"];
+const BACKWARD = ["dx"];
+const PARAM = ["p", "mode", "seed"];
 
 export interface DropoutParam {
   /** The probability of dropping a value, 0 ≤ p < 1. */
@@ -43,6 +48,7 @@ class DropoutState<D extends FloatDType> extends SavedState implements DropoutCa
 
 function checkParam(operation: string, param: DropoutParam): void {
   checkObject(operation, "dropoutParam", param);
+  checkKeys(operation, "dropoutParam", param, PARAM);
   const { p, mode, seed } = param;
   if (mode !== "train" && mode !== "test") {
     throw new RangeError(`Invalid forward dropout mode "${String(mode)}"`);
@@ -80,7 +86,7 @@ export function dropoutForward<D extends FloatDType>(
   options: { out?: Tensor<NoInfer<D>> | undefined } = {},
 ): { out: Tensor<D>; cache: DropoutCache<D> } {
   const operation = "dropoutForward";
-  checkObject(operation, "options", options);
+  checkKeys(operation, "options", options, FORWARD);
   const xs = floatOperand(operation, "x", x);
   checkParam(operation, dropoutParam);
   const given = destination(operation, "out", options.out, xs.shape, "x", xs);
@@ -125,7 +131,7 @@ export function dropoutBackward<D extends FloatDType>(
   options: { dx?: Tensor<NoInfer<D>> | undefined } = {},
 ): Tensor<D> {
   const operation = "dropoutBackward";
-  checkObject(operation, "options", options);
+  checkKeys(operation, "options", options, BACKWARD);
   const state = checkCache(operation, cache, DropoutState<D>, "dropoutForward");
   const up = upstream(operation, dout, state);
   const given = destination(operation, "dx", options.dx, up.shape, "the cache", state);

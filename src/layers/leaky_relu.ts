@@ -5,6 +5,8 @@ import { checkAliases, checkCache } from "../tensor/operands.ts";
 import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
 import { unaryBackward, unaryForward } from "./unary.ts";
 
+const KEYS = ["out", "negativeSlope"];
+
 /** What leakyReluForward leaves for leakyReluBackward: its operand, by reference, and the slope. */
 export interface LeakyReluCache<D extends FloatDType = FloatDType> extends Cache {
   readonly x: Tensor<D>;
@@ -57,6 +59,7 @@ export function leakyReluForward<D extends FloatDType>(
         checkAliases(operation, [["out", given]], [["x", x]], reason);
       }
     },
+    KEYS,
   );
   return { out, cache: xs.runtime.own(new LeakyReluState(xs.alias(), slope)) };
 }

@@ -4,12 +4,17 @@
 import type { Kernels } from "../runtime/core.ts";
 import type { SavedState } from "../tensor/cache.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
-import { checkObject, destination, floatOperand, upstream } from "../tensor/operands.ts";
+import { destination, floatOperand, upstream } from "../tensor/operands.ts";
+import { checkKeys } from "../tensor/options.ts";
 import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
+
+const FORWARD = ["out"];
+const BACKWARD = ["dx"];
 
 /**
  * Runs a forward kernel into options.out or a new tensor.
  * @param check what the layer asks for beyond a floating dtype and an out of x's shape
+ * @param known the keys of its options
  */
 export function unaryForward<D extends FloatDType>(
   operation: string,
@@ -17,8 +22,9 @@ export function unaryForward<D extends FloatDType>(
   options: { out?: Tensor<D> | undefined },
   kernel: (kernels: Kernels, out: TensorHandle<D>, x: TensorHandle<D>) => void,
   check?: (x: TensorHandle<D>, given: TensorHandle<D> | undefined) => void,
+  known: readonly string[] = FORWARD,
 ): { x: TensorHandle<D>; out: TensorHandle<D> } {
-  checkObject(operation, "options", options);
+  checkKeys(operation, "options", options, known);
   const xs = floatOperand(operation, "x", x);
   const given = destination(operation, "out", options.out, xs.shape, "x", xs);
   check?.(xs, given);
@@ -40,7 +46,7 @@ export function unaryBackward<D extends FloatDType>(
   kernel: (kernels: Kernels, dx: TensorHandle<D>, dout: TensorHandle<D>) => void,
   check?: (dout: TensorHandle<D>, given: TensorHandle<D> | undefined) => void,
 ): Tensor<D> {
-  checkObject(operation, "options", options);
+  checkKeys(operation, "options", options, BACKWARD);
   const up = upstream(operation, dout, state);
   const given = destination(operation, "dx", options.dx, up.shape, "the cache", state);
   check?.(up, given);

@@ -5,7 +5,6 @@ import type { FloatDType } from "../tensor/dtype.ts";
 import { type Labels, labelsOf } from "../tensor/labels.ts";
 import {
   checkAliases,
-  checkObject,
   checkRank,
   checkTensorShape,
   destination,
@@ -13,9 +12,13 @@ import {
   liveTensor,
   operandLike,
 } from "../tensor/operands.ts";
+import { checkKeys } from "../tensor/options.ts";
 import type { LamellaRuntime } from "../tensor/runtime.ts";
 import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
 import { type ClassWeights, checkClassWeights, fillRowWeights } from "./weights.ts";
+
+const LABEL = ["dx", "classWeights"];
+const TARGET = ["dx"];
 
 /** A loss, and its gradient with respect to the scores unless `dx: false` left it out. */
 export interface LossResult<D extends FloatDType, X = Tensor<D>> {
@@ -51,7 +54,7 @@ export function labelLoss<D extends FloatDType, X extends Tensor<D> | false>(
   options: LabelLossOptions<X>,
   kernel: LabelKernel,
 ): LossResult<D, X> {
-  checkObject(operation, "options", options);
+  checkKeys(operation, "options", options, LABEL);
   const { dx: wanted } = options;
   const xs = floatOperand(operation, "x", x);
   checkRank(operation, "x", xs, 2, "(N, C)");
@@ -96,7 +99,7 @@ export function targetLoss<D extends FloatDType, X extends Tensor<D> | false>(
   options: { dx?: X | undefined },
   kernel: TargetKernel,
 ): LossResult<D, X> {
-  checkObject(operation, "options", options);
+  checkKeys(operation, "options", options, TARGET);
   const { dx: wanted } = options;
   const xs = floatOperand(operation, "x", x);
   const ys = operandLike(operation, "y", y, "x", xs);

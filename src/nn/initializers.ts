@@ -1,5 +1,7 @@
+import { show } from "../runtime/errors.ts";
 import type { Random } from "../tensor/random.ts";
 import { sizeOf } from "../tensor/shape.ts";
+import { checkNone } from "./settings.ts";
 
 /**
  * The first values of a parameter: as many numbers as the shape holds, in row-major order. Weights have the shape
@@ -7,6 +9,15 @@ import { sizeOf } from "../tensor/shape.ts";
  * the layers.
  */
 export type Initializer = (shape: readonly number[], random: Random) => ArrayLike<number>;
+
+/** Numbers alone: of others the weights would be NaN. */
+function checkNumbers(operation: string, values: Record<string, unknown>): void {
+  for (const [name, value] of Object.entries(values)) {
+    if (typeof value !== "number") {
+      throw new TypeError(`${operation}: ${name} must be a number, got ${show(value)}`);
+    }
+  }
+}
 
 /** center + scale · draws, in place: they are a view of a tensor that nobody else has. */
 function scaled(draws: Float64Array, scale: number, center = 0): Float64Array {
@@ -21,11 +32,13 @@ function fans(shape: readonly number[]): [number, number] {
 
 /** scale · randn(…shape): normal with mean 0 and this deviation, as `weight_scale * np.random.randn(D, M)`. */
 export function normal(scale: number): Initializer {
+  checkNumbers("normal", { scale });
   return (shape, random) => scaled(random.randn(shape).data, scale);
 }
 
 /** Uniform on [low, high). */
 export function uniform(low: number, high: number): Initializer {
+  checkNumbers("uniform", { low, high });
   return (shape, random) => scaled(random.rand(shape).data, high - low, low);
 }
 
@@ -33,12 +46,14 @@ export function uniform(low: number, high: number): Initializer {
  * Normal with deviation sqrt(2 / D), which keeps the size of a signal through ReLU: the default of affine
  * weights. He et al., "Delving Deep into Rectifiers", 2015, arXiv:1502.01852.
  */
-export function heNormal(): Initializer {
+export function heNormal(...none: []): Initializer {
+  checkNone("heNormal", none);
   return (shape, random) => normal(Math.sqrt(2 / fans(shape)[0]))(shape, random);
 }
 
 /** Uniform within ± sqrt(6 / D), the deviation of heNormal. */
-export function heUniform(): Initializer {
+export function heUniform(...none: []): Initializer {
+  checkNone("heUniform", none);
   return (shape, random) => symmetric(Math.sqrt(6 / fans(shape)[0]))(shape, random);
 }
 
@@ -46,7 +61,8 @@ export function heUniform(): Initializer {
  * Normal with deviation sqrt(2 / (D + M)), for sigmoid and tanh. Glorot and Bengio, "Understanding the difficulty
  * of training deep feedforward neural networks", AISTATS 2010.
  */
-export function xavierNormal(): Initializer {
+export function xavierNormal(...none: []): Initializer {
+  checkNone("xavierNormal", none);
   return (shape, random) => {
     const [D, M] = fans(shape);
     return normal(Math.sqrt(2 / (D + M)))(shape, random);
@@ -54,7 +70,8 @@ export function xavierNormal(): Initializer {
 }
 
 /** Uniform within ± sqrt(6 / (D + M)), the deviation of xavierNormal. */
-export function xavierUniform(): Initializer {
+export function xavierUniform(...none: []): Initializer {
+  checkNone("xavierUniform", none);
   return (shape, random) => {
     const [D, M] = fans(shape);
     return symmetric(Math.sqrt(6 / (D + M)))(shape, random);
@@ -63,16 +80,19 @@ export function xavierUniform(): Initializer {
 
 /** Every value the same; nothing is drawn. */
 export function constant(value: number): Initializer {
+  checkNumbers("constant", { value });
   return (shape) => new Float64Array(sizeOf(shape)).fill(value);
 }
 
 /** All 0: the default of biases. */
-export function zeros(): Initializer {
+export function zeros(...none: []): Initializer {
+  checkNone("zeros", none);
   return constant(0);
 }
 
 /** All 1. */
-export function ones(): Initializer {
+export function ones(...none: []): Initializer {
+  checkNone("ones", none);
   return constant(1);
 }
 

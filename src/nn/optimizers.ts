@@ -4,6 +4,7 @@
 import type { Kernels } from "../runtime/core.ts";
 import { show } from "../runtime/errors.ts";
 import { checkRate, type LearningRate } from "./schedules.ts";
+import { checkSettings } from "./settings.ts";
 
 interface Rated {
   readonly learningRate: LearningRate;
@@ -25,14 +26,22 @@ export type Optimizer =
 
 type Options<Kind> = Partial<Omit<Extract<Optimizer, { kind: Kind }>, "kind">>;
 
+const averages = { learningRate: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8 };
+
+/** Options over defaults, which have all the keys there are. */
+function described<D extends object>(kind: Optimizer["kind"], defaults: D, options: object) {
+  checkSettings(kind, "options", options, Object.keys(defaults), true);
+  return { ...defaults, ...options, kind } as unknown as Optimizer;
+}
+
 /** w −= learningRate · dw. Default learningRate 1e-2. */
 export function sgd(options: Options<"sgd"> = {}): Optimizer {
-  return { learningRate: 1e-2, ...options, kind: "sgd" };
+  return described("sgd", { learningRate: 1e-2 }, options);
 }
 
 /** v = momentum · v − learningRate · dw, w += v. Defaults: learningRate 1e-2, momentum 0.9. Polyak, 1964. */
 export function momentum(options: Options<"momentum"> = {}): Optimizer {
-  return { learningRate: 1e-2, momentum: 0.9, ...options, kind: "momentum" };
+  return described("momentum", { learningRate: 1e-2, momentum: 0.9 }, options);
 }
 
 /**
@@ -40,7 +49,7 @@ export function momentum(options: Options<"momentum"> = {}): Optimizer {
  * w += −momentum · v + (1 + momentum) · v′. Defaults as momentum.
  */
 export function nesterov(options: Options<"nesterov"> = {}): Optimizer {
-  return { learningRate: 1e-2, momentum: 0.9, ...options, kind: "nesterov" };
+  return described("nesterov", { learningRate: 1e-2, momentum: 0.9 }, options);
 }
 
 /**
@@ -48,7 +57,7 @@ export function nesterov(options: Options<"nesterov"> = {}): Optimizer {
  * decayRate 0.99, eps 1e-8. Tieleman and Hinton, 2012.
  */
 export function rmsprop(options: Options<"rmsprop"> = {}): Optimizer {
-  return { learningRate: 1e-2, decayRate: 0.99, eps: 1e-8, ...options, kind: "rmsprop" };
+  return described("rmsprop", { learningRate: 1e-2, decayRate: 0.99, eps: 1e-8 }, options);
 }
 
 /**
@@ -57,7 +66,7 @@ export function rmsprop(options: Options<"rmsprop"> = {}): Optimizer {
  * and Ba, 2015, arXiv:1412.6980.
  */
 export function adam(options: Options<"adam"> = {}): Optimizer {
-  return { learningRate: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, ...options, kind: "adam" };
+  return described("adam", averages, options);
 }
 
 /**
@@ -65,12 +74,7 @@ export function adam(options: Options<"adam"> = {}): Optimizer {
  * and Hutter, 2019, arXiv:1711.05101.
  */
 export function adamw(options: Options<"adamw"> = {}): Optimizer {
-  return {
-    weightDecay: 0.01,
-    ...(adam(options as Options<"adam">) as Moments),
-    ...options,
-    kind: "adamw",
-  };
+  return described("adamw", { ...averages, weightDecay: 0.01 }, options);
 }
 
 /** An update under way: addresses of w, dw and the state, elements, rate, and 1 − beta1ᵗ and 1 − beta2ᵗ. */
@@ -156,8 +160,10 @@ export function ruleOf(operation: string, optimizer: Optimizer): Rule {
       `${operation}: optimizer must be one of ${Object.keys(rules).join("(), ")}(), got ${show(kind ?? optimizer)}`,
     );
   }
-  checkRate(operation, "learningRate", optimizer.learningRate);
   const rule = rules[kind];
+  const keys = ["kind", "learningRate", ...Object.keys(rule.settings)];
+  checkSettings(operation, "optimizer", optimizer, keys);
+  checkRate(operation, "learningRate", optimizer.learningRate);
   for (const [name, where] of Object.entries(rule.settings)) {
     const value = (optimizer as unknown as Record<string, unknown>)[name];
     const [most, what] = ranges[where];

@@ -1,6 +1,7 @@
 // Learning rates as functions of the number of steps taken: plain descriptions, so that a checkpoint can hold them.
 
 import { show } from "../runtime/errors.ts";
+import { checkSettings } from "./settings.ts";
 
 /** A rate that changes from step to step, as step(), linear(), cosine() and warmup() make it. */
 export type Schedule =
@@ -18,24 +19,27 @@ export type Schedule =
     }
   | { readonly kind: "warmup"; readonly steps: number; readonly after: LearningRate };
 
+const line = ["from", "to", "steps"];
+const keysOf: Readonly<Record<Schedule["kind"], readonly string[]>> = {
+  step: ["from", "every", "factor"],
+  linear: line,
+  cosine: line,
+  warmup: ["steps", "after"],
+};
+
 /** One rate throughout, or a schedule. Steps count from 0, over all epochs. */
 export type LearningRate = number | Schedule;
 
 /** from · factor^⌊t / every⌋: times factor after every so many steps. */
 export function step(options: { from: number; every: number; factor: number }): Schedule {
+  checkSettings("step", "options", options, keysOf.step, true);
   return { ...options, kind: "step" };
 }
 
 /** In a straight line from `from` to `to` (default 0) over so many steps, and `to` from there on. */
-export function linear({
-  from,
-  to = 0,
-  steps,
-}: {
-  from: number;
-  to?: number;
-  steps: number;
-}): Schedule {
+export function linear(options: { from: number; to?: number; steps: number }): Schedule {
+  checkSettings("linear", "options", options, keysOf.linear, true);
+  const { from, to = 0, steps } = options;
   return { kind: "linear", from, to, steps };
 }
 
@@ -43,20 +47,15 @@ export function linear({
  * to + (from − to) · (1 + cos(π t / steps)) / 2, and `to` (default 0) from there on. Loshchilov and Hutter,
  * "SGDR", 2017, arXiv:1608.03983.
  */
-export function cosine({
-  from,
-  to = 0,
-  steps,
-}: {
-  from: number;
-  to?: number;
-  steps: number;
-}): Schedule {
+export function cosine(options: { from: number; to?: number; steps: number }): Schedule {
+  checkSettings("cosine", "options", options, keysOf.cosine, true);
+  const { from, to = 0, steps } = options;
   return { kind: "cosine", from, to, steps };
 }
 
 /** (t + 1) / steps of the rate with which `after` begins, for so many steps; then `after`, from its beginning. */
 export function warmup(options: { steps: number; after: LearningRate }): Schedule {
+  checkSettings("warmup", "options", options, keysOf.warmup, true);
   return { ...options, kind: "warmup" };
 }
 
@@ -100,6 +99,9 @@ export function checkRate(operation: string, name: string, rate: unknown): void 
       Number.isInteger(value) && (value as number) > 0,
       "a whole number from 1 up",
     );
+  if (typeof kind === "string" && Object.hasOwn(keysOf, kind)) {
+    checkSettings(operation, name, rate, ["kind", ...keysOf[kind as Schedule["kind"]]]);
+  }
   if (kind === "warmup") {
     count("steps", steps);
     checkRate(operation, `${name}.after`, after);

@@ -16,6 +16,7 @@ import { classesOf, countRight, type LossName, lossOf, truthOf } from "./losses.
 import { Network } from "./network.ts";
 import { CompiledPredictor, type Predictor, type PredictorHost } from "./predictor.ts";
 import { programOf } from "./program.ts";
+import { checkSettings } from "./settings.ts";
 import { matchState, type StateEntry, type StateSource, targetsOf } from "./state.ts";
 
 export interface SequentialOptions<D extends FloatDType = FloatDType> {
@@ -62,6 +63,9 @@ export interface EvaluateOptions {
   /** Examples that go through at once; default 256. */
   batchSize?: number | undefined;
 }
+
+const EVALUATE = ["x", "y", "loss", "batchSize", "classWeights"];
+const KEYS = ["input", "layers", "dtype", "seed", "initializer"];
 
 /** Examples that go through at once where nobody says how many. */
 const BATCH = 256;
@@ -110,7 +114,7 @@ export class Sequential<D extends FloatDType = "float32"> extends Owner {
       throw new TypeError(`${operation}: runtime must be a runtime of this package`);
     }
     runtime.check(operation);
-    checkObject(operation, "options", options);
+    checkSettings(operation, "options", options, KEYS);
     const { layers, dtype = "float32", seed = 0, initializer = heNormal() } = options;
     checkFloatDType(operation, dtype);
     const input = checkInput(operation, options.input);
@@ -158,7 +162,7 @@ export class Sequential<D extends FloatDType = "float32"> extends Owner {
   forward(x: Examples, options: { mode?: "train" | "test" | undefined } = {}): Tensor<D> {
     const operation = "Sequential.forward";
     const network = networkOf(operation, this);
-    checkObject(operation, "options", options);
+    checkSettings(operation, "options", options, ["mode"]);
     const { mode = "test" } = options;
     if (mode !== "train" && mode !== "test") {
       throw new RangeError(`${operation}: mode must be "train" or "test", got ${show(mode)}`);
@@ -198,7 +202,7 @@ export class Sequential<D extends FloatDType = "float32"> extends Owner {
   ): { dx: Tensor<D> | undefined } {
     const operation = "Sequential.backward";
     const network = networkOf(operation, this);
-    checkObject(operation, "options", options);
+    checkSettings(operation, "options", options, ["dx"]);
     const { passed, runtime, dtype } = network;
     if (!passed) {
       throw new TypeError(
@@ -292,6 +296,7 @@ export class Sequential<D extends FloatDType = "float32"> extends Owner {
    * @throws as forward; RangeError for a loss of no known name, a label out of range, and for no examples at all
    */
   evaluate(options: EvaluateOptions): Evaluation {
+    checkSettings("Sequential.evaluate", "options", options, EVALUATE);
     const { x, y, loss = "softmax", batchSize = BATCH, classWeights } = options;
     const given = { x, y, loss, batchSize, classWeights };
     const evaluation = evaluating("Sequential.evaluate", this, given);
@@ -310,7 +315,7 @@ export class Sequential<D extends FloatDType = "float32"> extends Owner {
   compile(options: { maxBatch?: number | undefined } = {}): Predictor<D> {
     const operation = "Sequential.compile";
     const network = networkOf(operation, this);
-    checkObject(operation, "options", options);
+    checkSettings(operation, "options", options, ["maxBatch"]);
     const { maxBatch = 1 } = options;
     checkCount(operation, "maxBatch", maxBatch);
     const { runtime, dtype, inShape, outShape, layers, slots } = network;

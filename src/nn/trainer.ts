@@ -23,6 +23,7 @@ import type { Network, Plan } from "./network.ts";
 import { copyDescription, type Optimizer, ruleOf, type Update } from "./optimizers.ts";
 import { rateAt } from "./schedules.ts";
 import { type Evaluation, evaluating, networkOf, type Sequential } from "./sequential.ts";
+import { checkAlike, checkSettings } from "./settings.ts";
 import { matchState, type StateEntry } from "./state.ts";
 import { now, Turns } from "./turn.ts";
 
@@ -135,6 +136,9 @@ interface Run {
   count: number | null;
 }
 
+const KEYS = ["loss", "optimizer", "l2", "clipNorm", "seed", "classWeights"];
+const FIT = ["epochs", "batchSize", "restart", "validation", "signal", "earlyStopping"];
+
 /** A minibatch that is put into the plan when its step comes. */
 interface Feed {
   readonly N: number;
@@ -178,7 +182,7 @@ export class Trainer extends Owner {
     super();
     const operation = "Trainer";
     const network = networkOf(operation, model);
-    checkObject(operation, "options", options);
+    checkSettings(operation, "options", options, KEYS);
     const { loss, optimizer, l2 = 0, clipNorm, seed = 0, classWeights } = options;
     this.lossRule = lossOf(operation, loss, classWeights, network.outSize);
     this.rule = ruleOf(operation, optimizer);
@@ -258,8 +262,10 @@ export class Trainer extends Owner {
    * in test mode.
    * @throws as step
    */
-  evaluate({ x, y, batchSize }: Batch & { batchSize?: number | undefined }): Evaluation {
+  evaluate(options: Batch & { batchSize?: number | undefined }): Evaluation {
     this.check("Trainer.evaluate");
+    checkSettings("Trainer.evaluate", "options", options, ["x", "y", "batchSize", "validation"]);
+    const { x, y, batchSize } = options;
     const { loss, classWeights } = this.options;
     return this.model.evaluate({ x, y, batchSize, loss, classWeights });
   }
@@ -282,14 +288,19 @@ export class Trainer extends Owner {
     const operation = "Trainer.fit";
     this.check(operation);
     checkObject(operation, "data", data);
-    checkObject(operation, "options", options);
-    if ("length" in options || "shape" in options) {
+    if (
+      options !== null &&
+      typeof options === "object" &&
+      ("length" in options || "shape" in options)
+    ) {
       throw new TypeError(`${operation}: x and y are one argument: fit({ x, y }, { epochs })`);
     }
+    checkSettings(operation, "options", options, FIT);
     const { epochs, batchSize = 32, earlyStopping } = options;
     checkCount(operation, "epochs", epochs);
     checkCount(operation, "batchSize", batchSize);
-    if (earlyStopping) {
+    if (earlyStopping !== undefined) {
+      checkSettings(operation, "earlyStopping", earlyStopping, ["patience", "minDelta"]);
       const { patience, minDelta = 0 } = earlyStopping;
       checkCount(operation, "earlyStopping.patience", patience);
       if (!(typeof minDelta === "number" && minDelta >= 0)) {
@@ -299,9 +310,10 @@ export class Trainer extends Owner {
       }
     }
     const isIterable = Symbol.asyncIterator in data || Symbol.iterator in data;
+    checkAlike(operation, "the data", data, ["validation"]);
     const pairs = isIterable ? undefined : this.pairsOf(operation, data, true);
     const validation = (data as TrainingData).validation ?? options.validation;
-    if (validation) this.pairsOf(`${operation}: validation`, validation);
+    if (validation !== undefined) this.pairsOf(`${operation}: validation`, validation);
     const count = pairs?.[0].count ?? null;
     // A run without a step has nothing to go on from.
     if (options.restart || !(this.run?.epoch || this.run?.step)) this.run = null;
@@ -361,7 +373,8 @@ export class Trainer extends Owner {
     const model = modelFrom(operation, runtime, file, ofModel, (dtype) => [fileDTypes[dtype]]);
     let trainer: Trainer | undefined;
     try {
-      trainer = new Trainer(model, training);
+      const { loss, optimizer, l2, clipNorm, seed, classWeights } = training;
+      trainer = new Trainer(model, { loss, optimizer, l2, clipNorm, seed, classWeights });
       trainer.restore(
         operation,
         training,

@@ -14,6 +14,7 @@ import {
 import { type DType, type DTypeOf, type FloatDType, itemSize } from "./dtype.ts";
 import { checkSeed } from "./numbers.ts";
 import { liveTensor, TensorNumbers } from "./operands.ts";
+import { checkKeys } from "./options.ts";
 import { LegacyRandom, type Random } from "./random.ts";
 import { disposeSymbol, type Resource, Scope } from "./scope.ts";
 import { checkShape, formatShape, sizeOf } from "./shape.ts";
@@ -340,6 +341,7 @@ export class LamellaRuntime implements Runtime {
 }
 
 function checkOptions(operation: string, options: RuntimeOptions): void {
+  checkKeys(operation, "options", options, KEYS, true);
   const { threads, seed } = options;
   if (seed !== undefined) checkSeed(operation, seed);
   checkLimits(operation, options);
@@ -351,6 +353,7 @@ function checkOptions(operation: string, options: RuntimeOptions): void {
 }
 
 const MOST_THREADS = 64;
+const KEYS = ["wasm", "threads", "seed", "initialMemory", "maxMemory"];
 
 /** Refuses threads without a memory that they could share. */
 function checkShared(operation: string, { threads }: RuntimeOptions, module: WebAssembly.Module) {

@@ -2,6 +2,7 @@
 
 import { show } from "../../runtime/errors.ts";
 import { sizeOf } from "../../tensor/shape.ts";
+import { checkNone } from "../settings.ts";
 import type { Draft } from "./blueprint.ts";
 import { Layer, type Setting } from "./layer.ts";
 
@@ -15,17 +16,20 @@ export interface LeakyReluSpec {
 }
 
 /** out = 1 / (1 + exp(−x)), any shape. */
-export function sigmoid(): ActivationSpec {
+export function sigmoid(...none: []): ActivationSpec {
+  checkNone("sigmoid", none);
   return { kind: "sigmoid" };
 }
 
 /** out = tanh(x), any shape. */
-export function tanh(): ActivationSpec {
+export function tanh(...none: []): ActivationSpec {
+  checkNone("tanh", none);
   return { kind: "tanh" };
 }
 
 /** out = x · Φ(x), Φ the normal distribution's: the exact form, which is PyTorch's default. Any shape. */
-export function gelu(): ActivationSpec {
+export function gelu(...none: []): ActivationSpec {
+  checkNone("gelu", none);
   return { kind: "gelu" };
 }
 
@@ -33,7 +37,8 @@ export function gelu(): ActivationSpec {
  * out = exp(x) / Σ exp(x) over the last axis: probabilities. The loss "softmax" takes the scores before this layer, so
  * a model is trained without it.
  */
-export function softmax(): ActivationSpec {
+export function softmax(...none: []): ActivationSpec {
+  checkNone("softmax", none);
   return { kind: "softmax" };
 }
 

@@ -2,6 +2,7 @@ import { ShapeError, show } from "../../runtime/errors.ts";
 import { formatShape } from "../../tensor/shape.ts";
 import type { TensorHandle } from "../../tensor/tensor.ts";
 import { ones, zeros } from "../initializers.ts";
+import { checkSettings } from "../settings.ts";
 import type { Draft } from "./blueprint.ts";
 import { Layer, type Setting, type Slot } from "./layer.ts";
 
@@ -22,6 +23,7 @@ export interface BatchnormSpec {
  * @param options.momentum the weight of the OLD running value, in [0, 1]; default 0.9. PyTorch's is 1 − this
  */
 export function batchnorm(options: Omit<BatchnormSpec, "kind"> = {}): BatchnormSpec {
+  checkSettings("batchnorm", "options", options, ["eps", "momentum"], true);
   return { ...options, kind: "batchnorm" };
 }
 

@@ -1,6 +1,7 @@
 // What a list of descriptions comes to, without anything that computes: all that a predictor needs.
 
 import { show } from "../../runtime/errors.ts";
+import { checkKeys } from "../../tensor/options.ts";
 import { draftActivation, draftLeakyRelu } from "./activation.ts";
 import { draftAffine } from "./affine.ts";
 import { draftBatchnorm } from "./batchnorm.ts";
@@ -57,6 +58,7 @@ export function blueprintsOf(
   return checkSpecs(operation, specs).map((spec, i) => {
     const draft = drafts[spec.kind];
     const blueprint = draft(spec as never, placeOf(operation, spec, i), shape);
+    checkKeys(blueprint.place, "the layer", spec, Object.keys(blueprint.saved));
     shape = blueprint.outShape;
     return blueprint;
   });

@@ -1,4 +1,5 @@
 import { sizeOf } from "../../tensor/shape.ts";
+import { checkNone } from "../settings.ts";
 import type { Draft } from "./blueprint.ts";
 import { copyElements, Layer, type Setting } from "./layer.ts";
 
@@ -7,7 +8,8 @@ export interface FlattenSpec {
 }
 
 /** Each example as one row of features: (d₁, …, d_k) → (d₁ · … · d_k,). No data moves. */
-export function flatten(): FlattenSpec {
+export function flatten(...none: []): FlattenSpec {
+  checkNone("flatten", none);
   return { kind: "flatten" };
 }
 

@@ -1,5 +1,6 @@
 // The kinds of layers, by name.
 
+import { checkSettings } from "../settings.ts";
 import {
   type ActivationSpec,
   GeluLayer,
@@ -62,6 +63,10 @@ export function buildLayers(
   for (const [i, spec] of checkSpecs(operation, specs).entries()) {
     const place = placeOf(operation, spec, i);
     const layer = new kinds[spec.kind](spec as never, place, shape, setting);
+    // What a file keeps of a layer are its settings; initializers come beside them.
+    const settings = Object.keys(layer.saved);
+    if (layer instanceof AffineLayer) settings.push("weight", "bias");
+    checkSettings(place, "the layer", spec, settings);
     for (const slot of layer.slots) slot.name = `${i}.${slot.key}`;
     const below = layers[i - 1];
     if (layer instanceof ReluLayer && below instanceof AffineLayer) {

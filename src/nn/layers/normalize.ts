@@ -1,5 +1,6 @@
 import { ShapeError } from "../../runtime/errors.ts";
 import { formatShape, sizeOf } from "../../tensor/shape.ts";
+import { checkSettings } from "../settings.ts";
 import type { Draft } from "./blueprint.ts";
 import { Layer, type Setting, type Slot } from "./layer.ts";
 
@@ -19,6 +20,7 @@ export interface NormalizeSpec {
  * @param options.mean a number for all features of an example, or one for each; likewise std, which is above 0
  */
 export function normalize(options: { mean: Constants; std: Constants }): NormalizeSpec {
+  checkSettings("normalize", "options", options, ["mean", "std"], true);
   return { ...options, kind: "normalize" };
 }
 

@@ -1,3 +1,4 @@
+import { checkNone } from "../settings.ts";
 import type { Draft } from "./blueprint.ts";
 import { Layer, type Setting } from "./layer.ts";
 
@@ -6,7 +7,8 @@ export interface ReluSpec {
 }
 
 /** out = max(0, x), any shape. After an affine layer it costs no pass of its own. */
-export function relu(): ReluSpec {
+export function relu(...none: []): ReluSpec {
+  checkNone("relu", none);
   return { kind: "relu" };
 }
 

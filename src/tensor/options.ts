@@ -1,0 +1,41 @@
+// Objects of options. A key that a call does not know is refused, as a default would stand in
+// silence where something else was meant.
+
+import { quote, show } from "../runtime/errors.ts";
+
+/** What an unknown key should have been. */
+export type Hint = (key: string, known: readonly string[]) => string;
+
+/**
+ * Refuses what is no object of options, and a key that is none of the known ones.
+ * @param known the first is shown as what to write, where a number stands in place of the object
+ * @param isFirst nothing stands before the options in the call, which the message shows then
+ * @throws TypeError
+ */
+export function checkKeys(
+  operation: string,
+  name: string,
+  options: unknown,
+  known: readonly string[],
+  isFirst = false,
+  hint: Hint = (_, known) => `the known ones: ${known.join(", ")}`,
+): void {
+  if (options === null || typeof options !== "object" || Symbol.iterator in options) {
+    const isValue = /^(number|string|boolean)$/.test(typeof options);
+    const tag = Object.prototype.toString.call(options).slice(8, -1);
+    let given = isValue || options === null ? show(options) : tag;
+    if (isValue && known[0]) {
+      const right = `{ ${known[0]}: ${given} }`;
+      given += `: write ${isFirst ? `${operation}(${right})` : right}`;
+    }
+    throw new TypeError(`${operation}: ${name} must be an object, got ${given}`);
+  }
+  for (const key in options) {
+    if (known.includes(key)) continue;
+    throw new TypeError(
+      "toTypedArray" in options
+        ? `${operation}: ${name} must be an object, got a tensor`
+        : `${operation}: ${name} has no ${quote(key)}; ${hint(key, known)}`,
+    );
+  }
+}
