@@ -232,6 +232,12 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
     return numbers;
   }
 
+  override toString(): string {
+    const each = (shape: readonly number[]) => `(N, ${shape.join(", ")})`;
+    const shapes = `${each(this.inputShape)} → ${each(this.outputShape)}`;
+    return `Predictor ${shapes}, ${this.dtype}, N up to ${this.maxBatch}${this.#block ? "" : " (disposed)"}`;
+  }
+
   override dispose(): void {
     this.#block?.release();
     this.#block = null;

@@ -336,7 +336,7 @@ export class Sequential<D extends FloatDType = "float32"> extends Owner {
     return new CompiledPredictor(host, dtype as D, operations, inShape, outShape, maxBatch);
   }
 
-  /** The layers as a table: what each puts out, and how many parameters it has. */
+  /** The layers as a table: what each puts out, and how many parameters it has. Of more than 100 layers it has 100. */
   summary(): string {
     const network = networkOf("Sequential.summary", this);
     const count = (n: number) => String(n).replace(/\B(?=(\d{3})+$)/g, ",");
@@ -344,10 +344,16 @@ export class Sequential<D extends FloatDType = "float32"> extends Owner {
     const rows = [
       ["", "layer", "output", "parameters"],
       ["", "input", each(network.inShape), ""],
-      ...network.layers.map(({ label, outShape, slots }, i) => {
+      ...network.layers.flatMap(({ label, outShape, slots }, i, { length }) => {
+        const hidden = length - MOST_ROWS;
+        if (hidden > 0 && i >= MOST_ROWS - LAST_ROWS && i < length - LAST_ROWS) {
+          return i === MOST_ROWS - LAST_ROWS
+            ? [["", `… ${count(hidden)} more layers`, "", ""]]
+            : [];
+        }
         const learned = slots.filter((slot) => slot.learned);
         const size = learned.reduce((sum, { value }) => sum + value.size, 0);
-        return [String(i), label, each(outShape), count(size)];
+        return [[String(i), label, each(outShape), count(size)]];
       }),
     ];
     const widths = [0, 1, 2, 3].map((k) =>
@@ -370,7 +376,7 @@ export class Sequential<D extends FloatDType = "float32"> extends Owner {
   }
 
   override toString(): string {
-    return this.summary();
+    return engineOf(this).disposed ? "Sequential (disposed)" : this.summary();
   }
 
   /** Gives all its memory back, that of its parameters included. A second call does nothing. */
@@ -378,6 +384,10 @@ export class Sequential<D extends FloatDType = "float32"> extends Owner {
     engineOf(this).dispose();
   }
 }
+
+/** The summary's rows at most, and how many of them are the last layers. */
+const MOST_ROWS = 100;
+const LAST_ROWS = 10;
 
 /** Of a model that may have been disposed. */
 const engineOf = (model: object) => networks.get(model) as Network;

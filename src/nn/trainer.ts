@@ -388,6 +388,12 @@ export class Trainer extends Owner {
     }
   }
 
+  override toString(): string {
+    const { loss, optimizer } = this.options;
+    const gone = this.disposed ? " (disposed)" : "";
+    return `Trainer: loss ${loss}, ${optimizer.kind}, ${this.taken} ${this.taken === 1 ? "step" : "steps"} taken${gone}; its model:\n${this.model}`;
+  }
+
   /** Gives back the optimizer's memory; the model lives on. A second call does nothing. */
   override dispose(): void {
     this.disposed = true;

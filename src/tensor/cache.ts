@@ -1,6 +1,7 @@
 import type { FloatDType } from "./dtype.ts";
 import type { LamellaRuntime } from "./runtime.ts";
 import { Resource } from "./scope.ts";
+import { formatShape } from "./shape.ts";
 import type { TensorHandle } from "./tensor.ts";
 
 /**
@@ -31,6 +32,10 @@ export abstract class SavedState extends Resource implements Cache {
       handle.detach();
       handle.owner = this;
     }
+  }
+
+  override toString(): string {
+    return `Cache of ${this.operation} for an output ${formatShape(this.outShape)} ${this.dtype}`;
   }
 
   /** False when one of the tensors that it shows was disposed. */

@@ -16,7 +16,7 @@ import { checkSeed } from "./numbers.ts";
 import { liveTensor, TensorNumbers } from "./operands.ts";
 import { checkKeys } from "./options.ts";
 import { LegacyRandom, type Random } from "./random.ts";
-import { disposeSymbol, type Resource, Scope } from "./scope.ts";
+import { Owner, type Resource, Scope } from "./scope.ts";
 import { checkShape, formatShape, sizeOf } from "./shape.ts";
 import { Books, Storage } from "./storage.ts";
 import { type Tensor, TensorHandle } from "./tensor.ts";
@@ -108,7 +108,7 @@ export interface Runtime {
 const UINT32 = 2 ** 32;
 
 /** The one implementation of Runtime; layers and losses see the rest of it. */
-export class LamellaRuntime implements Runtime {
+export class LamellaRuntime extends Owner implements Runtime {
   readonly variant: "strict" | "relaxed";
   disposed = false;
   /** Why it is disposed, where nobody asked for it. */
@@ -125,6 +125,7 @@ export class LamellaRuntime implements Runtime {
 
   /** Options that checkOptions has passed. */
   constructor(operation: string, module: WebAssembly.Module, options: RuntimeOptions) {
+    super();
     this.seed = options.seed ?? 0;
     const shared = isShared(module);
     this.linear = new Memory(operation, options, shared);
@@ -235,7 +236,7 @@ export class LamellaRuntime implements Runtime {
     return new LegacyRandom(this, checkSeed("random", seed));
   }
 
-  dispose(): void {
+  override dispose(): void {
     if (this.disposed) return;
     this.disposed = true;
     this.pool?.close();
@@ -243,8 +244,12 @@ export class LamellaRuntime implements Runtime {
     this.core = undefined as never;
   }
 
-  [disposeSymbol](): void {
-    this.dispose();
+  override toString(): string {
+    const { variant, threads } = this;
+    const what = `Runtime: ${variant}, ${threads === 1 ? "1 thread" : `${threads} threads`}`;
+    if (this.disposed) return `${what} (disposed)`;
+    const { bytesLive, bytesReserved, tensors } = this.memory;
+    return `${what}, ${tensors} tensors, ${bytesLive} bytes live of ${bytesReserved}`;
   }
 
   /** Throws where this runtime has been disposed. */

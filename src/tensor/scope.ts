@@ -2,6 +2,10 @@
 export const disposeSymbol: typeof Symbol.dispose =
   Symbol.dispose ?? (Symbol.for("Symbol.dispose") as typeof Symbol.dispose);
 
+/** By these names console.log asks an object for its text: Node and Bun by the first, Deno by the second. */
+export const inspectSymbol: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never;
+export const denoInspectSymbol: unique symbol = Symbol.for("Deno.customInspect") as never;
+
 /** Something that holds memory until it is disposed, which `using` does as well. */
 export abstract class Owner {
   /** Gives the memory back. A second call does nothing. */
@@ -9,6 +13,17 @@ export abstract class Owner {
 
   [disposeSymbol](): void {
     this.dispose();
+  }
+
+  /** What it is, in a few lines. */
+  abstract toString(): string;
+
+  [inspectSymbol](..._: unknown[]): string {
+    return this.toString();
+  }
+
+  [denoInspectSymbol](..._: unknown[]): string {
+    return this.toString();
   }
 }
 

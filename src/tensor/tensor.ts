@@ -1,7 +1,7 @@
 import { DisposedError, ShapeError } from "../runtime/errors.ts";
 import { type DType, type TypedArrayOf, typedArrays } from "./dtype.ts";
 import type { LamellaRuntime } from "./runtime.ts";
-import { Resource } from "./scope.ts";
+import { denoInspectSymbol, inspectSymbol, Resource } from "./scope.ts";
 import { checkShape, copyShape, formatShape, sizeOf } from "./shape.ts";
 import type { Storage } from "./storage.ts";
 
@@ -37,6 +37,9 @@ export interface Tensor<D extends DType = DType> {
   dispose(): void;
   [Symbol.dispose](): void;
 }
+
+/** A host's own function that shows a value as console.log does. */
+type Inspect = (value: unknown, options: object) => string;
 
 /** In place of the storage that a handle has given up: a model whose own tensor was disposed says so, whatever it is asked. */
 const gone = {
@@ -128,15 +131,23 @@ export class TensorHandle<D extends DType = DType> extends Resource implements T
     return new TensorHandle(this.runtime, this.storage, this.dtype, shape, this.size);
   }
 
-  /** What console.log shows in Node and Bun: shape, dtype and values, rather than how it is built. */
-  [Symbol.for("nodejs.util.inspect.custom")](
-    _depth: number,
-    options: object,
-    inspect?: (value: unknown, options: object) => string,
-  ): string {
+  override toString(): string {
     const gone = this.disposed || this.runtime.disposed;
-    const values = gone || !inspect ? "(disposed)" : inspect(this.data, options);
-    return `Tensor ${formatShape(this.shape)} ${this.dtype} ${values}`;
+    return `Tensor ${formatShape(this.shape)} ${this.dtype}${gone ? " (disposed)" : ""}`;
+  }
+
+  /** Shows the values too, by the function that the host passes. */
+  override [inspectSymbol](_depth: number, options: object, inspect?: Inspect): string {
+    return this.withValues(inspect, options);
+  }
+
+  override [denoInspectSymbol](inspect: Inspect, options: object): string {
+    return this.withValues(inspect, options);
+  }
+
+  private withValues(inspect: Inspect | undefined, options: object): string {
+    const gone = this.disposed || this.runtime.disposed;
+    return gone || !inspect ? `${this}` : `${this} ${inspect(this.data, options)}`;
   }
 
   override leaveScopes(): void {
