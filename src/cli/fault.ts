@@ -14,13 +14,20 @@ export class Fault extends Error {
   }
 }
 
+/** What a terminal obeys, or shows as if it were not there: controls, directions, line separators, half surrogates. */
+const HIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
+const escaped = (character: string) => `\\u{${character.codePointAt(0)?.toString(16)}}`;
+
+/** Text of lines without what a terminal would obey. Every line that is printed goes through here. */
+export const visibleLines = (text: string) =>
+  text.replace(HIDDEN, (character) => (/[\n\t]/.test(character) ? character : escaped(character)));
+
 /** Text of a file or an argument in a message: on one line, without what a terminal would obey, and not too long. */
-export function visible(text: string): string {
-  const escaped = text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (character) => {
-    const code = character.codePointAt(0) as number;
-    return `\\u{${code.toString(16)}}`;
-  });
-  return escaped.length > 200 ? `${escaped.slice(0, 200)}…` : escaped;
+export function visible(text: string, most = 200): string {
+  // A character takes nine at most, and what is beyond is not looked at.
+  const shown = text.slice(0, most + 1).replace(HIDDEN, escaped);
+  if (shown.length <= most) return shown;
+  return `${shown.slice(0, most).replace(/[\ud800-\udbff]$/, "")}…`;
 }
 
 /** The same in quotes. */
@@ -61,11 +68,19 @@ export function touching<T>(path: string, action: () => T): T {
   }
 }
 
+/** The most characters of a message, whatever a file makes it say. */
+const LONGEST = 2000;
+
 /** Tells an error in one line, where it came from as well if somebody wants to know, and the exit code. */
 export function report(command: string, error: unknown, verbose: boolean): number {
   const { message, stack } =
     error instanceof Error ? error : { message: String(error), stack: undefined };
-  process.stderr.write(`${command}: ${message.replace(/\s*\n\s*/g, " ")}\n`);
-  if (verbose && stack) process.stderr.write(`${stack}\n`);
+  const line = message.slice(0, 2 * LONGEST).replace(/\s*\n\s*/g, " ");
+  process.stderr.write(`${command}: ${visible(line, LONGEST)}\n`);
+  if (verbose && stack) {
+    // The message stands above the places, in full.
+    const places = stack.slice(stack.lastIndexOf(message) + message.length);
+    process.stderr.write(visibleLines(`Error: ${visible(line, LONGEST)}${places}\n`));
+  }
   return error instanceof Fault ? error.code : FAILED;
 }

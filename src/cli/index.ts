@@ -7,10 +7,8 @@ import { Fault, report, USAGE, visible } from "./fault.ts";
 import { type Limits, limits, optionOf } from "./files.ts";
 import { parseLayers } from "./layers.ts";
 import { answers } from "./predict.ts";
-import { endWithReader } from "./terminal.ts";
+import { watchOutput } from "./terminal.ts";
 import { optimizers, schedules } from "./train.ts";
-
-endWithReader();
 
 /** A whole number in this range. */
 const whole = (least: number, most: number) => (text: string) => {
@@ -230,7 +228,11 @@ withData(asking, "the one of the training, if it is there")
       "class: the class and its probability; probabilities: of all classes; values: what the network puts out (default: class where the model knows classes, else values)",
     ).choices(answers),
   )
-  .option("--json", "print JSON");
+  .option("--json", "print JSON")
+  .option(
+    "--raw-csv",
+    "names of classes as they are, also those that a spreadsheet would run as formulas; without it, these have an apostrophe in front",
+  );
 withLimits(asking)
   .addHelpText(
     "after",
@@ -294,6 +296,7 @@ const name = known ? `lamella ${known.name()}` : "lamella";
 const isVerbose =
   process.argv.some((argument) => argument === "--verbose" || argument === "-v") ||
   Boolean(process.env.DEBUG);
+watchOutput(name);
 try {
   await program.parseAsync();
 } catch (error) {

@@ -87,19 +87,20 @@ function architectureOf({ metadata, tensors }: SafetensorsFile): Architecture | 
   const prefix = metadata.get("kind") === "checkpoint" ? "model." : "";
   let output: number[] | null = input;
   const rows = layers.map((layer: Record<string, unknown> | null, i): LayerRow => {
-    const kind = String(layer?.kind);
+    // What is no layer of ours is shown by what it is, and not run as a method of it.
+    const kind = typeof layer?.kind === "string" ? layer.kind : typeof layer?.kind;
     if (kind === "affine") output = isLength(layer?.units) ? [layer?.units as number] : null;
     if (kind === "flatten") output = output && [output.reduce((a, b) => a * b, 1)];
-    const [setting] = Object.entries(layer ?? {}).flatMap(([key, value]) =>
-      ["units", "p", "negativeSlope"].includes(key) ? [value] : [],
-    );
+    const setting = ["units", "p", "negativeSlope"]
+      .map((key) => layer?.[key])
+      .find((value) => typeof value === "number");
     const parameters = ["weight", "bias"].reduce(
       (sum, name) => sum + (tensors.get(`${prefix}${i}.${name}`)?.size ?? 0),
       0,
     );
     return { layer: setting === undefined ? kind : `${kind}(${setting})`, output, parameters };
   });
-  return { input, dtype: String(dtype), layers: rows };
+  return { input, dtype: typeof dtype === "string" ? dtype : typeof dtype, layers: rows };
 }
 
 /** A sentence on what the file is, and one on what the model was trained for. */
@@ -123,6 +124,12 @@ function introduce(file: SafetensorsFile, description: Description | undefined):
   return lines;
 }
 
+/** A table of a hundred thousand lines is read by no one; --json has all. */
+const MOST_LINES = 1000;
+const cut = <T>(rows: readonly T[]) => rows.slice(0, MOST_LINES);
+const more = (count: number, what: string) =>
+  count > MOST_LINES ? `\n… and ${plural(count - MOST_LINES, what)} more, which --json tells` : "";
+
 export function inspect(path: string, options: { json?: boolean }): void {
   refuseToAppend(path);
   const { bytes: contents, file } = readModel(path);
@@ -135,7 +142,7 @@ export function inspect(path: string, options: { json?: boolean }): void {
     bytes: entry.data.length,
     statistics: statisticsOf(entry),
   }));
-  const sum = (values: Iterable<number>) => [...values].reduce((a, b) => a + b, 0);
+  const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
   const totals = {
     tensors: tensors.length,
     elements: sum([...file.tensors.values()].map(({ size }) => size)),
@@ -158,22 +165,25 @@ export function inspect(path: string, options: { json?: boolean }): void {
     return;
   }
 
-  const [first, ...more] = introduce(file, description);
+  const [first, ...others] = introduce(file, description);
   print(`${bold(visible(path))}: ${bytes(contents.length)}, ${first}`);
-  for (const line of more) print(line);
+  for (const line of others) print(line);
   if (architecture) {
-    const shape = (output: number[] | null) => (output ? `(N, ${output.join(", ")})` : "?");
-    const rows = architecture.layers.map(({ layer, output, parameters }, i) => [
+    const shape = (output: number[] | null) =>
+      output ? visible(`(N, ${output.slice(0, 100).join(", ")})`) : "?";
+    const rows = cut(architecture.layers).map(({ layer, output, parameters }, i) => [
       `${i}`,
       visible(layer),
       shape(output),
       parameters > 0 ? integer(parameters) : "",
     ]);
     const head = ["", "layer", "output", "parameters"];
-    print(`\n${table([head, ["", "input", shape(architecture.input), ""], ...rows], "rllr")}`);
+    print(
+      `\n${table([head, ["", "input", shape(architecture.input), ""], ...rows], "rllr")}${more(architecture.layers.length, "layer")}`,
+    );
   }
   if (tensors.length > 0) {
-    const rows = tensors.map(({ name, dtype, shape, bytes, statistics }) => {
+    const rows = cut(tensors).map(({ name, dtype, shape, bytes, statistics }) => {
       const figures = statistics
         ? [statistics.min, statistics.max, statistics.mean, statistics.std].map((value) =>
             Number.isNaN(value) ? "–" : short(value),
@@ -182,11 +192,13 @@ export function inspect(path: string, options: { json?: boolean }): void {
       const counts = statistics
         ? [statistics.zeros, statistics.nan, statistics.infinite].map((count) => integer(count))
         : ["–", "–", "–"];
-      const shown = `(${shape.join(", ")}${shape.length === 1 ? "," : ""})`;
+      const shown = `(${shape.slice(0, 100).join(", ")}${shape.length === 1 ? "," : ""})`;
       return [visible(name), dtype, visible(shown), integer(bytes), ...figures, ...counts];
     });
     const head = ["tensor", "dtype", "shape", "bytes", "min", "max", "mean", "std"];
-    print(`\n${table([[...head, "zeros", "NaN", "inf"], ...rows], "lllrrrrrrrr")}`);
+    print(
+      `\n${table([[...head, "zeros", "NaN", "inf"], ...rows], "lllrrrrrrrr")}${more(tensors.length, "tensor")}`,
+    );
   }
   const { parameters, elements } = totals;
   const learned = parameters === undefined ? "" : `${plural(parameters, "parameter")}, `;

@@ -1,6 +1,7 @@
 // What a model says of new examples.
 
 import { FormatError, loadModel, mseLoss, type Sequential, softmaxForward } from "lamella";
+import { csvCell } from "./csv_cell.ts";
 import { type Data, type DataOptions, pathsOf, readQuestions } from "./data.ts";
 import { descriptionOf } from "./description.ts";
 import { Fault, quoted, USAGE, visible } from "./fault.ts";
@@ -15,6 +16,7 @@ export interface PredictOptions extends DataOptions {
   input?: string;
   answer?: (typeof answers)[number];
   json?: boolean;
+  rawCsv?: boolean;
 }
 
 /** The shortest decimals that are this float32. */
@@ -26,9 +28,6 @@ function decimal(value: number): number | null {
   }
   return value;
 }
-
-/** A cell of CSV. */
-const cell = (text: string) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
 export async function predict(
   path: string,
@@ -116,15 +115,12 @@ export async function predict(
     });
     print(json({ model: path, count, ...quality?.figures, predictions }, 2));
   } else {
+    const { rawCsv = false } = options;
+    const cell = (value: string | number | null) =>
+      typeof value === "string" ? csvCell(value, rawCsv) : `${value ?? ""}`;
     const lines = [head.map(cell).join(",")];
-    for (let n = 0; n < count; n++) {
-      lines.push(
-        rowOf(n)
-          .map((value) => (value === null ? "" : cell(`${value}`)))
-          .join(","),
-      );
-    }
-    print(lines.join("\n"));
+    for (let n = 0; n < count; n++) lines.push(rowOf(n).map(cell).join(","));
+    print(lines.join("\n"), rawCsv);
   }
   if (quality) note(quality.text);
   runtime.dispose();

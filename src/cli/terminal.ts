@@ -4,6 +4,7 @@
 import process from "node:process";
 import asciichart from "asciichart";
 import cliProgress from "cli-progress";
+import { reasonOf, visibleLines } from "./fault.ts";
 
 type Stream = NodeJS.WriteStream;
 
@@ -16,14 +17,22 @@ export const coloured = isColoured(process.stdout);
 export const bold = (text: string) => (coloured ? `\x1b[1m${text}\x1b[0m` : text);
 export const dim = (text: string) => (coloured ? `\x1b[2m${text}\x1b[0m` : text);
 
-/** Has the reader of the standard output left, as `head` does? What is printed from then on is lost. */
+/** Nothing more can be printed: the reader has left, as `head` does, or the disk is full. */
 let isClosed = false;
 
-/** A reader that has seen enough is no error. */
-export function endWithReader(): void {
+/**
+ * A reader that has seen enough is no error, and ends nothing. What cannot be written for another reason is told once, and the
+ * process ends with exit code 1 when its work is done: a training still has its file.
+ */
+export function watchOutput(command: string): void {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE" && error.code !== "ERR_STREAM_DESTROYED") throw error;
+    if (isClosed) return;
     isClosed = true;
+    if (error.code === "EPIPE" || error.code === "ERR_STREAM_DESTROYED") return;
+    note(`${command}: the standard output: ${reasonOf(error)}`);
+    process.once("exit", (code) => {
+      if (code === 0) process.exitCode = 1;
+    });
   });
   process.stderr.on("error", () => {}); // nobody is left to be told
 }
@@ -35,18 +44,49 @@ export function printToStandardError(): void {
   isGivenAway = true;
 }
 
-export function print(text = ""): void {
+/** The colours of this file. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+const COLOUR = /(\x1b\[(?:[012]|3[34])m)/;
+
+function write(text: string): void {
+  if (!isClosed) process.stdout.write(`${text}\n`);
+}
+
+/**
+ * The one way to the standard output. Whatever a file has put into the text, no terminal obeys it.
+ *
+ * @param isRaw into a pipe or a file the text goes as it is
+ */
+export function print(text = "", isRaw = false): void {
   if (isGivenAway) note(text);
-  else if (!isClosed) process.stdout.write(`${text}\n`);
+  else if (isRaw && !process.stdout.isTTY) write(text);
+  else {
+    // What is split by stands at the odd places.
+    const parts = coloured ? text.split(COLOUR) : [text];
+    write(parts.map((part, i) => (i % 2 === 1 ? part : visibleLines(part))).join(""));
+  }
 }
 
 /** What no script should take for a result. */
 export function note(text: string): void {
-  process.stderr.write(`${text}\n`);
+  process.stderr.write(`${visibleLines(text)}\n`);
 }
 
-/** JSON has no NaN and no infinities: they are null. */
-export const json = (value: unknown, indent?: number) => JSON.stringify(value, null, indent);
+/**
+ * JSON has no NaN and no infinities: they are null. Of what JSON need not escape, a terminal obeys some: that is
+ * escaped too, so that the values are what they are in the file.
+ */
+export const json = (value: unknown, indent?: number) =>
+  JSON.stringify(value, null, indent).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+    character === "\n"
+      ? character
+      : Array.from({ length: character.length }, unitOf, character).join(""),
+  );
+
+/** \u202e, of a character that takes two units one. */
+function unitOf(this: string, _: unknown, index: number): string {
+  return `\\u${this.charCodeAt(index).toString(16).padStart(4, "0")}`;
+}
 
 /** The width of a line. It is asked for anew each time, as a terminal may be resized. */
 const columnsOf = (stream: Stream) => stream.columns || 80;
@@ -88,7 +128,8 @@ const GAP = "  ";
 export function table(rows: readonly (readonly string[])[], align: string): string {
   const { stdout } = process;
   const limit = isWatched(stdout) ? columnsOf(stdout) : Number.POSITIVE_INFINITY;
-  const widest = (k: number) => Math.max(...rows.map((row) => (row[k] ?? "").trimEnd().length));
+  const widest = (k: number) =>
+    rows.reduce((most, row) => Math.max(most, (row[k] ?? "").trimEnd().length), 0);
   const first = Math.min(widest(0), Math.max(1, Math.floor(0.6 * limit)));
   const room = Math.max(1, limit - first - GAP.length);
   const widths = [first, ...[...align].slice(1).map((_, k) => Math.min(widest(k + 1), room))];

@@ -57,7 +57,7 @@ describe("a file of data beyond a limit is refused by the name of the option", (
       ["t-images-idx3-ubyte.gz", "--max-bytes", "200"],
       "t-images-idx3-ubyte.gz: has more than 200 bytes when unpacked; --max-bytes",
     ],
-  ])("%j", async (args, message) => {
+  ])("%j names the option", async (args, message) => {
     expect(await folder.lamella("train", ...args)).toEqual({
       stdout: "",
       stderr: `lamella train: ${message} raises this limit\n`,
