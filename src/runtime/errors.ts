@@ -1,41 +1,59 @@
+// Names are getters rather than fields: where built-in prototypes are frozen, nobody can assign to an error's name.
+
 /** Shapes that do not fit each other, a rank that the operation does not take, or data whose length is not its shape's product. */
 export class ShapeError extends RangeError {
-  override name = "ShapeError";
+  override get name() {
+    return "ShapeError";
+  }
 }
 
 /** A destination that overlaps an operand of an operation that is not elementwise. */
 export class AliasError extends RangeError {
-  override name = "AliasError";
+  override get name() {
+    return "AliasError";
+  }
 }
 
 /** Operands of different dtypes, or of one that the operation does not take. */
 export class DTypeError extends TypeError {
-  override name = "DTypeError";
+  override get name() {
+    return "DTypeError";
+  }
 }
 
 /** A tensor, cache or runtime that has been disposed. */
 export class DisposedError extends Error {
-  override name = "DisposedError";
+  override get name() {
+    return "DisposedError";
+  }
 }
 
 /** Operands of different runtimes. */
 export class RuntimeMismatchError extends Error {
-  override name = "RuntimeMismatchError";
+  override get name() {
+    return "RuntimeMismatchError";
+  }
 }
 
 /** A host that starts no workers, or one of a runtime's that has died: then the runtime cannot be used any more. */
 export class WorkerError extends Error {
-  override name = "WorkerError";
+  override get name() {
+    return "WorkerError";
+  }
 }
 
 /** Bytes that are not what their format says: a SyntaxError, as JSON.parse throws for text that is no JSON. */
 export class FormatError extends SyntaxError {
-  override name = "FormatError";
+  override get name() {
+    return "FormatError";
+  }
 }
 
 /** The memory cannot grow any more. Everything live stays usable. */
 export class MemoryError extends Error {
-  override name = "MemoryError";
+  override get name() {
+    return "MemoryError";
+  }
 
   constructor(
     message: string,

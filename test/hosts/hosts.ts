@@ -111,6 +111,13 @@ export const imports = `
   import * as predict from "lamella/predict";
   import { suite } from "./suite.mjs";`;
 
+/** The files in docs/hosts/README.md: a block under a line that is a file's name. */
+export function filesInReadme(): Record<string, string> {
+  const text = readFileSync(new URL("../../docs/hosts/README.md", import.meta.url), "utf8");
+  const found = text.matchAll(/^`([\w./-]+)`\n\n```\w+\n([\s\S]*?)^```$/gm);
+  return Object.fromEntries([...found].map(([, name, block]) => [name, block]));
+}
+
 /** What every host computes, to the bit. */
 type Digests = Record<"training" | "predictions", string>;
 const { threads, ...digests }: Digests & { threads: Digests } = JSON.parse(

@@ -4,7 +4,10 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import type { Reporter, TestModule } from "vitest/node";
 
 /** The tests, in the table's order. */
-const files = ["runtimes", "browsers", "workerd", "next", "bundlers", "threads"];
+const files = [
+  ...["runtimes", "frozen", "browsers", "worklets", "jest", "workerd", "next", "bundlers"],
+  ...["typescript", "threads"],
+];
 const root = new URL("../../", import.meta.url);
 
 /** The browsers are the system's, and move on by themselves. */
@@ -16,10 +19,10 @@ export default class HostTable implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
     const lines: string[] = [];
     const digests = new Set<string>();
-    let complete = modules.length === files.length;
     const names = files.map((name) => `${name}.test.ts`);
-    const place = ({ moduleId }: TestModule) =>
-      names.findIndex((name) => moduleId.endsWith(`/${name}`));
+    const isOf = ({ moduleId }: TestModule, name: string) => moduleId.endsWith(`/${name}`);
+    const place = (module: TestModule) => names.findIndex((name) => isOf(module, name));
+    let complete = names.every((name) => modules.some((module) => isOf(module, name)));
     for (const module of [...modules].sort((a, b) => place(a) - place(b))) {
       for (const test of module.children.allTests()) {
         const { row } = test.meta();
@@ -48,6 +51,9 @@ export default class HostTable implements Reporter {
       "The rows at the end, of one or two threads, are runs of `test/hosts/pool_suite.js`: ten steps in float32 and in float64 that",
       "are large enough for a pool, with the digest that one thread without a pool gives. Where the row says one, `threads: 2` was the error",
       'that says why, and `"auto"` said it on the console, once.',
+      "",
+      "A row of TypeScript compiles a program of all entries with every check on, `skipLibCheck: false`. SES and `--frozen-intrinsics`",
+      "freeze all built-in objects; jsdom and AudioWorklets have no text codecs.",
       "",
       "Engines: V8 in Node, Deno, Chromium, workerd and Next.js; JavaScriptCore in Bun, as in Safari, which is not tried itself;",
       "SpiderMonkey in Firefox. Next.js runs as `next build` and `next start` with contexts that compile no bytes, as on Vercel's edge.",
