@@ -1,6 +1,6 @@
 // Tables: CSV into numbers, row by row. What does not fit is refused by its line and column.
 
-import { parse } from "csv-parse/sync";
+import { CsvError, parse } from "csv-parse/sync";
 import { Fault, quoted, USAGE, visible } from "./fault.ts";
 import type { Limits } from "./files.ts";
 import { RowLimits } from "./row_limits.ts";
@@ -117,8 +117,8 @@ export function readTable(
       },
     });
   } catch (error) {
-    if (error instanceof Fault) throw error;
-    throw new Fault(`${name}: not CSV: ${visible((error as Error).message)}`);
+    if (!(error instanceof CsvError)) throw error;
+    throw new Fault(`${name}: not CSV: ${visible(error.message)}`);
   }
   if (!choice) throw new Fault(`${name}: has no lines`);
   if (count === 0) throw new Fault(`${name}: has a header, but no line of data below it`);

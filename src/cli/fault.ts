@@ -64,6 +64,7 @@ export function touching<T>(path: string, action: () => T): T {
   try {
     return action();
   } catch (error) {
+    if (typeof (error as NodeJS.ErrnoException).code !== "string") throw error; // not the system's
     throw new Fault(`${visible(path)}: ${reasonOf(error)}`);
   }
 }

@@ -3,7 +3,7 @@
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from "node:fs";
 import process from "node:process";
 import { createGunzip } from "node:zlib";
-import { readSafetensors, type SafetensorsFile } from "lamella";
+import { FormatError, readSafetensors, type SafetensorsFile } from "lamella";
 import { Fault, touching, visible } from "./fault.ts";
 
 /** How much data may cost, whatever their file claims. Each has an option of its name. */
@@ -158,7 +158,8 @@ export function readModel(path: string): { bytes: Uint8Array<ArrayBuffer>; file:
   try {
     return { bytes, file: readSafetensors(bytes) };
   } catch (error) {
-    const why = (error as Error).message.replace(/^readSafetensors: /, "");
+    if (!(error instanceof FormatError)) throw error;
+    const why = error.message.replace(/^readSafetensors: /, "");
     throw new Fault(`${visible(path)}: not a safetensors file: ${visible(why)}`);
   }
 }

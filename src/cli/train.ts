@@ -296,7 +296,7 @@ export async function train(path: string, options: TrainOptions): Promise<number
       if (isBest) best = new Snapshot(model, row.epoch, row.validationLoss ?? -row.epoch);
     }
   } catch (error) {
-    if (!signal) throw error;
+    if (error !== stop.signal.reason) throw error; // not the interruption
   } finally {
     progress?.stop();
   }

@@ -62,8 +62,8 @@ const resolutions: [moduleResolution: string, module: string, files: string[]][]
 
 const libs: [name: string, settings: object][] = [
   ["lib es2022 and dom", { lib: ["es2022", "dom"], types: [] }],
-  ["lib es2022, Node's types", { lib: ["es2022"], types: ["node"] }],
   ["lib es2022 alone", { lib: ["es2022"], types: [] }],
+  ["lib es2022, Node's types", { lib: ["es2022"], types: ["node"] }],
 ];
 
 for (const version of ["5.0", "5.6", "5.9", "6.0"]) {
@@ -94,7 +94,8 @@ for (const version of ["5.0", "5.6", "5.9", "6.0"]) {
   const form = "the types, resolved as by node16, nodenext and bundler, with the DOM's and without";
   const checked = async () => {
     for (const [moduleResolution, module, files] of resolutions) {
-      for (const [what, lib] of libs) {
+      // Node's types are the same whichever way; each compilation takes seconds.
+      for (const [what, lib] of moduleResolution === "nodenext" ? libs : libs.slice(0, 2)) {
         const said = await check({ module, moduleResolution, ...lib }, files);
         expect(said, `${moduleResolution}, ${what}`).toBe("");
       }
