@@ -31,7 +31,7 @@ const folders = [
  * tools that are run and not passed on, rollup-plugin-dts and the pictures of Next.
  */
 const known =
-  /^(0BSD|Apache-2\.0|BSD-[23]-Clause|BlueOak-1\.0\.0|CC0-1\.0|CC-BY-4\.0|ISC|LGPL-3\.0-(only|or-later)|MIT|MPL-2\.0|Python-2\.0|Unlicense|Zlib)( https?:\S+)?$/;
+  /^(0BSD|Apache-2\.0|BSD-[23]-Clause|BlueOak-1\.0\.0|CC0-1\.0|CC-BY-4\.0|ISC|LGPL-3\.0-(only|or-later)|MIT(-0)?|MPL-2\.0|Python-2\.0|Unlicense|Zlib)( https?:\S+)?$/;
 
 describe.each(folders)("the lockfile of /%s", (folder) => {
   const lock: { lockfileVersion: number; packages: Record<string, Package> } = json(
