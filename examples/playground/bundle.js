@@ -1,14 +1,16 @@
 // @ts-check
-// From the page's sources to the files that a browser gets.
+// From the page's sources to the files that a browser gets, in build/playground/. What has not
+// changed is not made again.
 
-import { readFileSync } from "node:fs";
+import { copyFileSync, mkdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
-const page = fileURLToPath(new URL("page/", import.meta.url));
+const page = "examples/playground/page";
 const tfjs = "tfjs-backend-wasm-simd.wasm";
+/** Where the files come to stand, from the repository's root. */
+export const folder = "build/playground";
 
 /** Everything that a browser loads by itself, or by the name that `new Worker` is given. */
 const entries = [
@@ -20,29 +22,41 @@ const entries = [
   "race/tfjs.worker.ts",
 ];
 
-/** @returns {Promise<Map<string, Uint8Array>>} Files by their paths */
-export async function bundlePage() {
-  const { outputFiles } = await build({
-    entryPoints: entries.map((name) => join(page, name)),
-    outdir: page,
-    outbase: page,
-    entryNames: "[name]",
-    bundle: true,
-    minify: true,
-    format: "esm",
-    target: "es2022",
-    write: false,
-    legalComments: "none",
-    logLevel: "warning",
-  });
-  const { resolve } = createRequire(import.meta.url);
-  const backend = dirname(resolve("@tensorflow/tfjs-backend-wasm"));
-  return new Map([
-    ["/", readFileSync(join(page, "index.html"))],
-    ["/favicon.svg", readFileSync(join(page, "favicon.svg"))],
-    ...outputFiles.map(
-      ({ path, contents }) => /** @type {const} */ ([path.slice(page.length - 1), contents]),
-    ),
-    [`/${tfjs}`, readFileSync(join(backend, tfjs))],
-  ]);
-}
+const bundled = entries.map(
+  (name) => `${folder}/${name.replace(/^.*\//, "").replace(/ts$/, "js")}`,
+);
+const copied = ["index.html", "favicon.svg"];
+
+/** A task of scripts/build/task.js. */
+export const pageTask = {
+  name: "the playground's page",
+  inputs: [
+    page,
+    "examples/playground/bundle.js",
+    "examples/playground/package-lock.json",
+    "examples/support/centre_digit.js",
+    "examples/support/parse_idx.js",
+    "build/index.js",
+    "build/shared.js",
+  ],
+  outputs: [...bundled, ...[...copied, tfjs].map((name) => `${folder}/${name}`)],
+  async run() {
+    mkdirSync(folder, { recursive: true });
+    await build({
+      entryPoints: entries.map((name) => join(page, name)),
+      outdir: folder,
+      outbase: page,
+      entryNames: "[name]",
+      bundle: true,
+      minify: true,
+      format: "esm",
+      target: "es2022",
+      legalComments: "none",
+      logLevel: "warning",
+    });
+    for (const name of copied) copyFileSync(join(page, name), join(folder, name));
+    const { resolve } = createRequire(import.meta.url);
+    const backend = dirname(resolve("@tensorflow/tfjs-backend-wasm"));
+    copyFileSync(join(backend, tfjs), join(folder, tfjs));
+  },
+};

@@ -5,9 +5,12 @@
 //
 // page/ is what the browser gets; all else is this command.
 
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { runStages } from "../../scripts/build/task.js";
 import { ensureInstalled } from "../support/install.js";
-import { bundlePage } from "./bundle.js";
-import { digitFiles } from "./data.js";
+import { folder, pageTask } from "./bundle.js";
+import { digitsTask } from "./data.js";
 import { readOptions } from "./options.js";
 import { serve } from "./server.js";
 
@@ -16,7 +19,14 @@ process.once("SIGINT", () => process.exit(130));
 process.once("SIGTERM", () => process.exit(143));
 
 ensureInstalled("examples/playground", "uplot", "--omit=dev");
-const files = new Map([...(await bundlePage()), ...digitFiles()]);
+process.chdir(fileURLToPath(new URL("../..", import.meta.url)));
+await runStages([[pageTask, digitsTask]]);
+const files = new Map(
+  [...pageTask.outputs, ...digitsTask.outputs].map((path) => {
+    const name = path.slice(folder.length);
+    return [name === "/index.html" ? "/" : name, readFileSync(path)];
+  }),
+);
 try {
   const url = await serve(files, port);
   console.log(`the playground is at ${url}, until Ctrl-C`);

@@ -73,7 +73,7 @@ describe.each([chromium, firefox])("in $name", ({ name, path, missing }) => {
     console.info(`${name}: ${frames.toFixed(1)} frames a second while it trains`);
     await visitor.until(
       "90 % read right",
-      async () => (await visitor.figure("#digits", "accuracy")) > 90,
+      async () => (await visitor.figure("#digits-panel", "accuracy")) > 90,
     );
     await visitor.until("a 0 is read", async () => (await visitor.best()) === "0");
     const trained = await visitor.text(".scores");
@@ -83,9 +83,9 @@ describe.each([chromium, firefox])("in $name", ({ name, path, missing }) => {
     await visitor.draw([0.5, 0.15], [0.5, 0.85]);
     await visitor.until("a 1 is read", async () => (await visitor.best()) === "1");
 
-    expect(await visitor.figure("#digits", "speed")).toBeGreaterThan(0);
+    expect(await visitor.figure("#digits-panel", "speed")).toBeGreaterThan(0);
     await visitor.press("Pause");
-    const steps = await visitor.figure("#digits", "steps");
+    const steps = await visitor.figure("#digits-panel", "steps");
     expect(steps).toBeGreaterThan(100);
     const rows = await page.$$eval(".confusion tbody tr", (rows) =>
       rows.map((row) => [...row.querySelectorAll("td")].map((cell) => Number(cell.textContent))),
@@ -118,7 +118,7 @@ describe.each([chromium, firefox])("in $name", ({ name, path, missing }) => {
       await visitor.press("Step");
       await visitor.until(
         "a step",
-        async () => (await visitor.figure("#digits", "steps")) === step,
+        async () => (await visitor.figure("#digits-panel", "steps")) === step,
       );
     }
     const saved = await visitor.saved();
@@ -161,7 +161,7 @@ describe.each([chromium, firefox])("in $name", ({ name, path, missing }) => {
       const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
       dataTransfer.items.add(new File([bytes], "digits.safetensors"));
       const event = new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true });
-      document.querySelector("#digits h2")!.dispatchEvent(event);
+      document.querySelector("#digits-panel h2")!.dispatchEvent(event);
     }, saved);
     await visitor.until("the dropped weights", async () => (await visitor.saved()) === saved);
   });
@@ -195,7 +195,10 @@ describe.each([chromium, firefox])("in $name", ({ name, path, missing }) => {
     await visitor.set("Loss", "svm");
     await visitor.set("Optimizer", "momentum");
     await visitor.press("Step");
-    await visitor.until("a step", async () => (await visitor.figure("#digits", "steps")) === 1);
+    await visitor.until(
+      "a step",
+      async () => (await visitor.figure("#digits-panel", "steps")) === 1,
+    );
     const captions = await visitor.page.$$eval(".histograms figcaption", (all) =>
       all.map((caption) => caption.textContent),
     );
@@ -210,7 +213,7 @@ describe.each([chromium, firefox])("in $name", ({ name, path, missing }) => {
   test("digits: a pool of two threads takes over, and other settings, while it trains", async () => {
     await open("digits");
     await visitor.press("Train");
-    const steps = () => visitor.figure("#digits", "steps");
+    const steps = () => visitor.figure("#digits-panel", "steps");
     await visitor.until("steps", async () => (await steps()) > 20);
     await visitor.set("Threads", "2");
     await visitor.until("two threads", async () =>
@@ -228,7 +231,7 @@ describe.each([chromium, firefox])("in $name", ({ name, path, missing }) => {
 
   test("points: every set is learned, and the boundary is where the points are", async () => {
     const { page } = await open("points");
-    const accuracy = () => visitor.figure("#points", "accuracy");
+    const accuracy = () => visitor.figure("#points-panel", "accuracy");
     await visitor.set("Pace", "Infinity");
     await visitor.press("Train");
     for (const set of ["spirals", "threeSpirals", "clusters", "moons", "xor", "circles"]) {
@@ -278,7 +281,7 @@ describe.each([chromium, firefox])("in $name", ({ name, path, missing }) => {
     await visitor.set("Steps", "40");
     await visitor.press("Start the race");
     await visitor.until("an end", async () =>
-      (await visitor.text("#race")).includes("40 steps each"),
+      (await visitor.text("#race-panel")).includes("40 steps each"),
     );
     const ratio = Number.parseFloat(await visitor.text(".ratio"));
     const [time, theirs] = [".lane-0", ".lane-1"].map((lane) => visitor.figure(lane, "time"));
@@ -298,9 +301,9 @@ describe.each([chromium, firefox])("in $name", ({ name, path, missing }) => {
     await page.evaluate(() => document.querySelector<HTMLElement>("#tab-digits")!.focus());
     await keyboard.press("ArrowRight");
     await keyboard.press("ArrowRight");
-    expect(await page.$eval("#race", (panel) => (panel as HTMLElement).hidden)).toBe(false);
+    expect(await page.$eval("#race-panel", (panel) => (panel as HTMLElement).hidden)).toBe(false);
     await keyboard.press("ArrowRight");
-    expect(await page.$eval("#digits", (panel) => (panel as HTMLElement).hidden)).toBe(false);
+    expect(await page.$eval("#digits-panel", (panel) => (panel as HTMLElement).hidden)).toBe(false);
 
     const focused = () =>
       page.evaluate(() => {
@@ -347,7 +350,7 @@ describe.each([chromium, firefox])("in $name", ({ name, path, missing }) => {
     };
     await focus("Train");
     await keyboard.press("Enter");
-    await visitor.until("steps", async () => (await visitor.figure("#digits", "steps")) > 10);
+    await visitor.until("steps", async () => (await visitor.figure("#digits-panel", "steps")) > 10);
     await focus("Next");
     await keyboard.press(" ");
     await visitor.until("the next digit", async () =>

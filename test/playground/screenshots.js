@@ -3,7 +3,7 @@
 //
 //   node test/playground/screenshots.js URL [chromium] [folder]
 //
-// URL is where `npm run playground` listens. Colours are cut down to 128, as most of a picture is paper.
+// URL is where `npm run playground` listens. Colours are cut down to 72, as most of a picture is paper.
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -50,14 +50,14 @@ try {
     await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
     await page.setViewport({ width, height: 800 });
     await page.goto(`${url}#${tab}`);
-    if (tab === "digits") await page.waitForSelector("#digits[data-state=ready]");
-    const button = await page.waitForSelector(`#${tab} ::-p-xpath(.//button[.="${start}"])`);
+    if (tab === "digits") await page.waitForSelector("#digits-panel[data-state=ready]");
+    const button = await page.waitForSelector(`#${tab}-panel ::-p-xpath(.//button[.="${start}"])`);
     await button.click();
     await new Promise((later) => setTimeout(later, 1000 * seconds));
     const png = await page.screenshot({ fullPage: true });
     await page.close();
     const image = UPNG.decode(png);
-    const small = UPNG.encode(UPNG.toRGBA8(image), image.width, image.height, 128);
+    const small = UPNG.encode(UPNG.toRGBA8(image), image.width, image.height, 72);
     writeFileSync(`${folder}/playground-${name}.png`, new Uint8Array(small));
     console.log(`playground-${name}.png: ${(small.byteLength / 1000).toFixed(0)} KB`);
   }

@@ -21,7 +21,7 @@ export async function startPlayground(): Promise<{ url: string; program: Program
       await new Promise((later) => setTimeout(later, 50));
     }
   };
-  return { url: await program.until(address(), 30), program };
+  return { url: await program.until(address(), 120), program };
 }
 
 /** A browser with a profile of its own; both end together. */
@@ -59,7 +59,7 @@ export class Visitor {
     readonly url: string,
   ) {}
 
-  /** @param tab the one that comes up */
+  /** @param tab the one that comes up, with what the address has behind it */
   static async at(
     browser: Browser,
     url: string,
@@ -103,7 +103,7 @@ export class Visitor {
     }, scheme);
     await page.setViewport({ width, height });
     await page.goto(`${url}#${tab}`);
-    if (tab === "digits") await page.waitForSelector("#digits[data-state=ready]");
+    if (tab.startsWith("digits")) await page.waitForSelector("#digits-panel[data-state=ready]");
     return visitor;
   }
 
@@ -139,7 +139,7 @@ export class Visitor {
   }
 
   /** Waits until something of the page is as it should be. */
-  async until(what: string, holds: () => Promise<boolean>, seconds = 30): Promise<void> {
+  async until(what: string, holds: () => Promise<boolean>, seconds = 120): Promise<void> {
     const end = Date.now() + 1000 * seconds;
     while (!(await holds())) {
       if (Date.now() > end) throw new Error(`after ${seconds} s not yet: ${what}`);

@@ -12,8 +12,8 @@ export default defineConfig({
   test: {
     globalSetup: "test/playground/setup.ts",
     include: ["test/playground/*.test.ts"],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 300_000,
+    hookTimeout: 180_000,
     reporters: ["default", ...(process.env.CI ? ["json"] : [])],
   },
 });

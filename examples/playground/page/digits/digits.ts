@@ -1,56 +1,56 @@
 // The tab that learns to read digits.
 
-import { adam, affine, batchnorm, type LayerSpec, normalize, relu } from "lamella";
+import { adam, affine, batchnorm, normalize, relu } from "lamella";
 import { codeOf } from "../training/code.ts";
+import { Desk } from "../training/desk.ts";
 import { Link } from "../training/link.ts";
+import { whole } from "../training/range.ts";
+import { readNumber, type Stage } from "../training/recipe.ts";
 import { spareCores } from "../training/runtime.ts";
+import type { Place } from "../ui/address.ts";
 import { Confusion } from "../ui/confusion.ts";
 import { copyCode } from "../ui/copy_code.ts";
 import { Curves } from "../ui/curves.ts";
-import { button, byId, field, h, numberInput } from "../ui/dom.ts";
+import { button, byId, field, h, NumberInput } from "../ui/dom.ts";
 import { count, percent, short } from "../ui/format.ts";
 import { Histograms } from "../ui/histograms.ts";
-import { NetworkEditor } from "../ui/network_editor.ts";
 import { Pad } from "../ui/pad.ts";
 import { Scores } from "../ui/scores.ts";
-import { type Training, TrainingForm } from "../ui/training_form.ts";
-import { Figures, Transport } from "../ui/transport.ts";
+import { numberField } from "../ui/training_form.ts";
+import { Figures } from "../ui/transport.ts";
 import { WeightImages } from "../ui/weights.ts";
-import type { FromDigits, Insight, ToDigits } from "./messages.ts";
+import { type DigitsData, digitsTask, type FromDigits, type ToDigits } from "./messages.ts";
 
 /** Of the code's x and y. */
 const meaning =
   "x: 784 pixels, 0 (paper) to 255 (ink), of each digit in a row; y: a label from 0 to 9 of each.";
 
-const training: Training = {
-  optimizer: adam(),
-  loss: "softmax",
-  l2: 1e-3, // lets the weights of pixels that have never ink fade away
-  batchSize: 64,
-  seed: 231,
+const start: Stage<DigitsData> = {
+  settings: {
+    layers: [
+      normalize({ mean: 0, std: 255 }),
+      affine(64, { useBias: false }),
+      batchnorm({ eps: 1e-5, momentum: 0.1 }),
+      relu(),
+      affine(10),
+    ],
+    optimizer: adam(),
+    loss: "softmax",
+    l2: 1e-3, // lets the weights of pixels that have never ink fade away
+    batchSize: 64,
+    seed: 231,
+  },
+  data: null,
+  steps: 0,
 };
+/** Of the test set. */
+const DIGITS = 10_000;
+const digitRange = whole(0, DIGITS - 1);
 
-let layers: LayerSpec[] = [
-  normalize({ mean: 0, std: 255 }),
-  affine(64, { useBias: false }),
-  batchnorm(),
-  relu(),
-  affine(10),
-];
-
-export function startDigits(): void {
-  const editor = new NetworkEditor("784 pixels, 0 to 255, of a digit", (changed) => {
-    layers = changed;
-    configure();
-  });
-  const form = new TrainingForm(training, () => configure());
-  const transport = new Transport((type) => {
-    if (type === "reset") clear();
-    link.post({ type });
-  });
+export function startDigits(place: Place): void {
   const figures = new Figures({
     loss: "loss",
-    accuracy: "read right, new digits",
+    accuracy: "of new digits right",
     speed: "examples a second",
     steps: "steps",
     epochs: "epochs",
@@ -65,11 +65,42 @@ export function startDigits(): void {
   const confusion = new Confusion();
   const histograms = new Histograms();
   const scores = new Scores();
-  const pad = new Pad((pixels) => link.post({ type: "read", pixels }));
+  const caption = h("p", { class: "small caption", role: "status" }, "");
+  const pad = new Pad(
+    (pixels) => link.post({ type: "read", pixels }),
+    () => {
+      caption.textContent = "Your digit";
+    },
+    () => clearPad(),
+  );
   const notice = byId("digits-notice");
 
-  let validation: Insight["validation"] | undefined;
-  let steps = 0;
+  /** What is said where nothing else is to be said. */
+  let usual = "Loading digits …";
+  let digit = 0;
+
+  const desk: Desk<DigitsData> = new Desk({
+    place,
+    start,
+    // The digits are the same for every network.
+    format: { write: () => [], read: () => undefined },
+    view: {
+      write: () => (digit === 0 ? [] : [["digit", `${digit}`]]),
+      read: (key, value) => {
+        if (key !== "digit") return false;
+        digit = readNumber(key, value, digitRange);
+        return true;
+      },
+      clear: () => {
+        digit = 0;
+      },
+    },
+    input: "784 pixels, 0 to 255, of a digit",
+    task: digitsTask,
+    post: (command) => link.post(command),
+    showData: () => link.post({ type: "sample", index: digit }),
+    say,
+  });
 
   const link = new Link<ToDigits, FromDigits>(
     "digits.worker.js",
@@ -81,39 +112,26 @@ export function startDigits(): void {
         byId("runtime").textContent = `${variant} core, ${cores}, page ${isolation}`;
       },
       ready: ({ train, test }) => {
-        say(`${count(train)} digits to learn from, ${count(test)} new ones`);
-        byId("digits").dataset.state = "ready";
-        configure();
-        link.post({ type: "sample", index: 0 });
+        usual = `${count(train)} digits to learn from, ${count(test)} new ones`;
+        say("");
+        byId("digits-panel").dataset.state = "ready";
+        desk.open();
       },
-      built: ({ parameters }) => editor.showBuilt(parameters),
-      refused: ({ what, message }) => {
-        if (what === "file") {
-          fileStatus.textContent = `That file cannot be loaded. ${message}`;
-          return;
-        }
-        transport.set(false);
-        editor.showWrong(message);
-      },
-      failed: ({ message }) => {
-        transport.set(false);
-        say(message, true);
+      ...desk.answers,
+      unreadable: ({ message }) => {
+        fileStatus.textContent = `That file cannot be loaded. ${message}`;
       },
       progress: (report) => {
-        if (report.steps < steps) clear();
-        steps = report.steps;
-        loss.add(steps, report.loss, validation?.loss ?? null);
-        accuracy.add(steps, report.accuracy, validation?.accuracy ?? null);
-        validation = undefined;
-        loss.draw();
-        accuracy.draw();
-        figures.set("loss", short(report.loss));
+        if (!desk.follow(report)) return;
+        const { steps, epochs, recent, examplesPerSecond: speed, curve } = report;
+        loss.show(curve.steps, curve.loss, curve.validationLoss);
+        accuracy.show(curve.steps, curve.accuracy, curve.validationAccuracy);
+        figures.set("loss", recent ? short(recent.loss) : "–");
         figures.set("steps", count(steps));
-        figures.set("epochs", report.epochs.toFixed(1));
-        figures.set("speed", report.examplesPerSecond ? count(report.examplesPerSecond) : "–");
+        figures.set("epochs", epochs.toFixed(1));
+        figures.set("speed", speed ? count(speed) : "–");
       },
       insight: (insight) => {
-        validation = insight.validation;
         figures.set("accuracy", percent(insight.validation.accuracy));
         confusion.show(insight.confusion);
         weights.show(insight.weights as Int8Array<ArrayBuffer>);
@@ -123,52 +141,34 @@ export function startDigits(): void {
       sample: ({ pixels, label, index }) => {
         pad.show(pixels);
         caption.textContent = `Test digit ${index}: a ${label}`;
-        sample.value = `${index}`;
+        sample.show(index);
       },
       saved: ({ bytes }) => download(bytes),
-      loaded: ({ layers: read }) => {
-        layers = read;
-        fileStatus.textContent = "Loaded.";
-        editor.show(layers);
-        clear();
+      loaded: ({ layers, name }) => {
+        desk.showLoaded(layers);
+        fileStatus.textContent = `Loaded ${name}. The address has its layers, but not its weights.`;
       },
     },
     (message) => say(message, true),
   );
 
+  /** Nothing stands for what is usually said. */
   function say(text: string, isWrong = false): void {
-    notice.textContent = text;
+    notice.textContent = text || usual;
     notice.classList.toggle("problem", isWrong);
   }
-  function settings() {
-    return { ...form.training, layers: [...layers] };
-  }
-  function configure(): void {
-    link.post({ type: "configure", settings: settings() });
-  }
-  function clear(): void {
-    steps = 0;
-    validation = undefined;
-    loss.clear();
-    accuracy.clear();
-    for (const name of ["loss", "steps", "epochs", "speed"] as const) figures.set(name, "–");
-  }
 
-  const caption = h("p", { class: "small", role: "status" }, "");
-  const sample = numberInput(0, { min: 0, max: 9999, step: 1 }, (index) =>
-    link.post({ type: "sample", index }),
-  );
-  const other = (by: number) => () => {
-    const index = (Number(sample.value) + by + 10_000) % 10_000;
+  const ask = (index: number) => {
+    digit = index;
     link.post({ type: "sample", index });
+    desk.viewed();
   };
+  const sample = new NumberInput(0, digitRange, ask);
+  const other = (by: number) => () => ask((digit + by + DIGITS) % DIGITS);
   const clearPad = () => {
     pad.clear();
-    caption.textContent = "Draw a digit.";
+    caption.textContent = "Draw a digit";
   };
-  pad.element.addEventListener("pointerdown", () => {
-    caption.textContent = "Your digit";
-  });
 
   const fileStatus = h("p", { class: "small", role: "status" });
   const file = h("input", {
@@ -182,18 +182,19 @@ export function startDigits(): void {
   });
   async function load(chosen: File): Promise<void> {
     const bytes = await chosen.arrayBuffer();
-    link.post({ type: "load", bytes }, [bytes]);
+    link.post({ type: "load", bytes, name: chosen.name }, [bytes]);
   }
-  takeDrops(byId("digits"), load);
+  takeDrops(byId("digits-panel"), load);
 
-  byId("digits-network").append(editor.element);
+  byId("digits-network").append(desk.editor.element);
   if (crossOriginIsolated) {
-    const range = { min: 1, max: navigator.hardwareConcurrency, step: 1 };
+    const range = whole(1, Math.max(1, navigator.hardwareConcurrency));
     const change = (threads: number) => link.post({ type: "threads", threads });
-    const hint = "One core is left to the page at first";
-    form.element.append(field("Threads", numberInput(spareCores, range, change), hint));
+    const hint = "One core is left to the page at first; the bits do not hang on it";
+    const threads = new NumberInput(spareCores, range, change);
+    desk.form.element.append(numberField("Threads", threads, hint));
   }
-  byId("digits-training").append(form.element);
+  byId("digits-training").append(desk.form.element);
   byId("digits-file").append(
     h(
       "div",
@@ -202,17 +203,19 @@ export function startDigits(): void {
       field("Load a file, or drop one on the page", file),
       fileStatus,
     ),
-    copyCode(() => codeOf(settings(), 784, meaning)),
+    copyCode(() => codeOf(desk.wanted.settings, 784, meaning)),
   );
-  byId("digits-transport").append(transport.element, figures.element);
+  byId("digits-transport").append(desk.transport.element, figures.element);
   byId("digits-curves").append(loss.element, accuracy.element);
   byId("digits-draw").append(
     h("div", { class: "draw" }, h("div", {}, pad.element, caption), scores.element),
+    pad.hint,
+    pad.announcer,
     h(
       "div",
       { class: "actions" },
       button("Clear", clearPad),
-      field("Test digit", sample),
+      numberField("Test digit", sample),
       button("Previous", other(-1)),
       button("Next", other(1)),
     ),
@@ -220,7 +223,7 @@ export function startDigits(): void {
   byId("digits-weights").append(weights.element);
   byId("digits-confusion").append(confusion.element);
   byId("digits-histograms").append(histograms.element);
-  editor.show(layers);
+  say("");
   link.post({ type: "start", threads: spareCores });
 }
 

@@ -2,21 +2,29 @@
 
 import {
   loadModel,
+  type Runtime,
   type Sequential,
   saveModel,
   softmaxForward,
   softmaxLoss,
   svmLoss,
 } from "lamella";
-import { obey } from "../training/commands.ts";
+import { currentGeneration, isCommand, obey } from "../training/commands.ts";
 import { Outbox } from "../training/outbox.ts";
 import { probe } from "../training/probe.ts";
-import { Meter, Occasionally } from "../training/reports.ts";
+import { Recorder } from "../training/recorder.ts";
+import { Occasionally, progressOf, Speed } from "../training/reports.ts";
 import { runtimeFor } from "../training/runtime.ts";
 import { Session } from "../training/session.ts";
 import { specsOf } from "../training/specs.ts";
 import { type Digits, everyNth, fetchDigits } from "./data.ts";
-import type { FromDigits, Insight, ToDigits } from "./messages.ts";
+import {
+  type DigitsData,
+  digitsTask,
+  type FromDigits,
+  type Insight,
+  type ToDigits,
+} from "./messages.ts";
 
 /** Bytes that come in all, for the bar. */
 const EXPECTED = 23.6e6;
@@ -27,12 +35,19 @@ const PROBED = 100;
 /** Units of the first layer that are shown. */
 const SHOWN = 64;
 
-let session: Session | undefined;
+/**
+ * Examples between two looks at the digits that are not learned from; ten times as often before the
+ * first.
+ */
+const VALIDATED_EVERY = 6400;
+
+let session: Session<DigitsData> | undefined;
 let train: Digits;
 let test: Digits;
 let validation: Digits;
 let drawn: Uint8Array | undefined;
-const meter = new Meter();
+const recorder = new Recorder();
+const speed = new Speed();
 const looks = new Occasionally(250);
 
 const outbox = new Outbox<ToDigits, FromDigits>(handle, failure);
@@ -44,52 +59,35 @@ function failure({ message }: Error): FromDigits {
 async function handle(message: ToDigits): Promise<void> {
   if (message.type === "start") return start(message.threads);
   if (!session) throw new Error("the digits did not load");
-  switch (message.type) {
-    case "configure":
-      await attempt("network", () => session!.configure(message.settings));
-      break;
-    case "threads":
-      await move(message.threads);
-      break;
-    case "run":
-    case "pause":
-    case "step":
-    case "reset":
-      await obey(message, session, meter);
-      break;
-    case "read":
-      drawn = message.pixels;
-      break;
-    case "sample": {
-      const index = message.index % test.count;
-      const pixels = test.images.slice(784 * index, 784 * (index + 1));
-      outbox.send({ type: "sample", pixels, label: test.labels[index]!, index });
-      break;
+  if (isCommand<DigitsData>(message)) {
+    await obey(message, session, speed, (answer) => outbox.send(answer));
+  } else {
+    switch (message.type) {
+      case "threads":
+        await move(message.threads);
+        break;
+      case "read":
+        drawn = message.pixels;
+        break;
+      case "sample": {
+        const index = message.index % test.count;
+        const pixels = test.images.slice(784 * index, 784 * (index + 1));
+        outbox.send({ type: "sample", pixels, label: test.labels[index]!, index });
+        break;
+      }
+      case "save": {
+        if (!session.model) throw new Error("there is no network to save");
+        const bytes = saveModel(session.model);
+        outbox.send({ type: "saved", bytes }, [bytes.buffer]);
+        break;
+      }
+      case "load":
+        await load(message.bytes, message.name);
+        break;
     }
-    case "save": {
-      if (!session.model) throw new Error("there is no network to save");
-      const bytes = saveModel(session.model);
-      outbox.send({ type: "saved", bytes }, [bytes.buffer]);
-      break;
-    }
-    case "load":
-      await load(message.bytes);
-      break;
   }
   // What is seen is up to date also where nothing trains.
-  if (!session.isRunning && session.model) {
-    report(true);
-  }
-}
-
-/** Does what settings or a file may make impossible, and says so. */
-async function attempt(what: "network" | "file", action: () => Promise<void>): Promise<void> {
-  try {
-    await action();
-    outbox.send({ type: "built", parameters: session!.parameters });
-  } catch (error) {
-    outbox.send({ type: "refused", what, message: (error as Error).message });
-  }
+  if (!session.isRunning && session.model) report(true);
 }
 
 async function start(threads: number): Promise<void> {
@@ -103,52 +101,81 @@ async function start(threads: number): Promise<void> {
     fetchDigits("test", received),
   ]);
   validation = everyNth(test, VALIDATION_SHARE);
-  session = await sessionWith(threads);
+  session = sessionIn(await newRuntime(threads));
   outbox.send({ type: "ready", train: train.count, test: test.count });
 }
 
-async function sessionWith(threads: number): Promise<Session> {
+async function newRuntime(threads: number): Promise<Runtime> {
   const runtime = await runtimeFor(threads);
   outbox.send({ type: "runtime", variant: runtime.variant, threads: runtime.threads });
-  return new Session(
+  return runtime;
+}
+
+function sessionIn(runtime: Runtime): Session<DigitsData> {
+  return new Session<DigitsData>(
     runtime,
-    [784],
-    10,
-    () => ({ x: train.images, y: train.labels }),
-    (event) => {
-      meter.add(event);
-      report(false);
-      return undefined;
+    { ...digitsTask, examples: () => ({ x: train.images, y: train.labels }) },
+    {
+      begun: () => {
+        recorder.clear();
+        speed.clear();
+      },
+      stepped: ({ loss, accuracy, examples }) => {
+        recorder.add(loss, accuracy);
+        speed.add(examples);
+        if (isValidated(session!)) {
+          const { loss, accuracy } = validate();
+          recorder.addValidation(loss, accuracy);
+        }
+        report(false);
+        return undefined;
+      },
+      ended: () => {
+        outbox.send({ type: "running", isRunning: false });
+        report(true);
+      },
+      failed: (error) => outbox.send(failure(error)),
     },
-    (error) => outbox.send(failure(error)),
   );
 }
 
-/** The same model in another runtime; where threads cannot be had, it stays where it is. */
-async function move(threads: number): Promise<void> {
-  const old = session!;
-  const { isRunning, model, settings, steps, examples } = old;
-  await old.pause();
-  const moved = await sessionWith(threads);
-  if (model && settings) {
-    const copy = loadModel(moved.runtime, saveModel(model)) as unknown as Sequential;
-    await moved.adopt(copy, settings);
-    Object.assign(moved, { steps, examples });
-  }
-  session = moved;
-  old.runtime.dispose();
-  if (isRunning) session.run();
+/** By the steps alone, so that a training that is repeated is looked at after the same steps. */
+function isValidated({ steps, settings }: Session<DigitsData>): boolean {
+  const interval = Math.max(1, Math.floor(VALIDATED_EVERY / settings!.batchSize));
+  return steps % (steps < interval ? Math.max(1, Math.floor(interval / 10)) : interval) === 0;
 }
 
-async function load(bytes: ArrayBuffer): Promise<void> {
-  await attempt("file", async () => {
-    const { settings } = session!;
+function validate(): { loss: number; accuracy: number } {
+  const { model, settings } = session!;
+  const { images: x, labels: y } = validation;
+  return model!.evaluate({ x, y, loss: settings!.loss });
+}
+
+/** The same training in another runtime; where threads cannot be had, it stays where it is. */
+async function move(threads: number): Promise<void> {
+  const old = session!;
+  const runtime = await newRuntime(threads);
+  const goesOn = old.isRunning && !old.isFollowingRecipe;
+  await old.pause();
+  session = old.moveTo(runtime);
+  old.runtime.dispose();
+  if (goesOn) session.run();
+  outbox.send({ type: "running", isRunning: session.isRunning });
+}
+
+async function load(bytes: ArrayBuffer, name: string): Promise<void> {
+  const { settings, runtime } = session!;
+  try {
     if (!settings) throw new Error("there are no settings yet");
-    const model = loadModel(session!.runtime, bytes) as unknown as Sequential;
+    const model = loadModel(runtime, bytes) as unknown as Sequential;
     const layers = specsOf(model);
-    await session!.adopt(model, { ...settings, layers });
-    outbox.send({ type: "loaded", layers });
-  });
+    await session!.adopt(model, { ...settings, layers }, name);
+    outbox.send({ type: "loaded", layers, name });
+    outbox.send({ type: "built", parameters: session!.parameters });
+    outbox.send({ type: "running", isRunning: session!.isRunning });
+  } catch (error) {
+    outbox.send({ type: "unreadable", message: (error as Error).message });
+  }
 }
 
 /**
@@ -157,8 +184,7 @@ async function load(bytes: ArrayBuffer): Promise<void> {
  */
 function report(isAsked: boolean): void {
   if (!(isAsked || outbox.isFree)) return;
-  const progress = meter.take(session!, train.count);
-  if (progress) outbox.send(progress);
+  outbox.send(progressOf(session!, recorder, speed, train.count, currentGeneration()));
   if (drawn) outbox.send(scoresOf(drawn));
   if (isAsked) looks.reset();
   looks.run(() => {

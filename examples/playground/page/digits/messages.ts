@@ -1,35 +1,41 @@
 import type { LayerSpec } from "lamella";
-import type { Command } from "../training/commands.ts";
+import type { Answer, Command } from "../training/commands.ts";
 import type { LayerProbe } from "../training/probe.ts";
 import type { Progress } from "../training/reports.ts";
-import type { Settings } from "../training/settings.ts";
+
+/** The digits are the same for every network. */
+export type DigitsData = null;
+
+/**
+ * What a network for digits takes and gives, and how many go through it at once outside of
+ * training.
+ */
+export const digitsTask = { input: 784, classes: () => 10, atOnce: 2000 };
 
 export type ToDigits =
   | { type: "start"; threads: number }
-  | { type: "configure"; settings: Settings }
   /** Goes on with as many threads. */
   | { type: "threads"; threads: number }
-  | Command
+  | Command<DigitsData>
   /** A digit to be read, again and again while the network learns: 784 pixels from 0 to 255. */
   | { type: "read"; pixels: Uint8Array }
   /** Asks for a digit of the test set. */
   | { type: "sample"; index: number }
   | { type: "save" }
-  | { type: "load"; bytes: ArrayBuffer };
+  | { type: "load"; bytes: ArrayBuffer; name: string };
 
 export type FromDigits =
-  | Progress
+  | Progress<DigitsData>
   | Insight
+  | Answer<DigitsData>
   | { type: "loading"; share: number }
   | { type: "ready"; train: number; test: number }
   | { type: "runtime"; variant: string; threads: number }
-  | { type: "built"; parameters: number }
-  | { type: "refused"; what: "network" | "file"; message: string }
-  | { type: "failed"; message: string }
   | { type: "scores"; scores: Float32Array; probabilities: Float32Array }
   | { type: "sample"; pixels: Uint8Array; label: number; index: number }
   | { type: "saved"; bytes: Uint8Array<ArrayBuffer> }
-  | { type: "loaded"; layers: LayerSpec[] };
+  | { type: "loaded"; layers: LayerSpec[]; name: string }
+  | { type: "unreadable"; message: string };
 
 /** What is looked at now and then. */
 export interface Insight {

@@ -1,6 +1,5 @@
-import type { Command } from "../training/commands.ts";
+import type { Answer, Command } from "../training/commands.ts";
 import type { Progress } from "../training/reports.ts";
-import type { Settings } from "../training/settings.ts";
 import type { ToyName } from "./toys.ts";
 
 export interface ToySettings {
@@ -12,21 +11,26 @@ export interface ToySettings {
   seed: number;
 }
 
+/** A point that was put there by hand. */
+export interface AddedPoint {
+  x: number;
+  y: number;
+  label: number;
+}
+
+export interface PointsData {
+  toy: ToySettings;
+  added: readonly AddedPoint[];
+}
+
 export type ToPoints =
-  /** Other points, and a network with a score for each of their classes. */
-  | { type: "data"; toy: ToySettings; settings: Settings }
-  | { type: "add"; x: number; y: number; label: number }
-  | { type: "configure"; settings: Settings }
   /** Steps a second, at the most. */
-  | { type: "pace"; stepsPerSecond: number }
-  | Command;
+  { type: "pace"; stepsPerSecond: number } | Command<PointsData>;
 
 export type FromPoints =
-  | Progress
+  | Progress<PointsData>
+  | Answer<PointsData>
   | { type: "points"; x: Float32Array; y: Int32Array }
-  | { type: "built"; parameters: number }
-  | { type: "refused"; message: string }
-  | { type: "failed"; message: string }
   /** The probabilities of the classes on a grid, row by row from the top. */
   | { type: "map"; probabilities: Float32Array; classes: number; accuracy: number };
 

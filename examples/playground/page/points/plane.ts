@@ -1,5 +1,6 @@
 // The plane: what the network says of every place, and the points.
 
+import { announcer } from "../ui/announcer.ts";
 import { h } from "../ui/dom.ts";
 import { channels, colour, withColours } from "../ui/theme.ts";
 import { EXTENT, GRID } from "./messages.ts";
@@ -16,19 +17,34 @@ export class Plane {
     height: SIDE,
     tabindex: 0,
     role: "application",
-    "aria-label": "The plane. Click to add a point; or move with the arrow keys and press Enter",
+    "aria-roledescription": "plane",
+    "aria-label": "The plane of the points",
+    "aria-describedby": "plane-hint",
   });
+  /** For people who add points by keys. */
+  readonly hint = h(
+    "p",
+    { id: "plane-hint", class: "small hint" },
+    "A click adds a point. By keys: arrows move (with Shift further), Enter adds a point.",
+  );
+  readonly announcer = announcer();
+  /** Does somebody use the keyboard here? */
+  private isByKeys = false;
   private readonly map = new OffscreenCanvas(GRID, GRID);
   private hasMap = false;
   private points: Points = { x: new Float32Array(0), y: new Int32Array(0) };
   /** Where the keyboard stands; shown while the canvas has the focus. */
   private cursor = { x: 0, y: 0 };
 
-  /** @param add is told where a point is to be */
-  constructor(add: (x: number, y: number) => void) {
+  /** @param told is told where a point is to be */
+  constructor(told: (x: number, y: number) => void) {
+    // Thousandths, as the address has them.
+    const round = (value: number) => Math.floor(1000 * value + 0.5) / 1000;
+    const add = (x: number, y: number) => told(round(x), round(y));
     const { element, cursor } = this;
     element.addEventListener("pointerdown", ({ button, offsetX, offsetY }) => {
       if (button !== 0) return;
+      this.isByKeys = false;
       const { clientWidth, clientHeight } = element;
       const x = EXTENT * ((2 * offsetX) / clientWidth - 1);
       add(x, EXTENT * (1 - (2 * offsetY) / clientHeight));
@@ -48,9 +64,17 @@ export class Plane {
       } else if (event.key === "Enter" || event.key === " ") add(cursor.x, cursor.y);
       else return;
       event.preventDefault();
+      this.isByKeys = true;
+      const place = `${cursor.x.toFixed(2)}, ${cursor.y.toFixed(2)}`.replaceAll("-", "−");
+      this.announcer.textContent = move ? place : `A point at ${place}`;
       this.draw();
     });
-    for (const change of ["focus", "blur"]) element.addEventListener(change, () => this.draw());
+    for (const change of ["focus", "blur"]) {
+      element.addEventListener(change, () => {
+        this.isByKeys = element.matches(":focus-visible");
+        this.draw();
+      });
+    }
     withColours(() => this.draw());
   }
 
@@ -97,7 +121,7 @@ export class Plane {
       context.fill();
       context.stroke();
     }
-    if (document.activeElement !== this.element) return;
+    if (!this.isByKeys) return;
     context.strokeStyle = colour("text");
     context.beginPath();
     const [column, row] = [at(this.cursor.x), at(-this.cursor.y)];

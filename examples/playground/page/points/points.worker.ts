@@ -1,37 +1,65 @@
 // Trains on points in the plane, and tells the page what the network makes of all of it.
 
 import { createRuntime, softmaxForward } from "lamella";
-import { obey } from "../training/commands.ts";
+import { currentGeneration, isCommand, obey } from "../training/commands.ts";
 import { Outbox } from "../training/outbox.ts";
-import { Meter, Occasionally } from "../training/reports.ts";
+import { Recorder } from "../training/recorder.ts";
+import { Occasionally, progressOf, Speed } from "../training/reports.ts";
+import { MOST_MEMORY } from "../training/runtime.ts";
 import { Session } from "../training/session.ts";
-import type { Settings } from "../training/settings.ts";
-import { EXTENT, type FromPoints, GRID, type ToPoints } from "./messages.ts";
-import { drawToy, type Points, toys } from "./toys.ts";
+import { isEqual } from "../training/settings.ts";
+import { EXTENT, type FromPoints, GRID, type PointsData, type ToPoints } from "./messages.ts";
+import { drawToy, type Points, pointsTask } from "./toys.ts";
 
-const runtime = await createRuntime(); // products of this size stay on one thread
-let points: Points = { x: new Float32Array(0), y: new Int32Array(0) };
+const runtime = await createRuntime({ maxMemory: MOST_MEMORY }); // products of this size stay on one thread
 let interval = 0;
 let next = 0;
-const meter = new Meter();
+const recorder = new Recorder();
+const speed = new Speed();
 const looks = new Occasionally(30);
 
-const session = new Session(
+const session: Session<PointsData> = new Session(
   runtime,
-  [2],
-  2,
-  () => points,
-  (event) => {
-    meter.add(event);
-    report(false);
-    return paced();
+  { ...pointsTask, examples: pointsOf },
+  {
+    begun: () => {
+      recorder.clear();
+      speed.clear();
+    },
+    stepped: ({ loss, accuracy, examples }) => {
+      recorder.add(loss, accuracy);
+      speed.add(examples);
+      report(false);
+      return session.isFollowingRecipe ? undefined : paced();
+    },
+    ended: () => {
+      outbox.send({ type: "running", isRunning: false });
+      report(true);
+    },
+    failed: (error) => outbox.send({ type: "failed", message: error.message }),
   },
-  (error) => outbox.send({ type: "failed", message: error.message }),
 );
 const outbox = new Outbox<ToPoints, FromPoints>(handle, ({ message }) => ({
   type: "failed",
   message,
 }));
+
+/** Those of the data that were asked for last, and what the page was sent. */
+let known: { data: PointsData; points: Points } | undefined;
+let sent: Points | undefined;
+
+function pointsOf(data: PointsData): Points {
+  if (known && isEqual(known.data, data)) return known.points;
+  const { toy, added } = data;
+  const { name, count, noise, seed } = toy;
+  const drawn = runtime.scope(() => drawToy(runtime.random(seed), name, count, noise));
+  const points = {
+    x: Float32Array.of(...drawn.x, ...added.flatMap(({ x, y }) => [x, y])),
+    y: Int32Array.of(...drawn.y, ...added.map(({ label }) => label)),
+  };
+  known = { data, points };
+  return points;
+}
 
 /** Waits where the steps would come too fast. */
 function paced(): Promise<void> | undefined {
@@ -42,58 +70,23 @@ function paced(): Promise<void> | undefined {
 }
 
 async function handle(message: ToPoints): Promise<void> {
-  switch (message.type) {
-    case "data": {
-      const { isRunning } = session;
-      await session.pause();
-      const { name, count, noise, seed } = message.toy;
-      points = runtime.scope(() => drawToy(runtime.random(seed), name, count, noise));
-      session.classes = toys[name].classes;
-      outbox.send({ type: "points", ...points });
-      await configure(message.settings);
-      if (isRunning) session.run();
-      break;
-    }
-    case "add":
-      points = {
-        x: Float32Array.of(...points.x, message.x, message.y),
-        y: Int32Array.of(...points.y, message.label),
-      };
-      outbox.send({ type: "points", ...points });
-      await session.refresh();
-      break;
-    case "configure":
-      await configure(message.settings);
-      break;
-    case "pace":
-      interval = message.stepsPerSecond === Infinity ? 0 : 1000 / message.stepsPerSecond;
-      break;
-    case "run":
-    case "pause":
-    case "step":
-    case "reset":
-      await obey(message, session, meter);
-      break;
+  if (isCommand<PointsData>(message)) {
+    await obey(message, session, speed, (answer) => outbox.send(answer));
+  } else {
+    const { stepsPerSecond } = message;
+    interval = stepsPerSecond === Infinity ? 0 : 1000 / stepsPerSecond;
   }
   if (!session.isRunning) report(true);
 }
 
-async function configure(settings: Settings): Promise<void> {
-  try {
-    await session.configure(settings);
-    outbox.send({ type: "built", parameters: session.parameters });
-  } catch (error) {
-    outbox.send({ type: "refused", message: (error as Error).message });
-  }
-}
-
 function report(isAsked: boolean): void {
-  if (!(session.model && (isAsked || outbox.isFree))) return;
-  if (session.model.output[0] !== session.classes) return; // until the network follows the data
-  const progress = meter.take(session, points.y.length);
-  if (progress) outbox.send(progress);
+  if (!(session.model && session.data && (isAsked || outbox.isFree))) return;
+  const points = pointsOf(session.data);
+  if (points !== sent) outbox.send({ type: "points", ...points });
+  sent = points;
+  outbox.send(progressOf(session, recorder, speed, points.y.length, currentGeneration()));
   if (isAsked) looks.reset();
-  looks.run(() => outbox.send(map()));
+  looks.run(() => outbox.send(map(points)));
 }
 
 /** The grid's points, in the order of its cells. */
@@ -104,7 +97,7 @@ const grid = Float32Array.from({ length: 2 * GRID * GRID }, (_, i) => {
   return EXTENT * (2 * along - 1);
 });
 
-function map(): FromPoints {
+function map(points: Points): FromPoints {
   const model = session.model!;
   return runtime.scope(() => {
     const { out } = softmaxForward(model.predict(grid));
@@ -112,7 +105,7 @@ function map(): FromPoints {
     return {
       type: "map",
       probabilities: out.toTypedArray(),
-      classes: session.classes,
+      classes: model.output[0]!,
       accuracy,
     };
   });

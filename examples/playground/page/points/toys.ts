@@ -1,6 +1,7 @@
 // Two-dimensional sets of points that networks are tried on, roughly on [−1, 1]².
 
 import type { Random } from "lamella";
+import { GRID, type PointsData } from "./messages.ts";
 
 export interface Points {
   /** N × 2. */
@@ -12,7 +13,35 @@ export interface Points {
 /** The t-th of n points of a class, before noise; t from 0 to 1, u and v uniform on [0, 1). */
 type Shape = (label: number, t: number, u: number, v: number) => [x: number, y: number];
 
-const turn = 2 * Math.PI;
+/**
+ * Cosine and sine of a number of turns. Engines differ in the last bits of Math.cos and Math.sin,
+ * and the same address is to give the same points in all of them.
+ */
+function onCircle(turns: number): [cos: number, sin: number] {
+  const quarter = Math.floor(4 * turns + 0.5);
+  const angle = 2 * Math.PI * (turns - quarter / 4); // from −π/4 to π/4
+  const square = angle * angle;
+  let [cos, sin] = [1, 1];
+  // Taylor's series by Horner's rule, to well below a float32's precision.
+  for (let n = 14; n >= 2; n -= 2) {
+    cos = 1 - (square * cos) / (n * (n - 1));
+    sin = 1 - (square * sin) / (n * (n + 1));
+  }
+  sin *= angle;
+  const places: [number, number][] = [
+    [cos, sin],
+    [-sin, cos],
+    [-cos, -sin],
+    [sin, -cos],
+  ];
+  return places[((quarter % 4) + 4) % 4]!;
+}
+
+/** A place by its distance from the middle, and the turns from the right. */
+function polar(radius: number, turns: number): [x: number, y: number] {
+  const [cos, sin] = onCircle(turns);
+  return [radius * cos, radius * sin];
+}
 
 export const toys = {
   circles: {
@@ -20,7 +49,7 @@ export const toys = {
     classes: 2,
     at: (label, _t, u, v) => {
       const radius = label === 0 ? 0.45 * Math.sqrt(v) : 0.75 + 0.25 * v;
-      return [radius * Math.cos(turn * u), radius * Math.sin(turn * u)];
+      return polar(radius, u);
     },
   },
   xor: {
@@ -46,26 +75,32 @@ export const toys = {
     title: "Moons",
     classes: 2,
     at: (label, t) => {
-      const [x, y] = [0.65 * Math.cos((turn / 2) * t), 0.65 * Math.sin((turn / 2) * t)];
+      const [x, y] = polar(0.65, t / 2);
       return label === 0 ? [x - 0.3, y - 0.2] : [0.3 - x, 0.2 - y];
     },
   },
   clusters: {
     title: "Clusters",
     classes: 3,
-    at: (label) => {
-      const angle = turn * (label / 3 + 0.25);
-      return [0.65 * Math.cos(angle), 0.65 * Math.sin(angle)];
-    },
+    at: (label) => polar(0.65, label / 3 + 0.25),
   },
 } satisfies Record<string, { title: string; classes: number; at: Shape }>;
 
 export type ToyName = keyof typeof toys;
 
+/**
+ * What a network for points takes and gives; outside of training all of the plane goes through it
+ * at once.
+ */
+export const pointsTask = {
+  input: 2,
+  classes: ({ toy }: PointsData): number => toys[toy.name].classes,
+  atOnce: GRID * GRID,
+};
+
 function spiral(t: number, start: number): [number, number] {
-  const radius = 0.05 + 0.95 * t;
-  const angle = turn * (1.25 * t + start);
-  return [radius * Math.sin(angle), radius * Math.cos(angle)];
+  const [y, x] = polar(0.05 + 0.95 * t, 1.25 * t + start);
+  return [x, y];
 }
 
 /** Points of the classes in turn. */

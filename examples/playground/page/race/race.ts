@@ -1,30 +1,65 @@
 // The tab where Lamella and TensorFlow.js train the same network.
 
+import { whole } from "../training/range.ts";
+import { readNumber } from "../training/recipe.ts";
+import type { Place } from "../ui/address.ts";
 import { Curves } from "../ui/curves.ts";
-import { button, byId, field, h, numberInput, select } from "../ui/dom.ts";
+import { button, byId, field, h, NumberInput, select } from "../ui/dom.ts";
 import { count, short } from "../ui/format.ts";
+import { numberField } from "../ui/training_form.ts";
 import { Figures } from "../ui/transport.ts";
 import { Lane, median } from "./lane.ts";
 import type { Course } from "./messages.ts";
 
 const networks = {
-  "784,128,10": "784 – 128 – 10",
-  "784,256,128,10": "784 – 256 – 128 – 10",
-  "784,512,256,10": "784 – 512 – 256 – 10",
+  "784,128,10": "784–128–10",
+  "784,256,128,10": "784–256–128–10",
+  "784,512,256,10": "784–512–256–10",
 };
 const optimizers = { momentum: "SGD, momentum", sgd: "SGD", adam: "Adam" };
 const rates = { momentum: 0.05, sgd: 0.1, adam: 0.001 };
 /** Steps that one side takes before it is the other's turn. */
 const SLICE = 5;
 
-export function startRace(): void {
-  let network: keyof typeof networks = "784,128,10";
-  let optimizer: Course["optimizer"] = "momentum";
-  let batchSize = 64;
-  let steps = 300;
+const batchSizes = whole(1, 1024);
+const stepCounts = whole(1, 10_000);
+
+interface Choice {
+  network: keyof typeof networks;
+  optimizer: Course["optimizer"];
+  batch: number;
+  steps: number;
+}
+const usual: Choice = { network: "784,128,10", optimizer: "momentum", batch: 64, steps: 300 };
+
+/** As the address has it: what is other than usual. */
+function writeChoice(choice: Choice): string {
+  const keys = Object.keys(usual) as (keyof Choice)[];
+  const parts = keys.filter((key) => choice[key] !== usual[key]);
+  return parts.map((key) => `${key}=${choice[key]}`).join("&");
+}
+
+/** @throws Error that says in words what is wrong */
+function readChoice(query: string): Choice {
+  const choice = { ...usual };
+  for (const part of query.split("&").filter(Boolean)) {
+    const [key = "", value = ""] = part.split("=", 2);
+    if (key === "network" && Object.hasOwn(networks, value)) {
+      choice.network = value as Choice["network"];
+    } else if (key === "optimizer" && Object.hasOwn(optimizers, value)) {
+      choice.optimizer = value as Choice["optimizer"];
+    } else if (key === "batch") choice.batch = readNumber(key, value, batchSizes);
+    else if (key === "steps") choice.steps = readNumber(key, value, stepCounts);
+    else throw new Error(`the race has no “${part}”`);
+  }
+  return choice;
+}
+
+export function startRace(place: Place): void {
+  let choice = usual;
   let isRacing = false;
 
-  const loss = new Curves("Loss at each step: the same network learns the same", [
+  const loss = new Curves("Loss by step", [
     { label: "Lamella", colour: "blue" },
     { label: "TensorFlow.js", colour: "orange", dash: [6, 4] },
   ]);
@@ -47,28 +82,30 @@ export function startRace(): void {
   async function race(): Promise<void> {
     isRacing = true;
     start.textContent = "Stop";
-    status.textContent = "Getting ready: both sides load their code and the digits.";
+    say("Getting ready: both sides load their code and the digits.");
     ratio.textContent = "–";
-    loss.clear();
+    const { network, optimizer, batch, steps } = choice;
     const lanes = [new Lane("lamella.worker.js"), new Lane("tfjs.worker.js")] as const;
     try {
       const sizes = network.split(",").map(Number);
-      const course: Course = { sizes, optimizer, learningRate: rates[optimizer], batchSize };
+      const course: Course = { sizes, optimizer, learningRate: rates[optimizer], batchSize: batch };
       const ours = await lanes[0].prepare({ type: "prepare", course });
       const { weights } = ours;
       const theirs = await lanes[1].prepare({ type: "prepare", course, weights });
       versions[0]!.textContent = ours.version;
       versions[1]!.textContent = theirs.version;
       for (const part of ["race-result", "race-loss"]) byId(part).hidden = false;
-      for (let done = 0; isRacing && done < steps; done += SLICE) {
-        for (const lane of lanes) await lane.go(SLICE);
+      for (let done = 0; isRacing && done < steps; ) {
+        const slice = Math.min(SLICE, steps - done);
+        for (const lane of lanes) await lane.go(slice);
+        done += slice;
         await new Promise(requestAnimationFrame);
-        show(lanes, done);
-        status.textContent = `${done + SLICE} of ${steps} steps`;
+        show(lanes, batch);
+        status.textContent = `${count(done)} of ${count(steps)} steps`;
       }
       status.textContent = `${lanes[0].times.length} steps each. Medians, so that slow first steps do not count.`;
     } catch (error) {
-      status.textContent = (error as Error).message;
+      say((error as Error).message, true);
     } finally {
       for (const lane of lanes) lane.end();
       isRacing = false;
@@ -76,50 +113,59 @@ export function startRace(): void {
     }
   }
 
-  function show(lanes: readonly Lane[], done: number): void {
-    for (let i = done; i < done + SLICE; i++) {
-      loss.add(i + 1, lanes[0]!.losses[i]!, lanes[1]!.losses[i]!);
-    }
-    loss.draw();
+  function say(text: string, isWrong = false): void {
+    status.textContent = text;
+    status.classList.toggle("problem", isWrong);
+  }
+
+  function show(lanes: readonly Lane[], batch: number): void {
+    const x = Float64Array.from(lanes[0]!.losses, (_, i) => i + 1);
+    loss.show(x, ...lanes.map(({ losses }) => Float64Array.from(losses)));
     const times = lanes.map((lane) => median(lane.times));
     const longest = Math.max(...times);
     for (const [i, time] of times.entries()) {
       figures[i]!.set("time", short(time));
-      figures[i]!.set("speed", count((1000 * batchSize) / time));
+      figures[i]!.set("speed", count((1000 * batch) / time));
       figures[i]!.set("loss", short(lanes[i]!.losses.at(-1)!));
       bars[i]!.style.setProperty("--share", `${time / longest}`);
     }
     ratio.textContent = `${(times[1]! / times[0]!).toFixed(1)} ×`;
   }
 
+  /** By hand: a step that Back undoes. */
+  function change(part: Partial<Choice>): void {
+    const before = writeChoice(choice);
+    choice = { ...choice, ...part };
+    place.push(before, writeChoice(choice));
+  }
+  const networkChoice = select(networks, usual.network, (network) => change({ network }));
+  const optimizerChoice = select(optimizers, usual.optimizer, (optimizer) => change({ optimizer }));
+  const batch = new NumberInput(usual.batch, batchSizes, (batch) => change({ batch }));
+  const steps = new NumberInput(usual.steps, stepCounts, (steps) => change({ steps }));
+
+  function open(query: string): void {
+    choice = usual;
+    say("");
+    try {
+      choice = readChoice(query);
+    } catch (error) {
+      say(`The address cannot be followed: ${(error as Error).message}.`, true);
+    }
+    networkChoice.value = choice.network;
+    optimizerChoice.value = choice.optimizer;
+    batch.show(choice.batch);
+    steps.show(choice.steps);
+  }
+  place.opened = open;
+
   byId("race-course").append(
     h(
       "div",
       { class: "fields row" },
-      field(
-        "Network",
-        select(networks, network, (value) => {
-          network = value;
-        }),
-      ),
-      field(
-        "Optimizer",
-        select(optimizers, optimizer, (value) => {
-          optimizer = value;
-        }),
-      ),
-      field(
-        "Batch size",
-        numberInput(batchSize, { min: 1, max: 1024, step: 1 }, (value) => {
-          batchSize = value;
-        }),
-      ),
-      field(
-        "Steps",
-        numberInput(steps, { min: SLICE, max: 10_000, step: SLICE }, (value) => {
-          steps = value;
-        }),
-      ),
+      field("Network", networkChoice),
+      field("Optimizer", optimizerChoice),
+      numberField("Batch size", batch),
+      numberField("Steps", steps),
       start,
     ),
     status,
@@ -137,4 +183,5 @@ export function startRace(): void {
     ),
   );
   byId("race-loss").append(loss.element);
+  open(place.query);
 }

@@ -1,62 +1,74 @@
 // What a worker tells while it trains: as much as the page can draw, and no more.
 
-import type { StepEvent } from "lamella";
+import type { Recipe } from "./recipe.ts";
+import type { CurveData, Recorder } from "./recorder.ts";
 import type { Session } from "./session.ts";
 
-/** The steps since the last report. */
-export interface Progress {
+/** Where a training stands. */
+export interface Progress<Data> {
   type: "progress";
+  /** Of the `open` that it goes back to. */
+  generation: number;
   steps: number;
   /** Passes over the examples. */
   epochs: number;
-  /** Means over those steps. */
-  loss: number;
-  accuracy: number;
+  /** Means over the last steps; undefined before the first. */
+  recent: { loss: number; accuracy: number } | undefined;
   examplesPerSecond: number;
+  curve: CurveData;
+  recipe: Recipe<Data>;
+  /** The file that the weights are from, which no recipe gives again. */
+  file: string | undefined;
 }
 
-/** Sums steps up until somebody wants to know. */
-export class Meter {
-  private loss = 0;
-  private right = 0;
-  private examples = 0;
+/** Examples a second. */
+export class Speed {
   private speed = 0;
-  private windowStart = performance.now();
-  private windowExamples = 0;
+  private began = performance.now();
+  private examples = 0;
 
-  add({ loss, accuracy, examples }: StepEvent): void {
-    this.loss += loss * examples;
-    this.right += accuracy * examples;
+  add(examples: number): void {
     this.examples += examples;
-    this.windowExamples += examples;
   }
 
-  /** Begins to measure the speed, as after a pause. */
+  /** Begins to measure, as after a pause. */
   restart(): void {
-    this.windowStart = performance.now();
-    this.windowExamples = 0;
+    this.began = performance.now();
+    this.examples = 0;
   }
 
-  /** @param count examples of an epoch */
-  take(session: Session, count: number): Progress | undefined {
-    const { loss, right, examples } = this;
-    if (examples === 0) return undefined;
-    const now = performance.now();
-    const passed = now - this.windowStart;
+  clear(): void {
+    this.speed = 0;
+    this.restart();
+  }
+
+  get value(): number {
+    const passed = performance.now() - this.began;
     if (passed > 500 || (this.speed === 0 && passed > 50)) {
-      this.speed = (1000 * this.windowExamples) / passed;
+      this.speed = (1000 * this.examples) / passed;
       this.restart();
     }
-    this.loss = this.right = this.examples = 0;
-    return {
-      type: "progress",
-      steps: session.steps,
-      epochs: session.examples / count,
-      loss: loss / examples,
-      accuracy: right / examples,
-      examplesPerSecond: this.speed,
-    };
+    return this.speed;
   }
+}
+
+/** @param count examples of an epoch */
+export function progressOf<Data>(
+  session: Session<Data>,
+  recorder: Recorder,
+  speed: Speed,
+  count: number,
+  generation: number,
+): Progress<Data> {
+  const { steps, recipe, file } = session;
+  return {
+    type: "progress",
+    ...{ generation, steps, recipe, file },
+    epochs: session.examples / count,
+    recent: recorder.figures,
+    examplesPerSecond: speed.value,
+    curve: recorder.curve,
+  };
 }
 
 /** Does something now and then, so that it takes a sixth of the time at most. */

@@ -2,7 +2,7 @@
 
 import uPlot from "uplot";
 import { h } from "./dom.ts";
-import { short } from "./format.ts";
+import { brief, short } from "./format.ts";
 import { colour, withColours } from "./theme.ts";
 
 export interface Line {
@@ -14,9 +14,6 @@ export interface Line {
 }
 
 const font = "11px system-ui, sans-serif";
-/** Points that are kept; where there are more, neighbours become one. */
-const MOST = 600;
-
 /** Draws uPlot's charts: the frame around them has their size. */
 export class Chart {
   readonly element: HTMLElement;
@@ -40,6 +37,11 @@ export class Chart {
     }).observe(this.frame);
   }
 
+  /** What is to be seen, for those who do not see it. */
+  describe(text: string): void {
+    this.frame.setAttribute("aria-label", text);
+  }
+
   set(data: uPlot.AlignedData): void {
     this.data = data;
     this.plot?.setData(data);
@@ -57,6 +59,21 @@ export class Chart {
   }
 }
 
+const ruler = new OffscreenCanvas(1, 1).getContext("2d")!;
+
+/**
+ * The room that labels take beside an axis, in steps, so that the plot does not move with each
+ * digit.
+ */
+function roomFor(labels: readonly (string | null)[] | null, gap: number): number {
+  ruler.font = font;
+  const widest = Math.max(
+    0,
+    ...(labels ?? []).map((label) => ruler.measureText(label ?? "").width),
+  );
+  return Math.max(48, 12 * Math.ceil((widest + gap + 2) / 12));
+}
+
 /** Axes in the page's colours. */
 export function axis(values: (value: number) => string, more: uPlot.Axis = {}): uPlot.Axis {
   return {
@@ -72,27 +89,38 @@ export function axis(values: (value: number) => string, more: uPlot.Axis = {}): 
 export class Curves {
   readonly element: HTMLElement;
   private readonly chart: Chart;
-  private columns: (number | null)[][];
 
   /** @param range of the values, where it is known */
   constructor(
-    title: string,
-    private readonly lines: Line[],
+    private readonly title: string,
+    lines: Line[],
     range?: [number, number],
   ) {
-    this.columns = [[], ...lines.map(() => [])];
+    const empty = [[], ...lines.map(() => [])] as unknown as uPlot.AlignedData;
     this.chart = new Chart(
       title,
       (size) => ({
         ...size,
-        padding: [8, 14, 0, 0],
+        // The labels at the ends of the axes reach beyond them.
+        padding: [10, 20, range ? 0 : 2, 0],
         cursor: { show: false },
         legend: { show: false },
-        scales: { x: { time: false }, y: range ? { range: () => range } : {} },
+        scales: {
+          // From the first step on, and not flat where nothing is known.
+          x: { time: false, range: (_, _least, most) => [0, Math.max(most || 0, 20)] },
+          y: {
+            range: range
+              ? () => range
+              : (_, least, most) =>
+                  Number.isFinite(least) && Number.isFinite(most)
+                    ? uPlot.rangeNum(least, most, 0.1, true)
+                    : [0, 1],
+          },
+        },
         axes: [
-          axis(short, { size: 28, gap: 4 }),
+          axis(brief, { size: 28, gap: 4, space: 60 }),
           axis(range ? (value) => `${Math.floor(100 * value + 0.5)} %` : short, {
-            size: 46,
+            size: (_, labels) => roomFor(labels, 4),
             gap: 4,
           }),
         ],
@@ -109,35 +137,26 @@ export class Curves {
           ),
         ],
       }),
-      this.columns as uPlot.AlignedData,
+      empty,
     );
     const key = lines.map(({ label, colour, dash }) =>
       h("span", { class: `key ${dash ? "dashed" : ""} ${colour}` }, label),
     );
     this.element = this.chart.element;
-    this.element.querySelector("figcaption")!.append(...key);
+    this.element.querySelector("figcaption")!.append(h("span", { class: "keys" }, ...key));
   }
 
-  /** One more point; null where a line has none. */
-  add(x: number, ...values: (number | null)[]): void {
-    for (const [i, column] of this.columns.entries()) column.push(i === 0 ? x : values[i - 1]!);
-    if (this.columns[0]!.length > MOST) this.columns = this.columns.map(halved);
+  /** @param columns values of the lines at each x; what is no finite number is left out */
+  show(x: Float64Array, ...columns: Float64Array[]): void {
+    const drawn = columns.map((column) =>
+      Array.from(column, (value) => (Number.isFinite(value) ? value : null)),
+    );
+    this.chart.set([x, ...drawn] as uPlot.AlignedData);
+    const known = drawn.flat().filter((value) => value !== null);
+    const [least, most] = [Math.min(...known), Math.max(...known)].map(short);
+    const said = known.length
+      ? `from ${least} to ${most} in ${brief(x.at(-1)!)} steps`
+      : "nothing yet";
+    this.chart.describe(`${this.title}: ${said}`);
   }
-
-  clear(): void {
-    this.columns = [[], ...this.lines.map(() => [])];
-    this.draw();
-  }
-
-  draw(): void {
-    this.chart.set(this.columns as uPlot.AlignedData);
-  }
-}
-
-/** Means of neighbours. */
-function halved(column: (number | null)[]): (number | null)[] {
-  return Array.from({ length: Math.ceil(column.length / 2) }, (_, i) => {
-    const pair = column.slice(2 * i, 2 * i + 2).filter((value) => value !== null);
-    return pair.length ? pair.reduce((a, b) => a + b) / pair.length : null;
-  });
 }

@@ -9,8 +9,20 @@ export const percent = (share: number, digits = 1): string =>
 
 /** Three places that count; powers of ten where there would be many zeros. */
 export function short(value: number): string {
-  if (!Number.isFinite(value)) return "–";
+  if (Number.isNaN(value)) return "NaN";
   const size = Math.abs(value);
-  const text = size > 0 && size < 1e-3 ? value.toExponential(1) : `${Number(value.toPrecision(3))}`;
+  const rounded = Number(value.toPrecision(3));
+  const isPlain = size === 0 || (size >= 1e-3 && size < 1e5);
+  const text =
+    size === Infinity
+      ? `${value < 0 ? "-" : ""}∞`
+      : isPlain
+        ? `${rounded}`
+        : rounded.toExponential(size < 1e-3 ? 1 : undefined).replace("e+", "e");
   return text.replaceAll("-", "−");
 }
+
+const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 2 });
+
+/** Whole numbers along an axis: 500, 12K, 1.25M. */
+export const brief = (value: number): string => compact.format(value);

@@ -19,7 +19,7 @@ class HistogramChart {
       title,
       (size) => ({
         ...size,
-        padding: [4, 16, 0, 16],
+        padding: [4, 24, 0, 24],
         cursor: { show: false },
         legend: { show: false },
         scales: {
@@ -55,7 +55,7 @@ class HistogramChart {
     this.bounds = [low, high];
     const width = (high - low) / counts.length;
     this.chart.set([Array.from(counts, (_, i) => low + (i + 0.5) * width), Array.from(counts)]);
-    const none = zeros > 0.001 ? `, ${percent(zeros, 0)} are 0` : "";
+    const none = zeros > 0.001 ? `, ${percent(zeros, 0)} zero` : "";
     const middle = Math.abs(mean) < 1e-4 * deviation ? 0 : mean;
     this.caption.textContent = `${short(middle)} ± ${short(deviation)}${none}`;
   }

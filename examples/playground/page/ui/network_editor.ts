@@ -1,20 +1,11 @@
 // The list of layers: each can be changed, moved and removed, and others added.
 
-import {
-  affine,
-  batchnorm,
-  dropout,
-  gelu,
-  type LayerSpec,
-  leakyRelu,
-  normalize,
-  relu,
-  sigmoid,
-  tanh,
-} from "lamella";
-import { button, h, numberInput, select } from "./dom.ts";
+import type { LayerSpec } from "lamella";
+import type { Range } from "../training/range.ts";
+import { freshLayers, type LayerKind, layerRanges } from "../training/settings.ts";
+import { button, h, NumberInput, select } from "./dom.ts";
 
-const kinds = {
+const kinds: Record<LayerKind, string> = {
   affine: "affine",
   batchnorm: "batchnorm",
   relu: "relu",
@@ -25,19 +16,13 @@ const kinds = {
   dropout: "dropout",
   normalize: "normalize",
 };
-type Kind = keyof typeof kinds;
 
-/** A layer as it is when it is added. */
-const fresh: Record<Kind, () => LayerSpec> = {
-  affine: () => affine(32),
-  batchnorm: () => batchnorm(),
-  relu: () => relu(),
-  leakyRelu: () => leakyRelu(),
-  tanh: () => tanh(),
-  sigmoid: () => sigmoid(),
-  gelu: () => gelu(),
-  dropout: () => dropout(0.2),
-  normalize: () => normalize({ mean: 0, std: 255 }),
+/** The numbers of a layer that the page lets people change. */
+const numberNames: Partial<Record<LayerKind, Record<string, string>>> = {
+  affine: { units: "Units" },
+  dropout: { p: "Probability of dropping" },
+  leakyRelu: { negativeSlope: "Slope below 0" },
+  normalize: { mean: "Mean", std: "Deviation" },
 };
 
 export class NetworkEditor {
@@ -57,7 +42,7 @@ export class NetworkEditor {
     const add = button("Add a layer", () => {
       // Before the last, which gives the scores.
       const at = Math.max(0, this.layers.length - 1);
-      this.change(at, 0, [fresh.relu()], { row: at, control: "kind" });
+      this.change(at, 0, [freshLayers.relu()], { row: at, control: "kind" });
     });
     const ends = h("p", { class: "ends" }, input);
     this.element = h("div", { class: "network" }, ends, this.list, add, this.status);
@@ -72,22 +57,25 @@ export class NetworkEditor {
   /** The network is built, and has so many numbers to learn. */
   showBuilt(parameters: number): void {
     this.status.classList.remove("problem");
-    this.status.textContent = `${parameters.toLocaleString("en")} parameters`;
-    this.mark(undefined);
+    this.say(`${parameters.toLocaleString("en")} parameters`, undefined);
   }
 
-  /** The network cannot be; the message names the layer. */
+  /** The network cannot be, and the one before goes on; the message may name the layer. */
   showWrong(message: string): void {
     this.status.classList.add("problem");
-    this.status.textContent = message.replace(/^Sequential: /, "");
     const index = /layer (\d+)/.exec(message)?.[1];
-    this.mark(index === undefined ? undefined : Number(index));
+    const text = message.replace(/^Sequential: /, "").replace(/\.$/, "");
+    const stays = "The network as it was before stays in use.";
+    this.say(`${text}. ${stays}`, index === undefined ? undefined : Number(index));
   }
 
-  private mark(wrong: number | undefined): void {
-    for (const [i, row] of [...this.list.children].entries()) {
-      row.classList.toggle("problem", i === wrong);
-    }
+  /** Words below the layer that they are about, else below the list. */
+  private say(text: string, about: number | undefined): void {
+    this.status.textContent = text;
+    const rows = [...this.list.children];
+    for (const [i, row] of rows.entries()) row.classList.toggle("problem", i === about);
+    const row = about === undefined ? undefined : rows[about];
+    (row ?? this.element).append(this.status);
   }
 
   /** Puts layers in the place of others, and the focus where one goes on from. */
@@ -108,14 +96,15 @@ export class NetworkEditor {
 
   private draw(): void {
     this.list.replaceChildren(...this.layers.map((spec, i) => this.row(spec, i)));
+    this.element.append(this.status); // until the worker says what it makes of it
   }
 
   private row(spec: LayerSpec, i: number): HTMLElement {
     const last = this.layers.length - 1;
     const kind = select(
       kinds,
-      spec.kind as Kind,
-      (kind) => this.change(i, 1, [fresh[kind]()], { row: i, control: "kind" }),
+      spec.kind as LayerKind,
+      (kind) => this.change(i, 1, [freshLayers[kind]()], { row: i, control: "kind" }),
       { "aria-label": `Kind of layer ${i}`, "data-control": "kind" },
     );
     const move = (by: 1 | -1, text: string, word: string) =>
@@ -141,48 +130,37 @@ export class NetworkEditor {
       "aria-label": `Remove layer ${i}`,
       "data-control": "remove",
     });
+    const numbers = this.numbers(spec, i);
     return h(
       "li",
       {},
       h("span", { class: "index", "aria-hidden": "true" }, `${i}`),
       kind,
-      h("span", { class: "numbers" }, ...this.numbers(spec, i)),
+      h("span", { class: "numbers" }, ...numbers.map(({ element }) => element)),
       move(-1, "↑", "up"),
       move(1, "↓", "down"),
       remove,
+      ...numbers.map(({ problem }) => problem),
     );
   }
 
-  /** What can be set of a layer. Ranges are left to the library, which says what is wrong. */
-  private numbers(spec: LayerSpec, i: number): HTMLElement[] {
-    const set = (changed: LayerSpec) => this.change(i, 1, [changed], { row: i, control: "number" });
-    const input = (name: string, value: number, change: (value: number) => LayerSpec) =>
-      numberInput(value, {}, (value) => set(change(value)), {
-        "aria-label": `${name} of layer ${i}`,
-        title: name,
-        "data-control": "number",
+  /** What can be set of a layer. Constants that a file has for each feature cannot. */
+  private numbers(spec: LayerSpec, i: number): NumberInput[] {
+    const kind = spec.kind as LayerKind;
+    const values = spec as unknown as Record<string, number>;
+    return Object.entries(numberNames[kind] ?? {})
+      .filter(([key]) => typeof values[key] === "number")
+      .map(([key, name]) => {
+        const change = (value: number) => {
+          const changed = { ...spec, [key]: value } as LayerSpec;
+          this.change(i, 1, [changed], { row: i, control: key });
+        };
+        const range = layerRanges[kind]?.[key] as Range;
+        return new NumberInput(values[key]!, range, change, {
+          "aria-label": `${name} of layer ${i}`,
+          title: name,
+          "data-control": key,
+        });
       });
-    switch (spec.kind) {
-      case "affine":
-        return [input("Units", spec.units, (units) => ({ ...spec, units }))];
-      case "dropout":
-        return [input("Probability of dropping", spec.p, (p) => ({ ...spec, p }))];
-      case "leakyRelu":
-        return [
-          input("Slope below 0", spec.negativeSlope ?? 0.01, (negativeSlope) => ({
-            ...spec,
-            negativeSlope,
-          })),
-        ];
-      case "normalize":
-        return typeof spec.mean === "number" && typeof spec.std === "number"
-          ? [
-              input("Mean", spec.mean, (mean) => ({ ...spec, mean })),
-              input("Deviation", spec.std, (std) => ({ ...spec, std })),
-            ]
-          : [];
-      default:
-        return [];
-    }
   }
 }

@@ -1,19 +1,18 @@
 // Tabs as the ARIA Authoring Practices have them: arrows move, one is in the tab order.
 // https://www.w3.org/WAI/ARIA/apg/patterns/tabs/
 
-/** @param shown is told of a tab each time that it comes up */
-export function startTabs(list: HTMLElement, shown: (name: string) => void): void {
+/**
+ * @param chosen is told of a tab that is chosen by hand
+ * @returns brings a tab to the front
+ */
+export function startTabs(
+  list: HTMLElement,
+  chosen: (name: string) => void,
+): (name: string) => void {
   const tabs = [...list.querySelectorAll<HTMLElement>("[role=tab]")];
-  const show = (tab: HTMLElement, isFocused: boolean) => {
-    for (const other of tabs) {
-      const isSelected = other === tab;
-      other.setAttribute("aria-selected", `${isSelected}`);
-      other.tabIndex = isSelected ? 0 : -1;
-      document.getElementById(other.getAttribute("aria-controls")!)!.hidden = !isSelected;
-    }
-    if (isFocused) tab.focus();
-    history.replaceState(null, "", `#${tab.dataset.name}`);
-    shown(tab.dataset.name!);
+  const choose = (tab: HTMLElement) => {
+    tab.focus();
+    chosen(tab.dataset.name!);
   };
   list.addEventListener("keydown", (event) => {
     const at = tabs.indexOf(event.target as HTMLElement);
@@ -27,9 +26,15 @@ export function startTabs(list: HTMLElement, shown: (name: string) => void): voi
     const to = keys[event.key];
     if (to === undefined) return;
     event.preventDefault();
-    show(tabs[to]!, true);
+    choose(tabs[to]!);
   });
-  for (const tab of tabs) tab.addEventListener("click", () => show(tab, false));
-  const named = tabs.find(({ dataset }) => `#${dataset.name}` === location.hash);
-  show(named ?? tabs[0]!, false);
+  for (const tab of tabs) tab.addEventListener("click", () => choose(tab));
+  return (name) => {
+    for (const tab of tabs) {
+      const isSelected = tab.dataset.name === name;
+      tab.setAttribute("aria-selected", `${isSelected}`);
+      tab.tabIndex = isSelected ? 0 : -1;
+      document.getElementById(tab.getAttribute("aria-controls")!)!.hidden = !isSelected;
+    }
+  };
 }

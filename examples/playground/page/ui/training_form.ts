@@ -1,10 +1,9 @@
 // Optimizer, loss, batch size, seed.
 
-import { adam, adamw, momentum, nesterov, type Optimizer, rmsprop, sgd } from "lamella";
-import type { Settings } from "../training/settings.ts";
-import { field, h, numberInput, select } from "./dom.ts";
+import type { Optimizer } from "lamella";
+import { losses, optimizers, ranges, type Settings } from "../training/settings.ts";
+import { field, h, NumberInput, select } from "./dom.ts";
 
-const optimizers = { sgd, momentum, nesterov, rmsprop, adam, adamw };
 const names: Record<keyof typeof optimizers, string> = {
   sgd: "SGD",
   momentum: "SGD, momentum",
@@ -22,69 +21,79 @@ const settingNames: Record<string, string> = {
   eps: "ε",
   weightDecay: "Weight decay",
 };
-const losses = { softmax: "softmax", svm: "SVM" };
 
 /** All settings but the network. */
-export type Training = Omit<Settings, "layers">;
+type Training = Omit<Settings, "layers">;
+
+/** A number under its name, with words on what is wrong with it. */
+export function numberField(name: string, input: NumberInput, hint = ""): HTMLElement {
+  return field(name, input.element, { hint, problem: input.problem });
+}
 
 export class TrainingForm {
   readonly element = h("div", { class: "fields" });
   /** Of the optimizer that is chosen. */
   private readonly own = h("div", { class: "fields own" });
+  private readonly kind;
+  private readonly loss;
+  private readonly batchSize;
+  private readonly l2;
+  private readonly seed;
+  private optimizer: Optimizer;
 
   constructor(
-    public training: Training,
-    private readonly changed: (training: Training) => void,
+    training: Training,
+    private readonly changed: (part: Partial<Training>) => void,
   ) {
-    const { loss, batchSize, seed, l2, optimizer } = training;
-    const positive = { min: 1, max: 4096, step: 1 };
+    this.optimizer = training.optimizer;
+    this.kind = select(names, training.optimizer.kind, (kind) => {
+      this.setOptimizer(optimizers[kind]());
+      this.drawOwn();
+    });
+    this.loss = select(losses, training.loss, (loss) => changed({ loss }));
+    this.batchSize = new NumberInput(training.batchSize, ranges.batchSize, (batchSize) =>
+      changed({ batchSize }),
+    );
+    this.l2 = new NumberInput(training.l2, ranges.l2, (l2) => changed({ l2 }));
+    this.seed = new NumberInput(training.seed, ranges.seed, (seed) => changed({ seed }));
     this.element.append(
-      field(
-        "Optimizer",
-        select(names, optimizer.kind, (kind) => {
-          this.set({ optimizer: optimizers[kind]() });
-          this.drawOwn();
-        }),
-      ),
+      field("Optimizer", this.kind),
       this.own,
-      field(
-        "Loss",
-        select(losses, loss, (loss) => this.set({ loss })),
-      ),
-      field(
-        "Batch size",
-        numberInput(batchSize, positive, (batchSize) => this.set({ batchSize })),
-        "Examples of one step",
-      ),
-      field(
-        "L2",
-        numberInput(l2, { min: 0 }, (l2) => this.set({ l2 })),
-        "Adds 0.5 · L2 · ΣW² to the loss",
-      ),
-      field(
-        "Seed",
-        numberInput(seed, { min: 0, max: 2 ** 32 - 1, step: 1 }, (seed) => this.set({ seed })),
-        "The same seed gives the same network, to the last bit",
-      ),
+      field("Loss", this.loss),
+      numberField("Batch size", this.batchSize, "Examples of one step"),
+      numberField("L2", this.l2, "Adds 0.5 · L2 · ΣW² to the loss"),
+      numberField("Seed", this.seed, "The same seed gives the same network, to the last bit"),
     );
     this.drawOwn();
   }
 
+  /** Shows other settings; nobody is told. */
+  show({ optimizer, loss, batchSize, l2, seed }: Training): void {
+    this.optimizer = optimizer;
+    this.kind.value = optimizer.kind;
+    this.loss.value = loss;
+    this.batchSize.show(batchSize);
+    this.l2.show(l2);
+    this.seed.show(seed);
+    this.drawOwn();
+  }
+
   private drawOwn(): void {
-    const { kind, ...settings } = this.training.optimizer;
-    const inputs = Object.entries(settings).map(([name, value]) =>
-      field(
+    const { kind, ...settings } = this.optimizer;
+    const inputs = Object.entries(settings).map(([name, value]) => {
+      const change = (value: number) =>
+        this.setOptimizer({ ...this.optimizer, [name]: value } as Optimizer);
+      const range = ranges[name as keyof typeof ranges];
+      return numberField(
         settingNames[name] ?? name,
-        numberInput(value as number, { min: 0 }, (value) =>
-          this.set({ optimizer: { ...this.training.optimizer, [name]: value } as Optimizer }),
-        ),
-      ),
-    );
+        new NumberInput(value as number, range, change),
+      );
+    });
     this.own.replaceChildren(...inputs);
   }
 
-  private set(part: Partial<Training>): void {
-    this.training = { ...this.training, ...part };
-    this.changed(this.training);
+  private setOptimizer(optimizer: Optimizer): void {
+    this.optimizer = optimizer;
+    this.changed({ optimizer });
   }
 }

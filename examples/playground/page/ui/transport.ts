@@ -1,32 +1,37 @@
 // Train, pause, one step, and from the start again.
 
-import type { Command } from "../training/commands.ts";
 import { button, h } from "./dom.ts";
+
+type Button = "run" | "pause" | "step" | "reset";
 
 export class Transport {
   readonly element: HTMLElement;
   private isRunning = false;
   private readonly main: HTMLButtonElement;
 
-  constructor(private readonly send: (command: Command["type"]) => void) {
-    this.main = button("Train", () => this.set(!this.isRunning), { class: "primary" });
+  constructor(send: (command: Button) => void) {
+    this.main = button(
+      "Train",
+      () => {
+        const command = this.isRunning ? "pause" : "run";
+        this.show(!this.isRunning);
+        send(command);
+      },
+      { class: "primary" },
+    );
     this.element = h(
       "div",
       { class: "transport", role: "group", "aria-label": "Training" },
       this.main,
-      button("Step", () => {
-        this.set(false);
-        send("step");
-      }),
+      button("Step", () => send("step")),
       button("Reset", () => send("reset")),
     );
   }
 
-  set(isRunning: boolean): void {
-    if (isRunning === this.isRunning) return;
+  /** Shows whether it trains; nobody is told. */
+  show(isRunning: boolean): void {
     this.isRunning = isRunning;
     this.main.textContent = isRunning ? "Pause" : "Train";
-    this.send(isRunning ? "run" : "pause");
   }
 }
 
