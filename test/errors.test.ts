@@ -1017,6 +1017,11 @@ describe("a key that an options object does not have", () => {
     },
     "Sequential.forward": { call: (options) => model.forward(batch.x, options), keys: ["mode"] },
     "Sequential.backward": { call: (options) => model.backward(scores, options), keys: ["dx"] },
+    "Sequential.probabilities": {
+      call: (options) => model.probabilities(batch.x, options),
+      keys: ["loss"],
+    },
+    saveModel: { call: (options) => lamella.saveModel(model, options), keys: ["classes"] },
     "Sequential.compile": { call: (options) => model.compile(options), keys: ["maxBatch"] },
     "Sequential.evaluate": {
       call: (options) => model.evaluate(options),

@@ -1,15 +1,18 @@
 // Models to files and back; model_file.ts tells what is in one.
 
+import { isLoss } from "../nn/losses.ts";
+import { checkNames } from "../nn/names.ts";
 import {
+  type AnyModel,
   networkOf,
-  type Sequential,
   type SequentialOptions,
   sequentialFrom,
 } from "../nn/sequential.ts";
 import { fileFloats, matchState, type StateEntry, targetsOf } from "../nn/state.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
+import { checkKeys } from "../tensor/options.ts";
 import type { Runtime } from "../tensor/runtime.ts";
-import { checkOurs, entriesOf, jsonOf, metadataOf } from "./model_file.ts";
+import { checkOurs, classesOf, entriesOf, jsonOf, metadataOf } from "./model_file.ts";
 import { readSafetensors, type StoredFile, writeSafetensors } from "./safetensors.ts";
 
 /** The model of a file's architecture, with these of its tensors; `taken` are the file's dtypes that they may be of. */
@@ -19,22 +22,42 @@ export function modelFrom(
   file: StoredFile,
   entries: readonly StateEntry[],
   taken: (dtype: FloatDType) => readonly string[],
-): Sequential<FloatDType> {
+): AnyModel {
   const architecture = jsonOf(operation, file, "architecture");
   const { input, layers, dtype } = architecture as unknown as SequentialOptions;
-  return sequentialFrom(runtime, { input, layers, dtype }, (network) =>
-    matchState(operation, targetsOf(network), entries, taken(network.dtype)),
+  return sequentialFrom<FloatDType, number | string>(
+    runtime,
+    { input, layers, dtype },
+    (network) => {
+      const loss = file.metadata.get("loss");
+      network.loss = isLoss(loss) ? loss : undefined;
+      network.classes = classesOf(operation, file, network.outSize);
+      return matchState(operation, targetsOf(network), entries, taken(network.dtype));
+    },
   );
 }
 
 /**
- * A model as the bytes of a safetensors file: its tensors, and its architecture in the metadata, so that loadModel
- * needs nothing else. Initializers are not kept.
+ * A model as the bytes of a safetensors file: its tensors, and in the metadata its architecture, the loss that it was trained
+ * with and the names of its classes, so that loadModel needs nothing else. Initializers are not kept.
+ *
+ * @param options.classes the names of the classes, one a score, by which classify then answers and which a predictor has; a
+ *   model of one score, trained with "bce", takes two. Default those that the model was loaded with
+ * @throws TypeError and RangeError for classes that are no such names; DisposedError
  */
-export function saveModel(model: Sequential<FloatDType>): Uint8Array<ArrayBuffer> {
-  const network = networkOf("saveModel", model);
+export function saveModel(
+  model: AnyModel,
+  options: { classes?: readonly string[] | undefined } = {},
+): Uint8Array<ArrayBuffer> {
+  const operation = "saveModel";
+  const network = networkOf(operation, model);
+  checkKeys(operation, "options", options, ["classes"]);
+  const { architecture, loss, outSize } = network;
+  const given = options.classes;
+  const classes =
+    given === undefined ? network.classes : checkNames(operation, "classes", given, outSize);
   const tensors = network.slots.map(({ name, value }) => [name, value] as const);
-  return writeSafetensors(tensors, metadataOf("model", network.architecture));
+  return writeSafetensors(tensors, metadataOf("model", { architecture, loss, classes }));
 }
 
 /**
@@ -44,10 +67,7 @@ export function saveModel(model: Sequential<FloatDType>): Uint8Array<ArrayBuffer
  * @throws FormatError for bytes that are no such file; ShapeError with a list of all tensors that are missing, extra or
  *   of another shape or dtype; as Sequential for layers that do not fit each other; MemoryError
  */
-export function loadModel(
-  runtime: Runtime,
-  bytes: Uint8Array | ArrayBuffer,
-): Sequential<FloatDType> {
+export function loadModel(runtime: Runtime, bytes: Uint8Array | ArrayBuffer): AnyModel {
   const operation = "loadModel";
   const file = readSafetensors(bytes);
   checkOurs(operation, file, "model");

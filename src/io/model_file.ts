@@ -5,7 +5,10 @@
 //   version       "1": a reader refuses what is newer than itself
 //   weight_layout "in,out": affine weights are (features in, features out)
 //   architecture  JSON: {"input": [784], "dtype": "float32", "layers": [{"kind": "affine", "units": 10}, …]}
+//   loss          "softmax", "svm", "bce" or "mse", where the model was trained
+//   classes       JSON: ["no", "yes"], the names of its classes, where it has any
 
+import { checkNames } from "../nn/names.ts";
 import type { StateEntry } from "../nn/state.ts";
 import { FormatError, rethrowUnless, show } from "../runtime/errors.ts";
 import type { StoredFile } from "./safetensors.ts";
@@ -15,14 +18,45 @@ const VERSION = 1;
 const MAX_DEPTH = 32;
 
 /** The metadata of a file of this kind that holds such a network. */
-export function metadataOf(kind: string, architecture: object): Record<string, string> {
+export function metadataOf(
+  kind: string,
+  { architecture, loss, classes }: Described,
+): Record<string, string> {
   return {
     format: "lamella",
     kind,
     version: String(VERSION),
     weight_layout: "in,out",
     architecture: JSON.stringify(architecture),
+    ...(loss && { loss }),
+    ...(classes && { classes: JSON.stringify(classes) }),
   };
+}
+
+/** What a file tells of a network beside its tensors. */
+interface Described {
+  readonly architecture: object;
+  readonly loss: string | undefined;
+  readonly classes: readonly string[] | undefined;
+}
+
+/** The names of the classes in a file, undefined where it has none. */
+export function classesOf(
+  operation: string,
+  { metadata }: StoredFile,
+  outSize: number,
+): readonly string[] | undefined {
+  const text = metadata.get("classes");
+  if (text === undefined) return undefined;
+  try {
+    return checkNames(operation, "the metadata's classes", JSON.parse(text), outSize);
+  } catch (error) {
+    throw new FormatError(
+      error instanceof SyntaxError
+        ? `${operation}: expected a list in JSON as the metadata's classes`
+        : (error as Error).message,
+    );
+  }
 }
 
 /** Refuses a file that is not ours, or of another kind: FormatError with the name of the call that reads what it is. */

@@ -59,6 +59,9 @@ const losses: Record<LossName, Loss> = {
   },
 };
 
+export const isLoss = (name: unknown): name is LossName =>
+  typeof name === "string" && Object.hasOwn(losses, name);
+
 /** The loss of this name for a model of so many scores, or RangeError. */
 export function lossOf(
   operation: string,
@@ -66,13 +69,12 @@ export function lossOf(
   classWeights: ClassWeights | undefined,
   outSize: number,
 ): LossRule {
-  if (!(typeof name === "string" && Object.hasOwn(losses, name))) {
+  if (!isLoss(name)) {
     throw new RangeError(
       `${operation}: loss must be one of ${Object.keys(losses).join(", ")}, got ${show(name)}`,
     );
   }
-  const known = name as LossName;
-  const loss = losses[known];
+  const loss = losses[name];
   if (classWeights !== undefined && !loss.takesLabels) {
     throw new RangeError(
       `${operation}: classWeights belong to the losses of labels, "softmax" and "svm", got loss "${name}"`,
@@ -80,7 +82,7 @@ export function lossOf(
   }
   return {
     ...loss,
-    name: known,
+    name,
     classWeights: checkClassWeights(operation, classWeights, outSize),
   };
 }
@@ -157,10 +159,33 @@ export function truthOf(
   };
 }
 
-/** The class with the highest score of each of the first N examples in the plan: a view. */
-export function classesOf({ kernels, outSize }: Network, plan: Plan, N: number): Int32Array {
-  kernels.argmax(plan.answers.address, plan.scores.address, N, outSize);
-  return plan.answers.data.subarray(0, N);
+/**
+ * The class of each of the first N examples in the plan: the one with the highest score. A model of one score that is trained
+ * with "bce", or has the names of two classes, answers 1 where the probability is above ½. A view.
+ */
+export function classesOf(network: Network, plan: Plan, N: number): Int32Array {
+  const { kernels, layers, loss, classes, outSize } = network;
+  const answers = plan.answers.data.subarray(0, N);
+  if (outSize === 1 && (loss === "bce" || classes?.length === 2)) {
+    const scores = plan.scores.data;
+    const half = layers[layers.length - 1]?.saved.kind === "sigmoid" ? 0.5 : 0;
+    for (let n = 0; n < N; n++) answers[n] = (scores[n] as number) > half ? 1 : 0;
+  } else {
+    kernels.argmax(plan.answers.address, plan.scores.address, N, outSize);
+  }
+  return answers;
+}
+
+/** Makes probabilities of n scores of a model that was trained with this loss, in their place. */
+export function toProbabilities(
+  { kernels }: Network,
+  loss: LossName,
+  at: number,
+  n: number,
+  C: number,
+) {
+  if (loss === "softmax") kernels.softmax_forward(at, at, n / C, C);
+  else kernels.sigmoid_forward(at, at, n);
 }
 
 /** How many of the first N answers in the plan are right; NaN for a loss that has no right and wrong. */

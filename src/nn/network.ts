@@ -11,6 +11,7 @@ import type { TensorHandle } from "../tensor/tensor.ts";
 import type { Initializer } from "./initializers.ts";
 import { DropoutStream, type Layer, type Slot } from "./layers/layer.ts";
 import { buildLayers } from "./layers/layers.ts";
+import type { LossName } from "./losses.ts";
 
 /** The buffers for batches of up to `capacity` examples. */
 export interface Plan {
@@ -42,6 +43,9 @@ export class Network {
   readonly stream: DropoutStream;
   readonly outShape: readonly number[];
   disposed = false;
+  /** What the scores mean: the loss that the model is trained with, and the names of its classes. */
+  loss: LossName | undefined = undefined;
+  classes: readonly string[] | undefined = undefined;
   private plan: Plan | null = null;
   /** The lowest layer that learns: none below it needs a backward pass. */
   private readonly bottom: number;

@@ -12,7 +12,14 @@ import { checkFloatDType, checkInput } from "./architecture.ts";
 import { copyRows, type Examples, rowsOf } from "./data.ts";
 import { heNormal, type Initializer } from "./initializers.ts";
 import type { LayerSpec } from "./layers/layers.ts";
-import { classesOf, countRight, type LossName, lossOf, truthOf } from "./losses.ts";
+import {
+  classesOf,
+  countRight,
+  type LossName,
+  lossOf,
+  toProbabilities,
+  truthOf,
+} from "./losses.ts";
 import { Network } from "./network.ts";
 import { CompiledPredictor, type Predictor, type PredictorHost } from "./predictor.ts";
 import { programOf } from "./program.ts";
@@ -70,6 +77,14 @@ const KEYS = ["input", "layers", "dtype", "seed", "initializer"];
 /** Examples that go through at once where nobody says how many. */
 const BATCH = 256;
 
+/** A model whose classes may have names or not. */
+export type AnyModel<D extends FloatDType = FloatDType> = Sequential<D, number | string>;
+
+/** What classify gives: numbers of classes, or their names. */
+export type Classes<C extends number | string> = C extends string
+  ? string[]
+  : Int32Array<ArrayBuffer>;
+
 /** The engines of models: a map rather than a private field, so that a bundle without models goes without them. */
 const networks = new WeakMap<object, Network>();
 
@@ -82,12 +97,12 @@ export function networkOf(operation: string, model: unknown): Network {
 }
 
 /** A model whose values come from somewhere else than its initializers, checked before anything is allocated. */
-export function sequentialFrom<D extends FloatDType>(
+export function sequentialFrom<D extends FloatDType, C extends number | string = number>(
   runtime: Runtime,
   options: SequentialOptions<D>,
   state: StateSource,
-): Sequential<D> {
-  const Class = Sequential as unknown as new (...given: unknown[]) => Sequential<D>;
+): Sequential<D, C> {
+  const Class = Sequential as unknown as new (...given: unknown[]) => Sequential<D, C>;
   return new Class(runtime, options, state);
 }
 
@@ -98,7 +113,10 @@ export function sequentialFrom<D extends FloatDType>(
  * The buffers of a batch are planned with the first batch, and again only for a larger one, so that steps allocate
  * nothing. A ReLU after an affine layer is computed with it.
  */
-export class Sequential<D extends FloatDType = "float32"> extends Owner {
+export class Sequential<
+  D extends FloatDType = "float32",
+  C extends number | string = number,
+> extends Owner {
   /** The descriptions it was made from. */
   readonly layers: readonly LayerSpec[];
 
@@ -275,11 +293,50 @@ export class Sequential<D extends FloatDType = "float32"> extends Owner {
     });
   }
 
+  /** The names of its classes, where the file that it was loaded from has them. */
+  get classes(): readonly string[] | undefined {
+    return engineOf(this).classes;
+  }
+
   /**
-   * The class with the highest score for each example, the first of equals.
+   * The probability of each class, a new tensor (N, …output): the softmax of the scores of a model trained with the loss
+   * "softmax", the sigmoid of those of one trained with "bce". A model knows its loss once it has a Trainer, and a file keeps
+   * it. Where the last layer is softmax() or sigmoid(), its scores are probabilities already.
+   *
+   * @param options.loss the loss of a model that does not know it, as one of PyTorch's weights
+   * @throws TypeError where nothing tells the loss, RangeError for a loss whose scores are no probabilities; as forward
+   */
+  probabilities(x: Examples, options: { loss?: "softmax" | "bce" | undefined } = {}): Tensor<D> {
+    const operation = "Sequential.probabilities";
+    const network = networkOf(operation, this);
+    checkSettings(operation, "options", options, ["loss"]);
+    const { loss = network.loss } = options;
+    const { kind } = this.layers[this.layers.length - 1] as LayerSpec;
+    const areProbabilities = kind === "softmax" || kind === "sigmoid";
+    if (!areProbabilities && loss === undefined) {
+      throw new TypeError(
+        `${operation}: nothing tells what the model's scores are: it has had no Trainer; give { loss: "softmax" } or { loss: "bce" }`,
+      );
+    }
+    if (!areProbabilities && loss !== "softmax" && loss !== "bce") {
+      throw new RangeError(
+        `${operation}: loss must be "softmax" or "bce", as scores of others are no probabilities, got ${show(loss)}`,
+      );
+    }
+    const scores = this.predict(x) as Tensor as TensorHandle<FloatDType>;
+    if (!areProbabilities && scores.size > 0) {
+      const C = network.outShape[network.outShape.length - 1] as number;
+      toProbabilities(network, loss as LossName, scores.address, scores.size, C);
+    }
+    return scores as Tensor as Tensor<D>;
+  }
+
+  /**
+   * The class with the highest score for each example, the first of equals; a model of one score that was trained with "bce"
+   * answers 1 where it is above 0. The names of the classes, as an array of texts, where the model has names.
    * @throws as forward
    */
-  classify(x: Examples): Int32Array<ArrayBuffer> {
+  classify(x: Examples): Classes<C> {
     const operation = "Sequential.classify";
     const network = networkOf(operation, this);
     const rows = rowsOf(operation, "x", x, network.inShape, network);
@@ -287,7 +344,8 @@ export class Sequential<D extends FloatDType = "float32"> extends Owner {
     for (const { plan, start, N } of passes(network, rows, BATCH)) {
       classes.set(classesOf(network, plan, N), start);
     }
-    return classes;
+    const { classes: names } = network;
+    return (names ? Array.from(classes, (i) => names[i] as string) : classes) as Classes<C>;
   }
 
   /**
@@ -406,7 +464,7 @@ function* passes(network: Network, rows: ReturnType<typeof rowsOf>, batchSize: n
 /** Evaluates, and stops after each batch. */
 export function* evaluating(
   operation: string,
-  model: Sequential<FloatDType>,
+  model: AnyModel,
   given: EvaluateOptions & { loss: LossName; batchSize: number },
 ): Generator<void, Evaluation> {
   const network = networkOf(operation, model);

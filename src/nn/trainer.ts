@@ -22,7 +22,7 @@ import { countRight, type LossName, lossOf, type Truth, truthOf } from "./losses
 import type { Network, Plan } from "./network.ts";
 import { copyDescription, type Optimizer, ruleOf, type Update } from "./optimizers.ts";
 import { rateAt } from "./schedules.ts";
-import { type Evaluation, evaluating, networkOf, type Sequential } from "./sequential.ts";
+import { type AnyModel, type Evaluation, evaluating, networkOf } from "./sequential.ts";
 import { checkAlike, checkSettings } from "./settings.ts";
 import { matchState, type StateEntry } from "./state.ts";
 import { now, Turns } from "./turn.ts";
@@ -152,7 +152,7 @@ interface Feed {
  * rate of the steps taken so far. A step allocates nothing once a batch of its size has been through.
  */
 export class Trainer extends Owner {
-  readonly model: Sequential<FloatDType>;
+  readonly model: AnyModel;
   private readonly network: Network;
   private readonly options: Readonly<TrainerOptions>;
   private readonly rule: ReturnType<typeof ruleOf>;
@@ -178,7 +178,7 @@ export class Trainer extends Owner {
    * @throws TypeError for a model or optimizer that is none; RangeError for a loss of no known name and for settings out
    *   of range; DisposedError; MemoryError
    */
-  constructor(model: Sequential<FloatDType>, options: TrainerOptions) {
+  constructor(model: AnyModel, options: TrainerOptions) {
     super();
     const operation = "Trainer";
     const network = networkOf(operation, model);
@@ -230,6 +230,7 @@ export class Trainer extends Owner {
       this.dispose();
       throw error;
     }
+    network.loss = this.lossRule.name; // now that nothing is refused any more
     this.updates = network.learned.map(({ value, gradient }, i) => ({
       kernels: network.kernels,
       ...{ w: value.address, dw: gradient.address, n: value.size },
@@ -349,7 +350,7 @@ export class Trainer extends Owner {
     const number = (_: string, value: unknown) =>
       typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
     return writeSafetensors(tensors, {
-      ...metadataOf("checkpoint", network.architecture),
+      ...metadataOf("checkpoint", network),
       training: JSON.stringify(training, number),
     });
   }
