@@ -13,6 +13,7 @@ export {
   type SafetensorsFile,
   writeSafetensors,
 } from "./io/safetensors.ts";
+export { decodeScores, encodeRow, type TableCell } from "./io/table.ts";
 export { type LoadTorchOptions, loadTorch } from "./io/torch.ts";
 export {
   type AffineCache,

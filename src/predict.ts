@@ -9,6 +9,7 @@ export {
   loadPredictor,
   loadPredictorSync,
 } from "./io/predictor.ts";
+export { decodeScores, encodeRow, type TableCell } from "./io/table.ts";
 export type { Predictor } from "./nn/predictor.ts";
 export {
   DisposedError,

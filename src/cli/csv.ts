@@ -1,69 +1,236 @@
-// Tables: CSV into numbers, row by row. What does not fit is refused by its line and column.
+// Tables: CSV into rows of cells, as often as they are asked for. What does not fit is refused by its line and column.
 
 import { CsvError, parse } from "csv-parse/sync";
+import { isMissing } from "../io/table.ts";
+import { toUtf8 } from "./encoding.ts";
 import { Fault, quoted, USAGE, visible } from "./fault.ts";
 import type { Limits } from "./files.ts";
 import { RowLimits } from "./row_limits.ts";
 
 export interface CsvOptions extends Partial<Limits> {
-  /** undefined: decided by `choose`, which is told. */
+  /** undefined: looked for. */
   header?: boolean | undefined;
   delimiter?: string | undefined;
+  encoding?: string | undefined;
 }
 
-/** Which columns are read. */
-export interface Choice {
+type Cells = readonly string[];
+
+export interface Rows {
+  /** What messages call the table. */
+  name: string;
+  /** The first lines, all of them data but perhaps the first. */
+  sample: readonly Cells[];
+  /** Reads all lines anew; none of them is kept. */
+  each(visit: (cells: string[], line: number) => void): void;
+}
+
+/** The columns of a table. */
+export interface Layout {
   /** Does the first line name the columns? Else it is data. */
   header: boolean;
-  /** By name, for messages; as many as a row has cells. */
+  /** By name; as many as a row has cells. */
   columns: readonly string[];
-  /** Indexes of columns, in the order in which the network takes them. */
-  features: readonly number[];
-  label: number | undefined;
-  /** May a feature that holds no numbers be left out? */
-  canDrop: boolean;
 }
 
-export interface Table {
-  count: number;
-  /** count × features. */
-  x: Float64Array;
-  /** The label column's cells as they stand, where it was chosen. */
-  labels: string[] | undefined;
-}
+/** Lines that are looked at before anything is decided, and bytes in which delimiters are counted. */
+const SAMPLE = 1000;
+const SAMPLE_BYTES = 262_144;
 
+export const isNumber = (cell: string) => cell !== "" && Number.isFinite(Number(cell));
 /** All cells are numbers: hardly a header. */
-export const allNumbers = (cells: readonly string[]) =>
-  cells.every((cell) => cell.trim() !== "" && Number.isFinite(Number(cell)));
+export const allNumbers = (cells: Cells) => cells.every(isNumber);
 
-/** The one of comma, semicolon and tab that the first line has most of. */
-function sniff(bytes: Uint8Array): string {
-  const text = new TextDecoder().decode(bytes.subarray(0, 65_536));
-  const [line = ""] = text.trimStart().split(/\r?\n|\r/, 1);
-  const count = (delimiter: string) => line.split(delimiter).length;
-  return [",", ";", "\t"].reduce((a, b) => (count(b) > count(a) ? b : a));
+const DELIMITERS = [",", ";", "\t", "|"];
+
+/**
+ * The delimiter that the lines agree on: that which most of them have equally often, outside quotes, and of several such
+ * that which they have most of.
+ */
+function sniff(text: string): string {
+  const counts = new Map(DELIMITERS.map((delimiter) => [delimiter, new Map<number, number>()]));
+  let here = new Map<string, number>();
+  let [isQuoted, isBlank, lines] = [false, true, 0];
+  // Semicolons or tabs separate where each comma stands within a number, as in 1,5;2,25.
+  let commasInNumbers = true;
+  const endLine = () => {
+    if (!isBlank) {
+      lines++;
+      for (const [delimiter, count] of here) {
+        const of = counts.get(delimiter) as Map<number, number>;
+        of.set(count, (of.get(count) ?? 0) + 1);
+      }
+    }
+    here = new Map();
+    isBlank = true;
+  };
+  for (let i = 0; i < text.length; i++) {
+    const character = text[i] as string;
+    if (character === '"') isQuoted = !isQuoted;
+    else if (isQuoted) continue;
+    else if (character === "\n" || character === "\r") endLine();
+    else {
+      if (character.trim() !== "" || character === "\t") isBlank = false;
+      if (!counts.has(character)) continue;
+      here.set(character, (here.get(character) ?? 0) + 1);
+      if (character === "," && !/^\d,\d$/.test(text.slice(i - 1, i + 2))) commasInNumbers = false;
+    }
+  }
+  endLine();
+  const ranked = DELIMITERS.map((delimiter) => {
+    let [usual, agreeing] = [0, 0];
+    for (const [count, share] of counts.get(delimiter) as Map<number, number>) {
+      if (share > agreeing || (share === agreeing && count > usual))
+        [usual, agreeing] = [count, share];
+    }
+    return { delimiter, usual, share: lines === 0 ? 0 : agreeing / lines };
+  });
+  const others = ranked.some(
+    ({ delimiter, share }) => (delimiter === ";" || delimiter === "\t") && share > 0.9,
+  );
+  const best = ranked.reduce((a, b) => {
+    if (commasInNumbers && others && a.delimiter === ",") return b;
+    return b.share > a.share || (b.share === a.share && b.usual > a.usual) ? b : a;
+  });
+  return best.delimiter;
+}
+
+/** @param name what messages call the table */
+export function openTable(
+  given: Uint8Array<ArrayBuffer>,
+  name: string,
+  { delimiter: chosen, encoding, ...limits }: CsvOptions,
+): Rows {
+  let bytes = toUtf8(given, name, encoding);
+  let begin = new TextDecoder().decode(bytes.subarray(0, SAMPLE_BYTES));
+  // Excel's way to name the delimiter, in a line of its own.
+  const [line, told] = /^"?sep=(.)"?[ \t]*(?:\r\n|\r|\n)/i.exec(begin) ?? [];
+  if (line !== undefined) {
+    const mark = bytes[0] === 0xef ? 3 : 0;
+    bytes = bytes.subarray(mark + Buffer.byteLength(line));
+    begin = begin.slice(line.length);
+  }
+  const skipped = line === undefined ? 0 : 1;
+  // The last line of a longer text may be cut.
+  if (bytes.length > SAMPLE_BYTES) begin = begin.slice(0, begin.lastIndexOf("\n") + 1) || begin;
+  const delimiter = chosen ?? told ?? sniff(begin);
+  new RowLimits(name, delimiter, limits).check(bytes);
+
+  const read = (visit: (cells: string[], line: number) => void, to?: number) => {
+    try {
+      parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), {
+        delimiter,
+        bom: true,
+        trim: true,
+        skip_empty_lines: true,
+        // What a spreadsheet leaves below its table.
+        skip_records_with_empty_values: true,
+        relax_column_count: true, // counted by eachRow, by the column's name
+        ...(to !== undefined && { to }),
+        on_record: (cells: string[], { lines }) => {
+          visit(cells, lines + skipped);
+          return null;
+        },
+      });
+    } catch (error) {
+      if (!(error instanceof CsvError)) throw error;
+      throw new Fault(`${name}: not CSV: ${visible(error.message)}`);
+    }
+  };
+  const sample: string[][] = [];
+  read((cells) => void sample.push(cells), SAMPLE);
+  if (sample.length === 0) throw new Fault(`${name}: has no lines`);
+  return { name, sample, each: (visit) => read(visit) };
+}
+
+/** Is the first line data, seen beside those below it? */
+function judge([first = [], ...rest]: readonly Cells[]): "names" | "data" | "unclear" {
+  const isFraction = (cell: string) => isNumber(cell) && !Number.isInteger(Number(cell));
+  const isEvenlyNumbered = first.every(
+    (cell, i) =>
+      !isNumber(cell) ||
+      i === 0 ||
+      !isNumber(first[i - 1] as string) ||
+      Number(cell) === Number(first[i - 1]) + 1,
+  );
+  if (allNumbers(first)) {
+    return first.some(isFraction) || new Set(first).size < first.length ? "data" : "unclear";
+  }
+  if (rest.length === 0) return "names";
+  // For each column: does its first cell look like those below it, or like their name?
+  let [alike, alikeTexts, named, fractions] = [0, 0, 0, 0];
+  for (const [j, cell] of first.entries()) {
+    if (isMissing(cell)) continue;
+    const below = rest.map((cells) => cells[j] ?? "").filter((one) => !isMissing(one));
+    const numbers = below.filter(isNumber).length;
+    if (below.length > 0 && numbers >= 0.9 * below.length) {
+      if (!isNumber(cell)) named++;
+      else alike++;
+      if (isFraction(cell)) fractions++;
+    } else if (new Set(below).size <= below.length / 2) {
+      if (below.includes(cell)) alikeTexts++;
+      else named++;
+    }
+  }
+  if (named === 0) return alike + alikeTexts > 0 ? "data" : "names";
+  if (fractions > 0 && alike + alikeTexts > named) return "data";
+  if (alikeTexts === 0 && (alike === 0 || isEvenlyNumbered)) return "names";
+  return alike + alikeTexts > named ? "unclear" : "names";
 }
 
 /**
- * @param name what errors call it
- * @param choose is shown the first line, and refuses it or chooses
+ * Which columns a table has, and whether its first line names them.
+ *
+ * @param onData is called where the first line is taken for data because it looks like that
  */
-export function readTable(
-  bytes: Uint8Array<ArrayBuffer>,
-  name: string,
-  { delimiter = sniff(bytes), ...given }: CsvOptions,
-  choose: (first: readonly string[]) => Choice,
-): Table {
-  if (bytes.subarray(0, 65_536).includes(0)) {
-    throw new Fault(`${name}: neither a table nor IDX: it has zero bytes, as no text has`);
+export function layoutOf(
+  { name, sample }: Rows,
+  given: boolean | undefined,
+  onData: () => void,
+): Layout {
+  const [first = [], ...rest] = sample;
+  let header = given;
+  if (header === undefined) {
+    const judged = judge(sample);
+    if (judged === "unclear") {
+      const holds = allNumbers(first)
+        ? "numbers alone"
+        : "what looks like data in some columns and like names in others";
+      throw new Fault(
+        `${name}: the first line holds ${holds}: --no-header if it is data, --header if these are names`,
+        USAGE,
+      );
+    }
+    header = judged === "names";
+    if (!header) onData();
   }
-  new RowLimits(name, delimiter, given).check(bytes);
-  let choice: Choice | undefined;
-  let x = new Float64Array(4096);
-  let count = 0;
-  const labels: string[] = [];
-  const addRow = (cells: readonly string[], line: number, chosen: Choice) => {
-    const { columns, features, label, canDrop } = chosen;
+  // A delimiter at the end of each line makes no column.
+  const isEnded = (line: Cells, from: number) => line.slice(from).every((cell) => cell === "");
+  let width = first.length;
+  while (width > 1 && sample.every((line) => isEnded(line, width - 1))) width--;
+  const columns = header ? first.slice(0, width) : unnamed(width);
+  // R leaves the name out above the names of rows.
+  const isShort = header && rest.length > 0 && rest.every((line) => line.length === width + 1);
+  const lead = rest.map((line) => line[0] as string);
+  if (isShort && new Set(lead).size === lead.length && rest.some((line) => line[width] !== "")) {
+    columns.unshift("");
+  }
+  return { header, columns };
+}
+
+/** Names of columns that have none: 1, 2, … */
+export const unnamed = (count: number) => Array.from({ length: count }, (_, i) => `${i + 1}`);
+
+/** All rows of data, each with as many cells as there are columns. Returns how many there were. */
+export function eachRow(
+  { name, each }: Rows,
+  { header, columns }: Layout,
+  visit: (cells: Cells, place: string) => void,
+): number {
+  let count = header ? -1 : 0;
+  each((cells, line) => {
+    if (++count === 0) return;
+    while (cells.length > columns.length && cells.at(-1) === "") cells.pop();
     const place = `${name}, line ${line}`;
     if (cells.length !== columns.length) {
       const [given, expected] = [cells.length, columns.length];
@@ -73,65 +240,14 @@ export function readTable(
           : `${quoted(cells[expected] as string)} stands after the last column, ${quoted(columns[expected - 1] as string)}`;
       throw new Fault(`${place}: expected ${expected} cells, got ${given}: ${which}`);
     }
-    const start = count * features.length;
-    if (start + features.length > x.length) {
-      const larger = new Float64Array(2 * Math.max(x.length, features.length));
-      larger.set(x);
-      x = larger;
-    }
-    for (const [j, column] of features.entries()) {
-      const cell = cells[column] as string;
-      const value = Number(cell);
-      if (cell === "" || !Number.isFinite(value)) {
-        const title = columns[column] as string;
-        const given = cell === "" ? "nothing" : quoted(cell);
-        const hint = canDrop ? ` (--drop ${quoted(title)} leaves the column out)` : "";
-        throw new Fault(`${place}: column ${quoted(title)} has ${given}, expected a number${hint}`);
-      }
-      x[start + j] = value;
-    }
-    if (label !== undefined) {
-      const cell = cells[label] as string;
-      if (cell === "") {
-        throw new Fault(
-          `${place}: column ${quoted(columns[label] as string)}, the label, has nothing`,
-        );
-      }
-      labels.push(cell);
-    }
-    count++;
-  };
-  try {
-    parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), {
-      delimiter,
-      bom: true,
-      trim: true,
-      skip_empty_lines: true,
-      relax_column_count: true, // counted above, by the column's name
-      on_record: (cells: string[], { lines }) => {
-        if (!choice) {
-          choice = choose(cells);
-          if (!choice.header) addRow(cells, lines, choice);
-        } else addRow(cells, lines, choice);
-        return null;
-      },
-    });
-  } catch (error) {
-    if (!(error instanceof CsvError)) throw error;
-    throw new Fault(`${name}: not CSV: ${visible(error.message)}`);
-  }
-  if (!choice) throw new Fault(`${name}: has no lines`);
-  if (count === 0) throw new Fault(`${name}: has a header, but no line of data below it`);
-  const { features, label } = choice;
-  return {
-    count,
-    x: x.subarray(0, count * features.length),
-    labels: label === undefined ? undefined : labels,
-  };
+    visit(cells, place);
+  });
+  if (count <= 0) throw new Fault(`${name}: has a header, but no line of data below it`);
+  return count;
 }
 
 /** The index of a column, or a Fault that names the option and what there is. */
-export function columnOf(option: string, column: string, columns: readonly string[], name: string) {
+export function columnOf(option: string, column: string, columns: Cells, name: string) {
   const index = columns.indexOf(column);
   if (index >= 0) return index;
   const shown = columns.slice(0, 20).map(quoted).join(", ");
@@ -142,7 +258,7 @@ export function columnOf(option: string, column: string, columns: readonly strin
 }
 
 /** Refuses names that stand for two columns. */
-export function checkHeader(columns: readonly string[], name: string): void {
+export function checkHeader(columns: Cells, name: string): void {
   const seen = new Set<string>();
   const twice = columns.find((column) => seen.size === seen.add(column).size);
   if (twice !== undefined) {

@@ -1,18 +1,58 @@
 // What networks are trained on and asked about: tables and images, by what the file is and not by what it is called.
 
 import { existsSync } from "node:fs";
-import { allNumbers, checkHeader, columnOf, readTable } from "./csv.ts";
+import { encodeCell, isMissing, type TableColumn, type TableMap, widthOf } from "../io/table.ts";
+import {
+  allNumbers,
+  type CsvOptions,
+  checkHeader,
+  columnOf,
+  eachRow,
+  type Layout,
+  layoutOf,
+  openTable,
+  type Rows,
+  unnamed,
+} from "./csv.ts";
 import { Fault, quoted, USAGE, visible } from "./fault.ts";
-import { type Limits, nameOf, readInput } from "./files.ts";
+import { checkLimit, type Limits, nameOf, readInput } from "./files.ts";
 import { type Idx, isIdx, parseIdx } from "./idx.ts";
+import {
+  columnFor,
+  isRefusal,
+  listOf,
+  type Missing,
+  Profile,
+  type Refusal,
+  shownValues,
+} from "./profile.ts";
+import { note, plural } from "./terminal.ts";
 
 /** Options of every command that reads data. */
-export interface DataOptions extends Partial<Limits> {
+export interface DataOptions extends CsvOptions {
   label?: string;
   labels?: string;
   drop?: string[];
-  header?: boolean;
-  delimiter?: string;
+  decimal?: string;
+}
+
+/** And of the one that decides what becomes of a table's columns. */
+export interface ColumnsOptions extends DataOptions {
+  loss?: "softmax" | "svm" | "mse";
+  keep?: string[];
+  category?: string[];
+  missing?: Missing;
+  maxCategories?: number;
+}
+
+/** A table, and the map from its cells to numbers. */
+export interface Table extends TableMap {
+  label: string | undefined;
+  header: boolean;
+  /** Columns that are left out. */
+  dropped: string[];
+  /** All columns of the training as they stand there, where that is not the features and then the label. */
+  order?: string[] | undefined;
 }
 
 export interface Data {
@@ -24,21 +64,79 @@ export interface Data {
   shape: number[];
   /** Example by example. */
   x: Idx["data"] | Float64Array;
-  /** What is known of each, as text; undefined where nothing is. */
+  /** What is known of each, as text; undefined where nothing is, "" where one example has none. */
   labels: string[] | undefined;
-  /** Of a table: the names of the features and of the label, and whether they come from a header. */
-  table?: { features: string[]; label: string | undefined; header: boolean };
+  table?: Table;
 }
 
-/** Of a table that a network was trained on. */
-export interface KnownTable {
-  features: readonly string[];
-  label: string | undefined;
-  header: boolean;
-  dropped: readonly string[];
+/** The most different texts that a label may have. */
+const MOST_CLASSES = 65_536;
+/** Values of a column that are one-hot, where no option says otherwise. */
+const MOST_CATEGORIES = 50;
+/** Whole numbers with more values than this are rather measured than classes, where texts could be the class. */
+const MOST_WHOLE = 20;
+
+/** Which columns are read, by their places in a row. */
+interface Choice extends Layout {
+  features: readonly number[];
+  label: number | undefined;
 }
 
-const unnamed = (count: number) => Array.from({ length: count }, (_, i) => `${i + 1}`);
+/**
+ * The numbers of all rows, by the map of the table.
+ *
+ * @param more limits; is a row with an empty cell left out, and may the label be empty?
+ */
+function numbersOf(
+  rows: Rows,
+  { columns: map, decimal }: TableMap,
+  choice: Choice,
+  more: Partial<Limits> & { dropsEmpty?: boolean; canLackLabel?: boolean },
+) {
+  const { columns, features, label } = choice;
+  const width = map.reduce((sum, column) => sum + widthOf(column), 0);
+  let x = new Float64Array(4096);
+  let start = 0;
+  let count = 0;
+  // One string for each class, not one for each row.
+  const known = new Map<string, string>();
+  const labels: string[] = [];
+  eachRow(rows, choice, (cells, place) => {
+    const isEmpty = (column: number) => isMissing(cells[column] as string);
+    if (more.dropsEmpty && (features.some(isEmpty) || isEmpty(label as number))) return;
+    count++;
+    if (start + width > x.length) {
+      checkLimit("maxCells", more, count * width, rows.name, "cells once its texts are numbers");
+      const larger = new Float64Array(2 * Math.max(x.length, width));
+      larger.set(x);
+      x = larger;
+    }
+    for (const [i, column] of map.entries()) {
+      const cell = cells[features[i] as number] as string;
+      const expected = encodeCell(column, cell, decimal, x, start);
+      if (expected) {
+        const given = isMissing(cell) ? "nothing" : quoted(cell);
+        throw new Fault(
+          `${place}: column ${quoted(column.name)} has ${given}, expected ${expected}`,
+        );
+      }
+      start += widthOf(column);
+    }
+    if (label === undefined) return;
+    const cell = cells[label] as string;
+    if (isMissing(cell) && !more.canLackLabel) {
+      throw new Fault(
+        `${place}: column ${quoted(columns[label] as string)}, the label, has nothing (--missing drop leaves such rows out)`,
+      );
+    }
+    if (!known.has(cell)) known.set(cell, cell);
+    labels.push(known.get(cell) as string);
+  });
+  return {
+    ...{ count, x: x.subarray(0, start), shape: [width] },
+    labels: label === undefined ? undefined : labels,
+  };
+}
 
 /** train-images-idx3-ubyte.gz → train-labels-idx1-ubyte.gz, where that is there. */
 function siblingOf(path: string): string | undefined {
@@ -87,7 +185,7 @@ async function imagesOf(
 }
 
 /** The data of a file to train on: in a table the label is the last column, unless an option names it. */
-export async function readTraining(path: string, options: DataOptions): Promise<Data> {
+export async function readTraining(path: string, options: ColumnsOptions): Promise<Data> {
   const bytes = await readInput(path, options);
   const name = nameOf(path);
   if (isIdx(bytes)) {
@@ -104,55 +202,194 @@ export async function readTraining(path: string, options: DataOptions): Promise<
       USAGE,
     );
   }
-  let columns: string[] = [];
-  let label = 0;
-  let features: number[] = [];
-  let { header } = options;
-  const { count, x, labels } = readTable(bytes, name, options, (first) => {
-    if (header === undefined && allNumbers(first)) {
-      throw new Fault(
-        `${name}: the first line holds numbers alone: --no-header if it is data, --header if these are names`,
-        USAGE,
-      );
-    }
-    header ??= true;
-    columns = header ? [...first] : unnamed(first.length);
-    checkHeader(columns, name);
-    const dropped = (options.drop ?? []).map((column) => columnOf("--drop", column, columns, name));
-    const left = columns.map((_, i) => i).filter((i) => !dropped.includes(i));
-    label =
-      options.label === undefined
-        ? (left.at(-1) ?? 0)
-        : columnOf("--label", options.label, columns, name);
-    features = left.filter((i) => i !== label);
-    if (features.length === 0) {
-      throw new Fault(
-        `${name}: nothing to learn from: the ${columns.length === 1 ? "only column is" : "columns left are"} the label ${quoted(columns[label] as string)} (are columns separated by something else? --delimiter)`,
-      );
-    }
-    return { header, columns, features, label, canDrop: true };
+  return tableOf(openTable(bytes, name, options), options);
+}
+
+/** Decides what becomes of each column, tells it, and reads the table by that. */
+function tableOf(rows: Rows, options: ColumnsOptions): Data {
+  const { name } = rows;
+  const layout = layoutOf(rows, options.header, () =>
+    note(`${name}: the first line is read as data, not as names (--header says otherwise)`),
+  );
+  const { header } = layout;
+  const columns = named(layout.columns);
+  checkHeader(columns, name);
+  const indexesOf = (option: string, given: readonly string[] = []) =>
+    given.map((column) => columnOf(`--${option}`, column, columns, name));
+  const dropped = indexesOf("drop", options.drop);
+  const kept = indexesOf("keep", options.keep);
+  const categories = indexesOf("category", options.category);
+  const left = columns.map((_, i) => i).filter((i) => !dropped.includes(i));
+  const label =
+    options.label === undefined
+      ? (left.at(-1) ?? 0)
+      : columnOf("--label", options.label, columns, name);
+  const { missing = "auto", maxCategories: most = MOST_CATEGORIES, decimal } = options;
+  const profiles = columns.map((column, i) => {
+    const values = i === label ? MOST_CLASSES : most;
+    return new Profile(column, i > 0 || layout.columns[0] !== "", values, decimal);
   });
-  return {
-    ...{ name, format: "csv", count, shape: [features.length], x, labels },
-    table: {
-      features: features.map((i) => columns[i] as string),
-      label: columns[label] as string,
-      header: header as boolean,
-    },
+  eachRow(rows, layout, (cells, place) => {
+    for (const i of left) (profiles[i] as Profile).add(cells[i] as string, place);
+  });
+  const of = profiles[label] as Profile;
+  if (of.values === undefined && options.loss !== "mse") {
+    throw new Fault(
+      `${name}: column ${quoted(of.name)}, the label, has more than ${MOST_CLASSES} different texts`,
+    );
+  }
+  if (options.label === undefined && options.loss !== "mse") askForLabel(profiles, label, left);
+
+  let features = left.filter((i) => i !== label);
+  const omit = (
+    which: (profile: Profile) => boolean,
+    why: (names: string, isOne: boolean) => string,
+  ) => {
+    const out = features.filter((i) => which(profiles[i] as Profile) && !kept.includes(i));
+    if (out.length === 0) return;
+    const isOne = out.length === 1;
+    const names = listOf(out.map((i) => columns[i] as string));
+    if (out.length === features.length)
+      return note(`${name}: ${why(names, isOne)}; nothing else is there, so it is kept`);
+    features = features.filter((i) => !out.includes(i));
+    dropped.push(...out);
+    note(
+      `${name}: ${why(names, isOne)}, and ${isOne ? "is" : "are"} left out (--keep ${isOne ? names : "<column>"} takes ${isOne ? "it" : "them"})`,
+    );
   };
+  omit(
+    ({ filled }) => filled === 0,
+    (names, isOne) =>
+      `${isOne ? "column" : "columns"} ${names} ${isOne ? "has" : "have"} no cell that is not empty`,
+  );
+  omit(
+    ({ countsRows }) => countsRows,
+    (names, isOne) =>
+      `${isOne ? "column" : "columns"} ${names} ${isOne ? "counts or names" : "count or name"} the rows`,
+  );
+  if (features.length === 0) {
+    throw new Fault(
+      `${name}: nothing to learn from: the ${columns.length === 1 ? "only column is" : "columns left are"} the label ${quoted(of.name)} (are columns separated by something else? --delimiter)`,
+    );
+  }
+  const chosen = features.map((i) =>
+    columnFor(profiles[i] as Profile, { missing, most, isCategory: categories.includes(i) }),
+  );
+  const refused = chosen.filter(isRefusal);
+  if (refused.length > 0)
+    refuse(
+      refused,
+      features.flatMap((i, k) => (isRefusal(chosen[k] as Refusal) ? [columns[i] as string] : [])),
+    );
+  const map = chosen as TableColumn[];
+  tellColumns(name, map, profiles);
+  const target = options.loss === "mse" ? of.numbers.line : {};
+  const table: Table = {
+    ...{ columns: map, decimal, label: of.name, header },
+    dropped: dropped.map((i) => columns[i] as string),
+    ...(target.offset !== undefined && { target }),
+    ...([...features, label].some((i, k) => i !== k) && { order: columns }),
+  };
+  const choice = { header, columns, features, label };
+  const read = numbersOf(rows, table, choice, { ...options, dropsEmpty: missing === "drop" });
+  if (read.count === 0) {
+    throw new Fault(`${name}: each of its rows has an empty cell, and --missing drop leaves none`);
+  }
+  const without = of.rows - read.count;
+  if (without > 0) {
+    note(`${name}: ${plural(without, "row")} of ${of.rows} have an empty cell and are left out`);
+  }
+  return { name, format: "csv", ...read, table };
+
+  function refuse(all: readonly Refusal[], names: readonly string[]): never {
+    const { place, message, hint, isTooMany } = all[0] as Refusal;
+    const alike = isTooMany ? names.filter((_, i) => all[i]?.isTooMany) : names.slice(0, 1);
+    const drop = alike.map((column) => `--drop ${quoted(column)}`).join(" ");
+    const others =
+      alike.length > 1
+        ? `; so ${alike.length === 2 ? "has" : "have"} ${listOf(alike.slice(1))}`
+        : "";
+    const advice = hint ?? `${drop} leaves the column${alike.length > 1 ? "s" : ""} out`;
+    throw new Fault(`${place ?? name}: ${message}${others} (${advice})`);
+  }
+}
+
+/** Names for columns that have none, as a header of pandas or R leaves one out. */
+const named = (columns: readonly string[]) =>
+  columns.map((column, i) => (column === "" ? `column_${i + 1}` : column));
+
+/** What becomes of the columns that are not simply numbers. */
+function tellColumns(
+  name: string,
+  map: readonly TableColumn[],
+  profiles: readonly Profile[],
+): void {
+  const tell = (
+    which: (column: TableColumn) => unknown,
+    what: string,
+    how: (column: TableColumn) => string,
+  ) => {
+    const found = map.filter(which);
+    if (found.length === 0) return;
+    const shown = found.slice(0, 8).map((column) => `${quoted(column.name)}${how(column)}`);
+    const more = found.length > 8 ? `, and ${found.length - 8} more` : "";
+    note(`${name}: ${what}: ${shown.join(", ")}${more}`);
+  };
+  const emptyIn = (column: TableColumn) =>
+    profiles.find((profile) => profile.name === column.name)?.empties ?? 0;
+  tell(
+    ({ values }) => values,
+    "one input for each of its values",
+    ({ values }) => ` (${shownValues(values as string[])})`,
+  );
+  tell(
+    ({ kind }) => kind === "date",
+    "dates, as days since 1970-01-01",
+    () => "",
+  );
+  tell(
+    (column) => emptyIn(column) > 0 && column.indicator,
+    "empty cells get an input of their own, and numbers their mean",
+    (column) => ` (${emptyIn(column)})`,
+  );
+  tell(
+    (column) => emptyIn(column) > 0 && column.missing !== undefined && !column.indicator,
+    "empty cells get the mean, or the most usual text",
+    (column) => ` (${emptyIn(column)})`,
+  );
+}
+
+/** A last column that was rather measured, beside one that looks like classes, is hardly the label. */
+function askForLabel(profiles: readonly Profile[], label: number, left: readonly number[]): void {
+  const last = profiles[label] as Profile;
+  const isMeasured =
+    last.is("number") && (last.fraction !== undefined || (last.values?.size ?? 0) > MOST_WHOLE);
+  if (!isMeasured) return;
+  const candidates = left.filter((i) => i !== label && (profiles[i] as Profile).looksLikeClasses);
+  if (candidates.length === 0) return;
+  const options = candidates
+    .slice(0, 4)
+    .map((i) => `--label ${quoted((profiles[i] as Profile).name)}`);
+  const holds = last.fraction
+    ? `fractions, such as ${last.fraction}`
+    : `${last.values?.size} different numbers`;
+  throw new Fault(
+    `the label is ${quoted(last.name)}, the last column, which holds ${holds}; did you mean ${options.join(" or ")}? (--loss mse learns its values, --label ${quoted(last.name)} takes each for a class)`,
+    USAGE,
+  );
 }
 
 /**
  * The data of a file to ask a network about.
  *
  * @param input the shape of an example
- * @param known of the table that it was trained on, if it was one and the file tells
+ * @param known the table that it was trained on, if it was one and the file tells
  */
 export async function readQuestions(
   path: string,
   options: DataOptions,
   input: readonly number[],
-  known: KnownTable | undefined,
+  known: Table | undefined,
 ): Promise<Data> {
   const bytes = await readInput(path, options);
   const name = nameOf(path);
@@ -170,18 +407,31 @@ export async function readQuestions(
       USAGE,
     );
   }
-  const taken = known?.features ?? unnamed(size);
-  if (taken.length !== size) {
-    throw new Fault(`the model takes ${size} numbers, and its file names ${taken.length} features`);
+  const table: Table = {
+    ...(known ?? { columns: unnamed(size).map((column) => ({ name: column })), dropped: [] }),
+    ...{ label: known?.label, header: false },
+    decimal: options.decimal ?? known?.decimal,
+  };
+  const width = table.columns.reduce((sum, column) => sum + widthOf(column), 0);
+  if (width !== size) {
+    const what = known?.columns.some((column) => widthOf(column) > 1) ? "inputs" : "features";
+    throw new Fault(`the model takes ${size} numbers, and its file names ${width} ${what}`);
   }
-  let labelName: string | undefined;
-  let { header = known?.header === false ? false : undefined } = options;
-  const { count, x, labels } = readTable(bytes, name, options, (first) => {
-    const isNames = known?.features.every((column) => first.includes(column));
-    // Without the label, or with it, a line of a table without a header is numbers, or numbers and a class.
-    header ??= isNames || !allNumbers(first.slice(0, size));
+  const taken = table.columns.map((column) => column.name);
+  const rows = openTable(bytes, name, options);
+  const choice = choose(known?.header === false ? false : undefined);
+  table.header = choice.header;
+  const read = numbersOf(rows, table, choice, { ...options, canLackLabel: true });
+  return { name, format: "csv", ...read, shape: [...input], table };
+
+  function choose(usual: boolean | undefined): Choice {
+    const { columns: cells } = layoutOf(rows, false, () => {});
+    const first = (rows.sample[0] as readonly string[]).slice(0, cells.length);
+    const isNames = known && taken.every((column) => first.includes(column));
+    const header = options.header ?? usual ?? (isNames || !looksLikeData(first));
     if (!header || !known) return byPlace(first, header);
-    const columns = [...first];
+    const given = layoutOf(rows, true, () => {}).columns;
+    const columns = taken.includes("") ? given : named(given);
     checkHeader(columns, name);
     const features = taken.map((column) => {
       const index = columns.indexOf(column);
@@ -190,56 +440,78 @@ export async function readQuestions(
         `${name}: has no column ${quoted(column)}, which the model takes; it has ${columns.slice(0, 20).map(quoted).join(", ")}`,
       );
     });
-    labelName = options.label ?? known.label;
+    table.label = options.label ?? known.label;
     const label =
       options.label === undefined
         ? columns.indexOf(known.label ?? "")
         : columnOf("--label", options.label, columns, name);
     const more = options.drop ?? [];
     for (const column of more) columnOf("--drop", column, columns, name);
-    const dropped = [...known.dropped, ...more];
+    const dropped = new Set([...known.dropped, ...more]);
     const extra = columns.find(
-      (column, i) => i !== label && !features.includes(i) && !dropped.includes(column),
+      (column, i) => i !== label && !features.includes(i) && !dropped.has(column),
     );
     if (extra !== undefined) {
       throw new Fault(
         `${name}: column ${quoted(extra)} is none that the model takes: --drop ${quoted(extra)} leaves it out`,
       );
     }
-    return { header, columns, features, label: label < 0 ? undefined : label, canDrop: false };
-  });
-  return {
-    ...{ name, format: "csv", count, shape: [...input], x, labels },
-    table: { features: [...taken], label: labelName, header: header as boolean },
-  };
+    return { header, columns, features, label: label < 0 ? undefined : label };
+  }
 
-  /** Columns in the order of the training, and perhaps the label as the last. */
-  function byPlace(first: readonly string[], isHeader: boolean) {
-    const names = isHeader ? [...first] : [...taken, known?.label ?? "the label"];
+  /** Without the label or with it, a line of data has cells that the map takes, where it takes not every text. */
+  function looksLikeData(first: readonly string[]): boolean {
+    if (!known) return allNumbers(first.slice(0, size));
+    if (taken.some((column) => first.includes(column))) return false;
+    const places = orders(first.length)[0];
+    if (!places) return allNumbers(first.slice(0, taken.length));
+    return table.columns.every((column, i) => {
+      const cell = first[places.indexOf(taken[i] as string)] as string;
+      if (column.values) return isMissing(cell) || column.values.includes(cell);
+      return (
+        encodeCell(column, cell, table.decimal, new Float64Array(widthOf(column)), 0) === undefined
+      );
+    });
+  }
+
+  /** The names of so many columns, in the orders in which a table without names may have them. */
+  function orders(length: number): string[][] {
+    const label = known?.label ?? "the label";
+    const { order = [...taken, label], dropped } = table;
+    const isTaken = (column: string) => !dropped.includes(column);
+    const all = [taken, [...taken, label], order.filter(isTaken), order];
+    const isOther = (column: string) => column !== label;
+    return [...all.slice(0, 1), ...all.slice(2), all[1] as string[], order.filter(isOther)].filter(
+      (one) => one.length === length,
+    );
+  }
+
+  /** Columns in the order of the training, without the label or with it. */
+  function byPlace(first: readonly string[], isHeader: boolean): Choice {
+    const usual = known ? orders(first.length)[0] : undefined;
+    const names = isHeader ? [...first] : [...(usual ?? [...taken, known?.label ?? "the label"])];
     const dropped = (options.drop ?? []).map((column) => columnOf("--drop", column, names, name));
-    const left = names
-      .slice(0, first.length)
-      .map((_, i) => i)
-      .filter((i) => !dropped.includes(i));
-    const named =
-      options.label === undefined ? undefined : columnOf("--label", options.label, names, name);
-    const label = named ?? (left.length === size + 1 ? left.at(-1) : undefined);
+    const given = options.label;
+    const chosen = given === undefined ? undefined : columnOf("--label", given, names, name);
+    const left = names.map((_, i) => i).filter((i) => i < first.length && !dropped.includes(i));
+    if (usual && !isHeader && dropped.length === 0) {
+      const at = chosen ?? names.indexOf(known?.label ?? "the label");
+      table.label = at < 0 ? undefined : names[at];
+      const features = taken.map((column) => names.indexOf(column));
+      return { header: false, columns: names, features, label: at < 0 ? undefined : at };
+    }
+    const needed = taken.length;
+    const label = chosen ?? (left.length === needed + 1 ? left.at(-1) : undefined);
     const features = left.filter((i) => i !== label);
-    if (features.length !== size || first.length > names.length) {
-      const expected = `expected ${size}, or ${size + 1} with the label as the last`;
+    if (features.length !== needed || first.length > names.length) {
+      const expected = `expected ${needed}, or ${needed + 1} with the label as the last`;
       const which =
-        features.length < size
+        features.length < needed
           ? `nothing for ${quoted(taken[features.length] as string)}`
-          : `${quoted(first[size + 1] ?? "")} stands after the last`;
+          : `${quoted(first[needed + 1] ?? "")} stands after the last`;
       throw new Fault(`${name}, line 1: ${first.length} columns, ${expected}: ${which}`);
     }
-    labelName = label === undefined ? undefined : (names[label] ?? known?.label);
-    return {
-      header: isHeader,
-      columns: names.slice(0, first.length),
-      features,
-      label,
-      canDrop: false,
-    };
+    table.label = label === undefined ? undefined : (names[label] ?? known?.label);
+    return { header: isHeader, columns: names.slice(0, first.length), features, label };
   }
 }

@@ -2,6 +2,8 @@
 // JSON as here. To everybody else it is a model's file like any other.
 
 import { readSafetensors, type SafetensorsFile, writeSafetensors } from "lamella";
+import { isTableMap, type TableColumn, type TableMap } from "../io/table.ts";
+import type { Table } from "./data.ts";
 import { Fault, visible } from "./fault.ts";
 
 export interface Description {
@@ -14,9 +16,36 @@ export interface Description {
   label?: string | undefined;
   header?: boolean | undefined;
   dropped?: string[] | undefined;
+  /** What becomes of each feature, where one is more than a number as it stands; src/io/table.ts reads them too. */
+  columns?: readonly TableColumn[] | undefined;
+  decimal?: string | undefined;
+  target?: TableMap["target"];
+  order?: string[] | undefined;
 }
 
 const KEY = "data";
+
+/** Columns of numbers as they stand need no more than their names, as files had them before there were maps. */
+export function describe(table: Table): Partial<Description> {
+  const { columns, label, header, dropped, decimal, target, order } = table;
+  const isPlain = columns.every((column) => Object.keys(column).length === 1);
+  return {
+    ...(header && { features: columns.map(({ name }) => name) }),
+    ...{ label, header },
+    ...(dropped.length > 0 && { dropped }),
+    ...((!isPlain || (!header && dropped.length > 0)) && { columns }),
+    ...{ decimal, target, order },
+  };
+}
+
+/** The table that a file was trained on, as its description tells; undefined where it was none. */
+export function tableIn(description: Description | undefined, inputs: number): Table | undefined {
+  if (description?.format !== "csv") return undefined;
+  const { features, label, header = true, dropped = [], decimal, target, order } = description;
+  const names = features ?? Array.from({ length: inputs }, (_, i) => `${i + 1}`);
+  const { columns = names.map((name) => ({ name })) } = description;
+  return { columns, label, header, dropped, decimal, target, order };
+}
 
 /** The same file with a description. */
 export function withDescription(model: Uint8Array, description: Description): Uint8Array {
@@ -52,6 +81,8 @@ export function descriptionOf(
     !isOptional(value.dropped, isStrings) ||
     !isOptional(value.label, (label) => typeof label === "string") ||
     !isOptional(value.header, (header) => typeof header === "boolean") ||
+    !isOptional(value.order, isStrings) ||
+    !isTableMap({ ...(value as Partial<TableMap>), columns: (value.columns as []) ?? [] }) ||
     (value.classes === undefined) !== (value.loss === "mse")
   ) {
     throw new Fault(

@@ -3,6 +3,7 @@
 
 import process from "node:process";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { encodingOf } from "./encoding.ts";
 import { Fault, report, USAGE, visible } from "./fault.ts";
 import { type Limits, limits, optionOf } from "./files.ts";
 import { parseLayers } from "./layers.ts";
@@ -30,6 +31,11 @@ const separator = (text: string) => {
   const known = text === "\\t" || text === "tab" ? "\t" : text;
   if (known.length === 1) return known;
   throw new InvalidArgumentError("expected one character, or tab");
+};
+const encoding = (label: string) => {
+  const known = encodingOf(label);
+  if (known) return known;
+  throw new InvalidArgumentError("expected an encoding, such as utf-8, windows-1252 or utf-16le");
 };
 
 const program = new Command("lamella")
@@ -81,13 +87,25 @@ const withData = (command: Command, label: string) =>
       "--labels <file>",
       "IDX: the file with the labels (default: …labels-idx1… beside …images-idx3…)",
     )
-    .option("--header", "the first line names the columns (default, unless it holds numbers alone)")
+    .option("--header", "the first line names the columns (default, unless it looks like data)")
     .option("--no-header", "the first line is data; columns are called 1, 2, …")
     .addOption(
       new Option(
         "--delimiter <character>",
-        "what separates columns (default: , ; or tab, whichever the first line has)",
+        "what separates columns (default: , ; tab or |, whichever the lines agree on)",
       ).argParser(separator),
+    )
+    .addOption(
+      new Option(
+        "--decimal <character>",
+        "what stands before the fraction of a number: . or , (default: .)",
+      ).choices([".", ","]),
+    )
+    .addOption(
+      new Option(
+        "--encoding <name>",
+        "how the text is encoded: utf-8, windows-1252, latin1, utf-16le, … (default: UTF-8, UTF-16 where the file says so, and else Windows-1252)",
+      ).argParser(encoding),
     );
 
 program
@@ -118,6 +136,33 @@ const training = program
   )
   .argument("<data>", "a CSV or IDX file");
 withData(training, "the last")
+  .optionsGroup("What becomes of a table's columns:")
+  .option(
+    "--keep <column>",
+    "a column to learn from although it counts the rows; may be given more than once",
+    list,
+  )
+  .option(
+    "--category <column>",
+    "a column of numbers that are names: one input for each; may be given more than once",
+    list,
+  )
+  .addOption(
+    new Option(
+      "--max-categories <n>",
+      "the most different texts of a column; each gets an input of its own",
+    )
+      .argParser(whole(2, 10_000))
+      .default(50),
+  )
+  .addOption(
+    new Option(
+      "--missing <how>",
+      "empty cells (also NA, N/A, null and ?): auto: numbers get their mean and an input that tells, texts an input of their own; mean: the mean or the most usual text; drop: their rows are left out; error: they are refused",
+    )
+      .choices(["auto", "mean", "drop", "error"])
+      .default("auto"),
+  )
   .optionsGroup("The network and its training:")
   .addOption(
     new Option(
@@ -130,6 +175,12 @@ withData(training, "the last")
       "--loss <name>",
       "softmax or svm for classes, mse for values (regression) (default: softmax)",
     ).choices(["softmax", "svm", "mse"]),
+  )
+  .addOption(
+    new Option(
+      "--class-weights <how>",
+      "auto: every class weighs the same, however rare it is (default: every example does)",
+    ).choices(["auto"]),
   )
   .addOption(
     new Option("--optimizer <name>", "the update rule")

@@ -113,8 +113,10 @@ function introduce(file: SafetensorsFile, description: Description | undefined):
     kind ?? `safetensors${format === undefined ? "" : `, format "${visible(format)}"`}`,
   ];
   if (description) {
-    const { features, label, classes, loss } = description;
-    const from = features ? `${plural(features.length, "feature")} of a table` : "images";
+    const { features, columns, format, label, classes, loss } = description;
+    const count = (columns ?? features)?.length;
+    const table = count === undefined ? "a table" : `${plural(count, "feature")} of a table`;
+    const from = format === "csv" ? table : "images";
     const to =
       classes === undefined
         ? `the value of ${visible(label ?? "a label")}`

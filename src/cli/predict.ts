@@ -1,14 +1,17 @@
 // What a model says of new examples.
 
-import { FormatError, loadModel, mseLoss, type Sequential, softmaxForward } from "lamella";
+import { FormatError, loadModel, type Sequential, softmaxForward } from "lamella";
+import { decodeBy, isMissing } from "../io/table.ts";
 import { csvCell } from "./csv_cell.ts";
 import { type Data, type DataOptions, pathsOf, readQuestions } from "./data.ts";
-import { descriptionOf } from "./description.ts";
+import { descriptionOf, tableIn } from "./description.ts";
 import { Fault, quoted, USAGE, visible } from "./fault.ts";
 import { readModel } from "./files.ts";
 import { refuseToAppend } from "./output.ts";
+import { numberOf } from "./profile.ts";
+import { highest, qualityOfClasses, qualityOfValues, rmseText, scoresOf } from "./quality.ts";
 import { openRuntime } from "./runtime.ts";
-import { integer, json, note, percent, print, short } from "./terminal.ts";
+import { integer, json, note, percent, print } from "./terminal.ts";
 
 export const answers = ["class", "probabilities", "values"] as const;
 
@@ -19,9 +22,10 @@ export interface PredictOptions extends DataOptions {
   rawCsv?: boolean;
 }
 
-/** The shortest decimals that are this float32. */
+/** The shortest decimals that are this float32, or this float64 where it is no float32. */
 function decimal(value: number): number | null {
   if (!Number.isFinite(value)) return null;
+  if (Math.fround(value) !== value) return value;
   for (let digits = 1; digits < 9; digits++) {
     const rounded = Number(value.toPrecision(digits));
     if (Math.fround(rounded) === value) return rounded;
@@ -57,16 +61,12 @@ export async function predict(
     classes = Array.from({ length: width }, (_, i) => `${i}`);
   }
 
-  const table = description?.features
-    ? {
-        features: description.features,
-        label: description.label,
-        header: description.header ?? true,
-        dropped: description.dropped ?? [],
-      }
-    : undefined;
-  const data = await readQuestions(input, options, model.input, table);
-  const scores = model.predict(data.x as Float64Array).toTypedArray();
+  const inputs = model.input.reduce((product, length) => product * length, 1);
+  const data = await readQuestions(input, options, model.input, tableIn(description, inputs));
+  const scores = scoresOf(model, data.x as Float64Array, data.count);
+  const { target } = description ?? {};
+  // In the label's own unit, and where that is far from 0 in float64.
+  const values = target ? decodeBy(target, scores) : scores;
   const { count } = data;
 
   // The losses take scores; a network that ends in softmax gives probabilities itself. An SVM's scores are none.
@@ -77,13 +77,7 @@ export async function predict(
       ? scores
       : softmaxForward(runtime.tensor(scores, [count, width])).out.toTypedArray();
   const valueName = isMargin ? "score" : "probability";
-  const best = Array.from({ length: count }, (_, n) => {
-    let top = 0;
-    for (let i = 1; i < width; i++) {
-      if ((scores[n * width + i] as number) > (scores[n * width + top] as number)) top = i;
-    }
-    return top;
-  });
+  const best = highest(scores, width);
 
   const head = {
     class: ["class", valueName],
@@ -97,13 +91,13 @@ export async function predict(
     const from = n * width;
     const part = (of: ArrayLike<number>) =>
       Array.from({ length: width }, (_, i) => decimal(of[from + i] as number));
-    if (answer === "values") return part(scores);
+    if (answer === "values") return part(values);
     const top = best[n] as number;
     const name = classes?.[top] as string;
     if (answer === "class") return [name, decimal(shares[from + top] as number)];
     return [name, ...part(shares)];
   };
-  const quality = qualityOf(data, scores, best, classes, loss);
+  const quality = qualityOf(data);
 
   if (options.json) {
     const predictions = Array.from({ length: count }, (_, n) => {
@@ -126,40 +120,40 @@ export async function predict(
   runtime.dispose();
 
   /** How right the answers are, where the data tell. */
-  function qualityOf(
-    { labels, table, name }: Data,
-    values: ArrayLike<number>,
-    chosen: readonly number[],
-    names: readonly string[] | undefined,
-    trainedFor: string | undefined,
-  ) {
-    if (!labels) return undefined;
-    if (names) {
-      const right = labels.filter((label, n) => names[chosen[n] as number] === label).length;
-      const unknown = labels.find((label) => !names.includes(label));
-      if (unknown !== undefined && description) {
-        note(`${name}: label ${quoted(unknown)} is no class that the model knows`);
+  function qualityOf({ labels, table, name }: Data) {
+    // Rows without a label are answered, and not compared.
+    const rows = labels?.flatMap((label, n) =>
+      isMissing(label) && !classes?.includes(label) ? [] : [n],
+    );
+    if (!labels || !rows || rows.length === 0) return undefined;
+    const known = rows.map((n) => labels[n] as string);
+    if (classes) {
+      const index = new Map(classes.map((label, i) => [label, i]));
+      const truth = known.map((label) => index.get(label) ?? -1);
+      const unknown = truth.indexOf(-1);
+      if (unknown >= 0 && description) {
+        note(`${name}: label ${quoted(known[unknown] as string)} is no class that the model knows`);
       }
+      const chosen = rows.map((n) => best[n] as number);
+      const found = qualityOfClasses(truth, chosen, classes);
+      const { right, count: of, text, figures } = found;
       return {
-        figures: { accuracy: right / count },
-        text: `accuracy ${percent(right / count)}: ${integer(right)} of ${integer(count)} right`,
+        figures,
+        text: `accuracy ${percent(figures.accuracy)}: ${integer(right)} of ${integer(of)} right\n${text}`,
       };
     }
-    const truth = Float64Array.from(labels, Number);
+    const truth = known.map((label) => numberOf(label, table?.decimal));
     if (width !== 1 || truth.some((value) => !Number.isFinite(value))) {
-      if (trainedFor)
+      if (loss) {
         note(`${name}: column ${quoted(table?.label ?? "")} is not compared: not all are numbers`);
+      }
       return undefined;
     }
-    const mse = runtime.scope(
-      () =>
-        mseLoss(runtime.tensor(Float64Array.from(values)), runtime.tensor(truth), { dx: false })
-          .loss,
+    const figures = qualityOfValues(
+      truth,
+      rows.map((n) => values[n] as number),
     );
-    return {
-      figures: { rmse: Math.sqrt(mse) },
-      text: `root mean squared error ${short(Math.sqrt(mse))} over ${integer(count)}`,
-    };
+    return { figures, text: `${rmseText(figures)} over ${integer(truth.length)}` };
   }
 }
 

@@ -124,8 +124,14 @@ const GAP = "  ";
  * Rows as lines, the first a head; columns to the left or, where `align` has an "r", to the right.
  * Where that is wider than the terminal, the columns come in blocks, one below the other, each with
  * the table's first column, and a cell that is wider than a block goes on in the next line.
+ *
+ * @param isPlain without a colour for the head, as a note has none
  */
-export function table(rows: readonly (readonly string[])[], align: string): string {
+export function table(
+  rows: readonly (readonly string[])[],
+  align: string,
+  isPlain = false,
+): string {
   const { stdout } = process;
   const limit = isWatched(stdout) ? columnsOf(stdout) : Number.POSITIVE_INFINITY;
   const widest = (k: number) =>
@@ -148,7 +154,7 @@ export function table(rows: readonly (readonly string[])[], align: string): stri
     // A row that has nothing in a later block is left out of it.
     const isFirst = block === blocks[0];
     const shown = rows.filter((row) => isFirst || block.slice(1).some((k) => row[k]));
-    const paint = (text: string, row: unknown) => (row === rows[0] ? dim(text) : text);
+    const paint = (text: string, row: unknown) => (row === rows[0] && !isPlain ? dim(text) : text);
     return shown.map((row) => paint(rowLines(row, block, widths, align), row)).join("\n");
   };
   return blocks.map(draw).join("\n\n");

@@ -8,6 +8,7 @@ import {
   cosine,
   type LayerSpec,
   linear,
+  loadModel,
   momentum,
   nesterov,
   normalize,
@@ -19,11 +20,24 @@ import {
   sgd,
   Trainer,
 } from "lamella";
-import { type Data, type DataOptions, pathsOf, readTraining } from "./data.ts";
-import { type Description, withDescription } from "./description.ts";
+import { decodeBy, widthOf } from "../io/table.ts";
+import { type ColumnsOptions, type Data, pathsOf, readTraining } from "./data.ts";
+import { type Description, describe, withDescription } from "./description.ts";
 import { Fault, quoted, USAGE, visible } from "./fault.ts";
 import { parseLayers } from "./layers.ts";
 import { Output } from "./output.ts";
+import { numberOf } from "./profile.ts";
+import {
+  type ClassFigures,
+  type ClassQuality,
+  highest,
+  qualityOfClasses,
+  qualityOfValues,
+  rmseText,
+  scoresOf,
+  tellConstant,
+  type ValueFigures,
+} from "./quality.ts";
 import { openRuntime, type RuntimeChoice } from "./runtime.ts";
 import {
   bold,
@@ -45,10 +59,10 @@ import {
 export const optimizers = { adam, adamw, sgd, momentum, nesterov, rmsprop };
 export const schedules = ["constant", "linear", "cosine"] as const;
 
-export interface TrainOptions extends DataOptions, RuntimeChoice {
+export interface TrainOptions extends ColumnsOptions, RuntimeChoice {
   out: string;
   layers?: LayerSpec[];
-  loss?: "softmax" | "svm" | "mse";
+  classWeights?: "auto";
   optimizer: keyof typeof optimizers;
   learningRate?: number;
   schedule: (typeof schedules)[number];
@@ -81,12 +95,13 @@ interface Truth {
 function truthOf(data: Data, given: TrainOptions["loss"]): Truth {
   const labels = data.labels as string[];
   const what = data.table?.label ? `column ${quoted(data.table.label)}` : "the labels";
-  const numbers = labels.map(Number);
+  const { decimal } = data.table ?? {};
+  const numbers = labels.map((label) => numberOf(label, decimal));
   const unlike = numbers.findIndex((value) => !Number.isFinite(value));
   if (given === "mse") {
     if (unlike >= 0) {
       throw new Fault(
-        `--loss mse: ${what} of ${data.name} holds ${quoted(labels[unlike] as string)}, expected numbers; without it, they are classes`,
+        `--loss mse: ${what} of ${data.name} holds ${quoted(labels[unlike] as string)}, expected numbers; without it, they are classes${/^[\d.]*,\d+$/.test(labels[unlike] as string) ? " (--decimal , reads decimal commas)" : ""}`,
         USAGE,
       );
     }
@@ -95,9 +110,11 @@ function truthOf(data: Data, given: TrainOptions["loss"]): Truth {
   const distinct = [...new Set(labels)];
   const isNumbered = unlike < 0;
   // In an order that does not hang on that of the rows: by number, else by code units.
-  const classes = isNumbered ? distinct.sort((a, b) => Number(a) - Number(b)) : distinct.sort();
+  const classes = isNumbered
+    ? distinct.sort((a, b) => numberOf(a, decimal) - numberOf(b, decimal))
+    : distinct.sort();
   const fraction = isNumbered
-    ? classes.find((label) => !Number.isInteger(Number(label)))
+    ? classes.find((label) => !Number.isInteger(numberOf(label, decimal)))
     : undefined;
   if (given === undefined && (fraction || (isNumbered && classes.length > MOST_NUMBERED))) {
     const why = fraction
@@ -149,10 +166,14 @@ function momentsOf(values: ArrayLike<number>, start = 0, width = 1): { mean: num
 }
 
 /** A layer that takes the examples as they are: each column of a table by its own, pixels by all. */
-function standardise({ x, count }: Part, format: Data["format"]): LayerSpec {
-  if (format === "idx") return normalize(momentsOf(x));
+function standardise({ x, count }: Part, { table }: Data): LayerSpec {
+  if (!table) return normalize(momentsOf(x));
   const width = x.length / count;
-  const columns = Array.from({ length: width }, (_, j) => momentsOf(x, j, width));
+  // Inputs of categories and of empty cells are 0 and 1 already, and a rare one would become large.
+  const isMeasured = table.columns.flatMap((column) =>
+    Array.from({ length: widthOf(column) }, (_, i) => !column.values && i === 0),
+  );
+  const columns = isMeasured.map((is, j) => (is ? momentsOf(x, j, width) : { mean: 0, std: 1 }));
   return normalize({ mean: columns.map(({ mean }) => mean), std: columns.map(({ std }) => std) });
 }
 
@@ -182,13 +203,32 @@ class Snapshot {
   }
 }
 
-/** What became of an epoch, in the label's own units. */
+/** What became of an epoch; of values the losses are those of multiples of their deviation. */
 interface EpochRow {
   epoch: number;
   loss: number;
   accuracy?: number;
   validationLoss?: number;
   validationAccuracy?: number;
+}
+
+/** What a file was found to be worth on some examples. */
+interface Measured {
+  count: number;
+  loss: number;
+  classes?: ClassQuality;
+  values?: ValueFigures;
+}
+
+/** All but what has a name of its own in JSON. */
+const detailsOf = ({ accuracy: _, ...details }: ClassFigures) => details;
+
+/** Each class as heavy as the others, and a mean of 1 over the examples. */
+function balance(y: ArrayLike<number>, classes: number): number[] {
+  const counts = new Array<number>(classes).fill(0);
+  for (let n = 0; n < y.length; n++)
+    counts[y[n] as number] = (counts[y[n] as number] as number) + 1;
+  return counts.map((count) => y.length / (classes * Math.max(1, count)));
 }
 
 const signalCodes = { SIGINT: 130, SIGTERM: 143 };
@@ -207,25 +247,31 @@ export async function train(path: string, options: TrainOptions): Promise<number
 
   const runtime = await openRuntime(options);
   const [training, validation] = split(runtime, data, truth, options);
-  // Values are learned as multiples of their deviation, whatever their unit; the last layer is told the unit in the end.
-  const unit = classes ? { mean: 0, std: 1 } : momentsOf(training.y);
-  for (const part of [training, validation]) {
-    if (!classes && part) part.y = part.y.map((value) => (value - unit.mean) / unit.std);
-  }
-  const layers = [standardise(training, data.format), ...hidden, affine(classes?.length ?? 1)];
+  // Values are learned as multiples of their deviation, whatever their unit. The last layer is told the unit in the end,
+  // but for what float32 cannot hold of it: that is the map's.
+  const { offset = 0, scale = 1 } = data.table?.target ?? {};
+  const near = (part: Part) => (classes ? part.y : part.y.map((value) => (value - offset) / scale));
+  const unit = classes ? { mean: 0, std: 1 } : momentsOf(near(training));
+  const toLearn = (part: Part) => ({
+    x: part.x,
+    y: classes ? part.y : near(part).map((value) => (value - unit.mean) / unit.std),
+  });
+  const classWeights = options.classWeights && classes && balance(training.y, classes.length);
+  const layers = [standardise(training, data), ...hidden, affine(classes?.length ?? 1)];
   const model = new Sequential(runtime, { input: data.shape, layers, seed });
   const rate = options.learningRate ?? (options.optimizer.startsWith("adam") ? usual.rate : 1e-2);
   const steps = epochs * Math.ceil(training.count / batch);
   const trainer = new Trainer(model, {
-    ...{ loss, l2: options.l2, seed },
+    ...{ loss, l2: options.l2, seed, classWeights },
     optimizer: optimizerOf(options, rate, steps),
   });
 
   const show = options.json || options.quiet ? () => {} : print;
   const unseen = validation ? `, ${plural(validation.count, "other")} to check with` : "";
+  const column = data.table?.label === undefined ? undefined : quoted(data.table.label);
   const task = classes
-    ? `${classes.length} classes (${visible(classes.join(", "))})`
-    : `values of ${visible(data.table?.label ?? "the labels")}`;
+    ? `${classes.length} classes${column ? ` of ${column}` : ""} (${visible(classes.join(", "))})`
+    : `values of ${column ?? "the labels"}`;
   show(`${bold(data.name)}: ${plural(training.count, "example")} to learn from${unseen}; ${task}`);
   show(`\n${model}\n`);
 
@@ -241,9 +287,7 @@ export async function train(path: string, options: TrainOptions): Promise<number
 
   const description: Description = {
     ...{ format: data.format, loss, classes },
-    ...(data.table?.header && { features: data.table.features }),
-    ...(data.table && { label: data.table.label, header: data.table.header }),
-    ...(options.drop && { dropped: options.drop }),
+    ...(data.table && describe(data.table)),
   };
   output.reserve(withDescription(saveModel(model), description).length);
 
@@ -255,19 +299,24 @@ export async function train(path: string, options: TrainOptions): Promise<number
   let best: Snapshot | undefined;
   let speed = 0;
   let stopped = false;
-  const square = unit.std * unit.std;
+  const deviation = unit.std * scale;
   // Shown as the deviation of the answers, in the label's own unit.
-  const lossText = (value: number) => (classes ? value.toFixed(4) : short(Math.sqrt(value)));
+  const inUnit = (value: number) => (classes ? value : deviation * Math.sqrt(value));
+  const lossText = (value: number) => (classes ? value.toFixed(4) : short(inUnit(value)));
   const lossName = classes ? "loss" : "error";
   try {
     const { patience } = options;
     const earlyStopping = patience === undefined ? undefined : { patience };
-    const set = { x: training.x, y: training.y, ...(validation && { validation }) };
+    const set = {
+      ...toLearn(training),
+      ...(validation && { validation: toLearn(validation) }),
+    };
     const fitOptions = { epochs, batchSize: batch, signal: stop.signal, earlyStopping };
     for await (const event of trainer.fit(set, fitOptions)) {
       speed = event.examplesPerSecond;
       if (event.type === "step") {
-        stepLosses.push(event.loss * square);
+        checkLoss(event.loss, event.epoch);
+        stepLosses.push(event.loss);
         stepAccuracies.push(event.accuracy);
         const known = rows.at(-1);
         const checked = known?.validationLoss ?? known?.loss;
@@ -275,19 +324,17 @@ export async function train(path: string, options: TrainOptions): Promise<number
         progress?.update(trainer.steps, `epoch ${event.epoch}/${epochs}${figures}`);
         continue;
       }
-      const row: EpochRow = { epoch: event.epoch, loss: event.loss * square };
+      const row: EpochRow = { epoch: event.epoch, loss: event.loss };
       if (classes) row.accuracy = event.accuracy;
       if (event.validation) {
-        row.validationLoss = event.validation.loss * square;
+        row.validationLoss = event.validation.loss;
         if (classes) row.validationAccuracy = event.validation.accuracy;
       }
       rows.push(row);
-      if (Number.isNaN(row.validationLoss ?? row.loss) || row.loss === Infinity) {
-        throw new Fault(
-          `the loss is ${row.loss} in epoch ${row.epoch}: --learning-rate ${short(rate)} is too large for this; nothing was written`,
-        );
+      checkLoss(row.validationLoss ?? row.loss, row.epoch);
+      if (options.json) {
+        print(json({ type: "epoch", ...inSquares(row), examplesPerSecond: speed }));
       }
-      if (options.json) print(json({ type: "epoch", ...row, examplesPerSecond: speed }));
       stopped = event.stopped;
       const isTold = stopped || epochs <= 20 || event.epoch % Math.ceil(epochs / 20) === 0;
       if (!progress?.isShown && isTold) show(epochLine(row));
@@ -309,7 +356,12 @@ export async function train(path: string, options: TrainOptions): Promise<number
 
   const seconds = (performance.now() - began) / 1000;
   const kept = validation || !signal ? best?.epoch : undefined;
-  const last = rows.find(({ epoch }) => epoch === kept);
+  // What is told is what the file says, and nothing that was so before it was written.
+  const served = loadModel(runtime, file) as Sequential;
+  const learned = measure(training);
+  const checked = validation && measure(validation);
+  served.dispose();
+  const told = checked ?? learned;
   const code = signal ? signalCodes[signal] : 0;
   if (options.json) {
     const { variant, threads } = runtime;
@@ -319,8 +371,12 @@ export async function train(path: string, options: TrainOptions): Promise<number
         ...{ type: "done", file: options.out, bytes: file.length, parameters, epoch: kept ?? null },
         ...{ epochs: rows.length, interrupted: signal !== undefined, stopped },
         ...{ examples: training.count, validationExamples: validation?.count ?? 0 },
-        ...{ loss: last?.loss, accuracy: last?.accuracy },
-        ...{ validationLoss: last?.validationLoss, validationAccuracy: last?.validationAccuracy },
+        ...{ loss: learned.loss, accuracy: learned.classes?.figures.accuracy },
+        ...{
+          validationLoss: checked?.loss,
+          validationAccuracy: checked?.classes?.figures.accuracy,
+        },
+        ...(told.values ?? (told.classes && detailsOf(told.classes.figures))),
         ...{ classes, seed, seconds, variant, threads },
       }),
     );
@@ -337,8 +393,47 @@ export async function train(path: string, options: TrainOptions): Promise<number
       `next: ${bold(`lamella predict ${visible(options.out)} ${data.format === "csv" ? "new.csv" : "images"}`)}`,
     );
   }
+  const advice = options.classWeights
+    ? ""
+    : "; --class-weights auto gives rare classes the weight of common ones";
+  if (told.classes) tellConstant(told.classes, advice);
   runtime.dispose();
   return code;
+
+  /** Refuses to go on where the loss is no number, or no loss that anything could come of. */
+  function checkLoss(value: number, epoch: number): void {
+    const first = stepLosses[0] ?? value;
+    const limit = 1e6 * Math.max(1, first);
+    if (value <= limit) return;
+    const where = `step ${integer(trainer.steps)} of ${integer(steps)}`;
+    const grown = Number.isFinite(value) ? `, after ${short(first)} in the first step` : "";
+    throw new Fault(
+      `the loss is ${Number.isFinite(value) ? short(value) : value} in epoch ${epoch}${grown}: --learning-rate ${short(rate)} is too large for this (${where}); nothing was written`,
+    );
+  }
+
+  /** What the file says of these examples. */
+  function measure({ x, y, count }: Part): Measured {
+    const scores = scoresOf(served, x as Float64Array, count);
+    if (!classes) {
+      const values = qualityOfValues(y, decodeBy(data.table?.target, scores));
+      return { count, values, loss: values.rmse * values.rmse };
+    }
+    const { loss: value } = served.evaluate({ x: x as Float64Array, y, loss, classWeights });
+    const quality = qualityOfClasses(y, highest(scores, classes.length), classes);
+    return { count, classes: quality, loss: value };
+  }
+
+  /** With the losses that are told: of values in the square of the label's unit. */
+  function inSquares(row: EpochRow): EpochRow {
+    if (classes) return row;
+    const { loss: learned, validationLoss: checked } = row;
+    return {
+      ...row,
+      loss: inUnit(learned) * inUnit(learned),
+      ...(checked !== undefined && { validationLoss: inUnit(checked) * inUnit(checked) }),
+    };
+  }
 
   function epochLine(row: EpochRow): string {
     const right = (share: number | undefined) =>
@@ -356,10 +451,10 @@ export async function train(path: string, options: TrainOptions): Promise<number
       values.some((value) => value === undefined) ? [] : [{ name, values: values as number[] }];
     const checked = all.map((row) => row.validationLoss);
     const lossCurves = [
-      ...curve(`${lossName}, learning`, classes ? losses : losses.map(Math.sqrt)),
+      ...curve(`${lossName}, learning`, losses.map(inUnit)),
       ...curve(
         `${lossName}, validation`,
-        classes ? checked : checked.map((value) => value && Math.sqrt(value)),
+        checked.map((value) => (value === undefined ? value : inUnit(value))),
       ),
     ];
     const drawn = [chart(lossCurves, (value) => short(value, 3), true)];
@@ -384,22 +479,18 @@ export async function train(path: string, options: TrainOptions): Promise<number
   }
 
   function summary(): string {
-    const where = validation
-      ? `on ${plural(validation.count, "example")} that it did not learn from`
+    const where = checked
+      ? `on ${plural(checked.count, "example")} that it did not learn from`
       : "on what it learned from";
-    const share = last?.validationAccuracy ?? last?.accuracy;
-    const error = last?.validationLoss ?? last?.loss;
     let quality = "";
-    if (share !== undefined) {
-      const y = (validation ?? training).y as Int32Array;
-      const counts = new Array((classes as string[]).length).fill(0);
-      for (const label of y) counts[label]++;
-      const usual = counts.reduce((a, b) => (b > a ? b : a)) / y.length;
-      quality = `${percent(share)} right ${where} (always the same class: ${percent(usual)})`;
-    } else if (error !== undefined) {
-      const { std } = momentsOf((validation ?? training).y);
-      const rSquared = 1 - error / (square * std * std);
-      quality = `root mean squared error ${short(Math.sqrt(error))}, R² ${rSquared.toFixed(3)} ${where}`;
+    if (told.classes) {
+      const { figures, count, text } = told.classes;
+      const usual = Math.max(...figures.perClass.map(({ examples }) => examples)) / count;
+      quality = `${percent(figures.accuracy)} right ${where} (always the same class: ${percent(usual)})\n\n${text}\n`;
+    } else if (told.values) {
+      const { rSquared } = told.values;
+      const shown = rSquared === null ? "" : `, R² ${rSquared.toFixed(3)}`;
+      quality = `${rmseText(told.values)}${shown} ${where}`;
     }
     const which = kept !== undefined && kept < rows.length ? `, of epoch ${kept}, the best` : "";
     const wrote = `wrote ${bold(visible(options.out))} (${bytes(file.length)})${which}`;

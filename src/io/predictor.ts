@@ -61,6 +61,7 @@ function prepare(
       input,
       outShape,
       maxBatch,
+      file.metadata,
     );
 }
 

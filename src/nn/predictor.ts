@@ -40,6 +40,8 @@ export interface Predictor<D extends FloatDType = "float32"> {
   readonly inputShape: readonly number[];
   readonly outputShape: readonly number[];
   readonly dtype: D;
+  /** The metadata of the file that it was loaded from; empty for a model that was compiled. */
+  readonly metadata: ReadonlyMap<string, string>;
   /**
    * The examples of a run, (maxBatch, …inputShape): a live view that the caller fills. The getter makes it anew when the
    * memory has grown, so read it again rather than keep it across other calls.
@@ -74,6 +76,7 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
   readonly #inputShape: readonly number[];
   readonly #outputShape: readonly number[];
   readonly #dtype: D;
+  readonly metadata: ReadonlyMap<string, string>;
   readonly #host: PredictorHost;
   readonly #inSize: number;
   readonly #outSize: number;
@@ -88,6 +91,7 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
     inputShape: readonly number[],
     outputShape: readonly number[],
     maxBatch: number,
+    metadata: ReadonlyMap<string, string> = new Map(),
   ) {
     super();
     this.#host = host;
@@ -95,6 +99,7 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
     this.#maxBatch = maxBatch;
     this.#inputShape = inputShape;
     this.#outputShape = outputShape;
+    this.metadata = metadata;
     this.#inSize = sizeOf(inputShape);
     this.#outSize = sizeOf(outputShape);
 

