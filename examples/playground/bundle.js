@@ -2,7 +2,7 @@
 // From the page's sources to the files that a browser gets, in build/playground/. What has not
 // changed is not made again.
 
-import { copyFileSync, mkdirSync } from "node:fs";
+import { copyFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { build } from "esbuild";
@@ -27,7 +27,7 @@ const bundled = entries.map(
 );
 const copied = ["index.html", "favicon.svg"];
 
-/** A task of scripts/build/task.js. */
+/** @type {import("../support/make.js").Task} */
 export const pageTask = {
   name: "the playground's page",
   inputs: [
@@ -41,7 +41,6 @@ export const pageTask = {
   ],
   outputs: [...bundled, ...[...copied, tfjs].map((name) => `${folder}/${name}`)],
   async run() {
-    mkdirSync(folder, { recursive: true });
     await build({
       entryPoints: entries.map((name) => join(page, name)),
       outdir: folder,

@@ -21,7 +21,7 @@ function idx(shape, data) {
   return Buffer.concat([header, data]);
 }
 
-/** A task of scripts/build/task.js. */
+/** @type {import("../support/make.js").Task} */
 export const digitsTask = {
   name: "the playground's digits",
   inputs: [

@@ -7,8 +7,8 @@
 
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { runStages } from "../../scripts/build/task.js";
 import { ensureInstalled } from "../support/install.js";
+import { makeChanged } from "../support/make.js";
 import { folder, pageTask } from "./bundle.js";
 import { digitsTask } from "./data.js";
 import { readOptions } from "./options.js";
@@ -20,7 +20,7 @@ process.once("SIGTERM", () => process.exit(143));
 
 ensureInstalled("examples/playground", "uplot", "--omit=dev");
 process.chdir(fileURLToPath(new URL("../..", import.meta.url)));
-await runStages([[pageTask, digitsTask]]);
+await makeChanged(folder, [pageTask, digitsTask]);
 const files = new Map(
   [...pageTask.outputs, ...digitsTask.outputs].map((path) => {
     const name = path.slice(folder.length);
