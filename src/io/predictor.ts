@@ -9,7 +9,7 @@ import { typedArrays } from "../tensor/dtype.ts";
 import { checkCount } from "../tensor/numbers.ts";
 import { checkKeys } from "../tensor/options.ts";
 import { checkOurs, entriesOf, jsonOf } from "./model_file.ts";
-import { readSafetensors, type SafetensorsEntry } from "./safetensors.ts";
+import { bytesOf, readSafetensors, type SafetensorsEntry } from "./safetensors.ts";
 
 export interface LoadPredictorOptions {
   /** The most examples that go through at once, from 1 up; default 1. */
@@ -21,15 +21,19 @@ export interface LoadPredictorOptions {
   wasm?: WasmSource | readonly WasmSource[] | undefined;
 }
 
+/** The options, each read once. */
+function checkOptions(operation: string, options: LoadPredictorOptions) {
+  checkKeys(operation, "options", options, ["maxBatch", "wasm"]);
+  const { maxBatch = 1, wasm } = options;
+  return { maxBatch: checkCount(operation, "maxBatch", maxBatch), wasm };
+}
+
 /** Checks everything but the module; what comes back makes the predictor with it. */
 function prepare(
   operation: string,
   bytes: Uint8Array | ArrayBuffer,
-  options: LoadPredictorOptions,
+  maxBatch: number,
 ): (module: WebAssembly.Module) => Predictor {
-  checkKeys(operation, "options", options, ["maxBatch", "wasm"]);
-  const { maxBatch = 1 } = options;
-  checkCount(operation, "maxBatch", maxBatch);
   const file = readSafetensors(bytes);
   checkOurs(operation, file, "model");
   const architecture = jsonOf(operation, file, "architecture");
@@ -78,8 +82,14 @@ export async function loadPredictor(
   options: LoadPredictorOptions = {},
 ): Promise<Predictor> {
   const operation = "loadPredictor";
-  const finish = prepare(operation, bytes, options);
-  return finish(await loadModule(operation, predictBuild, options.wasm));
+  const { maxBatch, wasm } = checkOptions(operation, options);
+  const file = bytesOf(operation, bytes);
+  // What is waited for gives the caller a turn, in which the bytes may change: then a copy is read.
+  if (wasm !== undefined) {
+    const finish = prepare(operation, file.slice(), maxBatch);
+    return finish(await loadModule(operation, predictBuild, wasm));
+  }
+  return prepare(operation, file, maxBatch)(loadModuleSync(operation, predictBuild, wasm));
 }
 
 /** As loadPredictor, at once: `wasm` must be a WebAssembly.Module or bytes. */
@@ -88,6 +98,6 @@ export function loadPredictorSync(
   options: LoadPredictorOptions = {},
 ): Predictor {
   const operation = "loadPredictorSync";
-  const finish = prepare(operation, bytes, options);
-  return finish(loadModuleSync(operation, predictBuild, options.wasm));
+  const { maxBatch, wasm } = checkOptions(operation, options);
+  return prepare(operation, bytes, maxBatch)(loadModuleSync(operation, predictBuild, wasm));
 }

@@ -3,12 +3,22 @@
 // Pure functions over bytes: nothing here knows a Runtime. Numbers are moved as the host has them in typed arrays, which
 // is little-endian wherever WebAssembly runs today.
 
-import { DTypeError, FormatError, quote, ShapeError, show } from "../runtime/errors.ts";
+import { DTypeError, describe, FormatError, quote, ShapeError, show } from "../runtime/errors.ts";
 import { checkDType, checkInt32 } from "../tensor/convert.ts";
 import { type DType, type TypedArrayOf, typedArrays } from "../tensor/dtype.ts";
 import { checkShape, formatShape } from "../tensor/shape.ts";
-import { dtypeOf, kindOf } from "../tensor/views.ts";
+import {
+  anyKindOf,
+  bufferOf,
+  byteOffsetOf,
+  bytesIn,
+  dtypeOf,
+  kindOf,
+  lengthOf,
+  viewOf,
+} from "../tensor/views.ts";
 import { float32BitsOfBfloat16, float32BitsOfFloat16 } from "./float16.ts";
+import { foundIn } from "./found.ts";
 import { Scanner } from "./scanner.ts";
 import { decodeUtf8, encodeUtf8 } from "./utf8.ts";
 
@@ -87,14 +97,17 @@ export interface SafetensorsEntry {
   toTypedArray(): Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
   toTypedArray<D extends DType>(dtype: D): TypedArrayOf<D>;
   /**
-   * Writes its numbers into an array of as many elements, a tensor's `data` for example. Each is rounded once, to
-   * the nearest, where the array's dtype is narrower.
+   * Writes its numbers into an array of as many elements, a tensor's `data` or a Float16Array for example. Each is
+   * rounded once, to the nearest, where the array's dtype is narrower.
    * @throws ShapeError for another length
    * @throws DTypeError for floats into int32, and for the dtypes of less than a byte, F8 and C64, which have `data` alone
    * @throws RangeError for a whole number that int32, or float64, does not hold
    */
-  copyTo(target: Float32Array | Float64Array | Int32Array): void;
+  copyTo(target: Float32Array | Float64Array | Int32Array | Float16): void;
 }
+
+/** A Float16Array, which not every host and not every version of TypeScript knows. */
+type Float16 = ArrayBufferView & { readonly [Symbol.toStringTag]: "Float16Array" };
 
 export interface SafetensorsFile {
   /** By name, in the header's order. */
@@ -113,7 +126,7 @@ export interface StoredFile {
 export interface SafetensorsData {
   readonly dtype: SafetensorsDType | DType;
   readonly shape: readonly number[];
-  /** Row-major: a typed array of that dtype, or the bytes as a file has them (of F16 and BF16, say). */
+  /** Row-major: a typed array of that dtype, or the bytes as a file has them (of F16 and BF16, say); a Float16Array serves for F16. */
   readonly data: ArrayBufferView;
 }
 
@@ -135,6 +148,9 @@ export class StoredTensor {
 
   // Made anew by its getter: a view costs more than all else that a tensor has here.
   get data(): Uint8Array {
+    if (this.file.length < this.end) {
+      throw new TypeError("the bytes of the file are gone: transferred, or made smaller");
+    }
     return this.file.subarray(this.begin, this.end);
   }
 
@@ -157,21 +173,25 @@ class Entry extends StoredTensor implements SafetensorsEntry {
     return out;
   }
 
-  override copyTo(target: Target): void {
+  override copyTo(target: Target | Float16): void {
     const operation = "copyTo";
-    const dtype = dtypeOf(kindOf(target));
+    const kind = kindOf(target) ?? "";
+    const isHalf = kind === "Float16Array";
+    const dtype = isHalf ? "float32" : dtypeOf(kind);
     if (!dtype) {
       throw new TypeError(
-        `${operation}: target must be a Float32Array, Float64Array or Int32Array, got ${show(target)}`,
+        `${operation}: target must be a Float32Array, Float64Array or Int32Array, or a Float16Array, got ${describe(target)}`,
       );
     }
     this.checkNumbers(operation, dtype);
-    if (target.length !== this.size) {
+    const length = lengthOf(target);
+    if (length !== this.size) {
       throw new ShapeError(
-        `${operation}: target has ${target.length} elements but shape ${quoteShape(this.shape)} holds ${this.size}`,
+        `${operation}: target has ${length} elements but shape ${quoteShape(this.shape)} holds ${this.size}`,
       );
     }
-    this.convert(operation, target, dtype);
+    const own = viewOf(kind, bufferOf(target), byteOffsetOf(target), length);
+    this.convert(operation, own, dtype, isHalf ? "F16" : fileDTypes[dtype]);
   }
 
   private checkNumbers(operation: string, target: DType): void {
@@ -187,8 +207,14 @@ class Entry extends StoredTensor implements SafetensorsEntry {
     }
   }
 
-  private convert(operation: string, target: Target, dtype: DType): void {
-    if (fileDTypes[dtype] === this.dtype) {
+  /** @param same the file's dtype that has the target's bytes */
+  private convert(
+    operation: string,
+    target: Target,
+    dtype: DType,
+    same: SafetensorsDType = fileDTypes[dtype],
+  ): void {
+    if (same === this.dtype) {
       super.copyTo(target);
       return;
     }
@@ -246,17 +272,22 @@ function isBig(array: object): array is BigIntArray {
   return array instanceof BigInt64Array || array instanceof BigUint64Array;
 }
 
-/** The bytes that this holds; undefined for anything but bytes. */
-function bytesOf(value: unknown): Uint8Array | undefined {
-  const tag = Object.prototype.toString.call(value);
-  // A Buffer's slice and subarray are not quite those of the Uint8Array that it is.
-  if (tag === "[object ArrayBuffer]") return new Uint8Array(value as ArrayBuffer);
-  if (!ArrayBuffer.isView(value) || tag !== "[object Uint8Array]") return undefined;
-  return bytesIn(value);
-}
-
-function bytesIn({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
+/** The bytes that this holds, or TypeError. */
+export function bytesOf(operation: string, value: unknown): Uint8Array {
+  const tag = Object.prototype.toString.call(value).slice(8, -1);
+  try {
+    // A Buffer's slice and subarray are not quite those of the Uint8Array that it is.
+    if (kindOf(value) === "Uint8Array") return bytesIn(value);
+    if (tag === "ArrayBuffer") return new Uint8Array(value as ArrayBuffer, 0);
+  } catch {
+    throw new TypeError(`${operation}: the buffer of bytes is gone: transferred, or made smaller`);
+  }
+  let advice = "";
+  if (/^(Response|Request|Blob|File)$/.test(tag)) advice = ": give await its arrayBuffer()";
+  if (tag === "String") advice = ": give the bytes of the file, and not its name, address or text";
+  throw new TypeError(
+    `${operation}: bytes must be a Uint8Array or an ArrayBuffer, got ${describe(value)}${advice}`,
+  );
 }
 
 /** The elements of a shape, or −1 where they, or their bits, are more than a double counts exactly. */
@@ -294,30 +325,24 @@ function readHeader<E extends StoredTensor>(
   Kind: new (...of: ConstructorParameters<typeof StoredTensor>) => E,
 ): { tensors: Map<string, E>; metadata: Map<string, string> } {
   const operation = "readSafetensors";
-  const file = bytesOf(bytes);
-  if (!file) {
-    throw new TypeError(
-      `${operation}: bytes must be a Uint8Array or an ArrayBuffer, got ${show(bytes)}`,
-    );
-  }
+  const file = bytesOf(operation, bytes);
   const fail = (message: string) => new FormatError(`${operation}: ${message}`);
 
-  if (file.length < 8) throw fail(`expected at least 8 bytes, got ${file.length}`);
+  const expected = (message: string) => fail(`expected ${message}${foundIn(file)}`);
+  if (file.length < 8) throw expected(`at least 8 bytes, got ${file.length}`);
   const view = new DataView(file.buffer, file.byteOffset, 8);
   const headerBytes = view.getUint32(4, true) * 2 ** 32 + view.getUint32(0, true);
   if (headerBytes > MAX_HEADER_BYTES) {
-    throw fail(
-      `expected a header of at most ${MAX_HEADER_BYTES} bytes, got a length of ${headerBytes}`,
-    );
+    throw expected(`a header of at most ${MAX_HEADER_BYTES} bytes, got a length of ${headerBytes}`);
   }
   const dataStart = 8 + headerBytes;
   if (dataStart > file.length) {
-    throw fail(
-      `expected a header of ${headerBytes} bytes, got ${file.length - 8} before the file's end`,
+    throw expected(
+      `a header of ${headerBytes} bytes, got ${file.length - 8} before the file's end`,
     );
   }
   const text = decodeUtf8(file.subarray(8, dataStart));
-  if (text === null) throw fail("the header is not UTF-8");
+  if (text === null) throw fail(`the header is not UTF-8${foundIn(file)}`);
 
   const tensors = new Map<string, E>();
   const metadata = new Map<string, string>();
@@ -463,6 +488,7 @@ export function writeSafetensors(
     dtype: SafetensorsDType;
     shape: readonly number[];
     byteLength: number;
+    bytes: Uint8Array;
     tensor: SafetensorsData;
   }[] = [];
   let dataBytes = 0;
@@ -474,10 +500,8 @@ export function writeSafetensors(
         `${operation}: ${place} must have dtype, shape and data, got ${show(tensor)}`,
       );
     }
-    const { data } = tensor;
-    const dtype = Object.hasOwn(fileDTypes, tensor.dtype)
-      ? fileDTypes[tensor.dtype as DType]
-      : tensor.dtype;
+    const { data, dtype: named } = tensor;
+    const dtype = Object.hasOwn(fileDTypes, named) ? fileDTypes[named as DType] : named;
     if (!isDType(dtype)) {
       throw new DTypeError(
         `${operation}: ${place}: dtype must be one of ${order.join(", ")}, got ${show(dtype)}`,
@@ -487,22 +511,24 @@ export function writeSafetensors(
     if (!ArrayBuffer.isView(data)) {
       throw new TypeError(`${operation}: ${place}: data must be a typed array, got ${show(data)}`);
     }
-    const tag = Object.prototype.toString.call(data).slice(8, -1);
+    const tag = anyKindOf(data) ?? "DataView";
     const container = Object.hasOwn(containers, dtype)
       ? containers[dtype as keyof typeof containers].name
       : "Uint8Array";
-    if (tag !== "Uint8Array" && tag !== container) {
+    const isHalf = dtype === "F16" && tag === "Float16Array";
+    if (tag !== "Uint8Array" && tag !== container && !isHalf) {
       throw new DTypeError(
         `${operation}: ${place}: ${dtype} takes a ${container} or bytes, got a ${tag}`,
       );
     }
-    const { byteLength } = data;
+    const bytes = bytesIn(data);
+    const byteLength = bytes.length;
     if (elementsOf(shape, dtype) * bits[dtype] !== byteLength * 8) {
       throw new ShapeError(
         `${operation}: ${place}: ${dtype} of shape ${quoteShape(shape)} takes ${byteCount(shape, dtype)} bytes but data has ${byteLength}`,
       );
     }
-    entries.push({ name, dtype, shape, byteLength, tensor });
+    entries.push({ name, dtype, shape, byteLength, bytes, tensor });
     dataBytes += byteLength;
   }
   entries.sort(
@@ -541,9 +567,13 @@ export function writeSafetensors(
   file.set(header, 8);
   file.fill(32, 8 + header.length, 8 + headerBytes); // spaces, so that the data begins at a multiple of 8
   let at = 8 + headerBytes;
-  for (const { tensor, byteLength } of entries) {
-    // Read again: a Tensor's view is void when the memory has grown since, for a tensor made later.
-    file.set(bytesIn(tensor.data), at);
+  for (const { name, tensor, byteLength, bytes } of entries) {
+    // A Tensor's view is void when the memory has grown since, for a tensor made later: then it is read again.
+    const now = bytes.length === byteLength ? bytes : bytesIn(tensor.data);
+    if (now.length !== byteLength) {
+      throw new TypeError(`${operation}: tensor ${quote(name)}: its data are gone`);
+    }
+    file.set(now, at);
     at += byteLength;
   }
   return file;

@@ -3,13 +3,14 @@ import type { LayerSpec } from "../nn/layers/layers.ts";
 import { type Sequential, sequentialFrom } from "../nn/sequential.ts";
 import { checkSettings } from "../nn/settings.ts";
 import { fileFloats, matchState, type StateEntry, targetsOf } from "../nn/state.ts";
-import { FormatError } from "../runtime/errors.ts";
+import { FormatError, quote, ShapeError, show } from "../runtime/errors.ts";
 import { type FloatDType, typedArrays } from "../tensor/dtype.ts";
+import { checkObject, describe } from "../tensor/operands.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import { entriesOf } from "./model_file.ts";
 import { readSafetensors } from "./safetensors.ts";
 
-const KEYS = ["input", "layers", "dtype", "prefix"];
+const KEYS = ["input", "layers", "dtype", "prefix", "names"];
 
 export interface LoadTorchOptions<D extends FloatDType = FloatDType> {
   /** The shape of one example. */
@@ -20,6 +21,80 @@ export interface LoadTorchOptions<D extends FloatDType = FloatDType> {
   dtype?: D | undefined;
   /** What the names in the file begin with, as "net." where the nn.Sequential is a module's attribute; default nothing. */
   prefix?: string | undefined;
+  /**
+   * Modules by the names that the file gives them, and the indexes of their layers: { fc1: "0", fc2: "2" } of a module whose
+   * attributes they are. Default none: the names are those of an nn.Sequential.
+   */
+  names?: Readonly<Record<string, string>> | undefined;
+}
+
+/** What DataParallel and torch.compile put before the names of a module. */
+const WRAPPERS = /^(module\.|_orig_mod\.)+/;
+
+/** The names of the file's tensors as the model has them; each is unwrapped, then without its prefix, then renamed. */
+function renamer(operation: string, prefix: string, names: unknown) {
+  if (typeof prefix !== "string") {
+    throw new TypeError(`${operation}: prefix must be a string, got ${describe(prefix)}`);
+  }
+  checkObject(operation, "names", names);
+  const pairs = Object.entries(names as object);
+  for (const [from, to] of pairs) {
+    if (typeof to !== "string") {
+      throw new TypeError(
+        `${operation}: names[${quote(from)}] must be the index of a layer as a string, as "0", got ${show(to)}`,
+      );
+    }
+  }
+  pairs.sort(([a], [b]) => b.length - a.length); // the longest that fits
+  const used = new Set<string>();
+  const renamed = (name: string): string | undefined => {
+    for (const [from, to] of pairs) {
+      if (name !== from && !name.startsWith(`${from}.`)) continue;
+      used.add(from);
+      return to + name.slice(from.length);
+    }
+    return undefined;
+  };
+  return {
+    /** Null for a name that does not begin with the prefix. */
+    nameOf(name: string): string | null {
+      const plain = name.replace(WRAPPERS, "");
+      const full = name.startsWith(prefix) ? name : plain;
+      if (!full.startsWith(prefix)) return null;
+      const own = full.slice(prefix.length);
+      const bare = own.replace(WRAPPERS, "");
+      return renamed(name) ?? renamed(plain) ?? renamed(own) ?? renamed(bare) ?? bare;
+    },
+    /** Those that no tensor has. */
+    unused: () => pairs.flatMap(([from]) => (used.has(from) ? [] : [from])),
+  };
+}
+
+/** "fc1" of "fc1.weight". */
+const moduleOf = (name: string) => name.slice(0, Math.max(0, name.lastIndexOf(".")));
+
+/** The map to write where modules of the file fit layers by their shapes, the first of several; "" where none does. */
+function suggest(
+  targets: readonly { readonly name: string; readonly shape: readonly number[] }[],
+  entries: readonly { readonly name: string; readonly shape: readonly number[] }[],
+): string {
+  const modules = (list: typeof targets, others: typeof targets, isTheirs: boolean) => {
+    const known = new Set(others.map(({ name }) => name));
+    const found = new Map<string, string>();
+    for (const { name, shape } of list) {
+      if (known.has(name) || name.endsWith(".num_batches_tracked")) continue;
+      const key = moduleOf(name);
+      const sizes = isTheirs ? shape.toReversed() : shape; // their weights are (M, D)
+      found.set(key, `${found.get(key) ?? ""} ${name.slice(key.length)}:${sizes}`);
+    }
+    return [...found].map(([key, parts]) => [key, parts.split(" ").sort().join()] as const);
+  };
+  const free = modules(entries, targets, true);
+  const pairs = modules(targets, entries, false).flatMap(([to, parts]) => {
+    const k = free.findIndex(([from, has]) => from !== "" && has === parts);
+    return k < 0 ? [] : free.splice(k, 1).map(([from]) => `${quote(from)}: ${quote(to)}`);
+  });
+  return pairs.length > 0 ? `\n  write names: { ${pairs.slice(0, 20).join(", ")} }` : "";
 }
 
 /** to (D, M) = from (M, D), transposed. */
@@ -33,13 +108,16 @@ function transpose(to: { [i: number]: number }, from: ArrayLike<number>, [D, M]:
  * The weights of a PyTorch nn.Sequential of Linear, BatchNorm1d, Dropout, Flatten and activations, from its state_dict as
  * a safetensors file (`safetensors.torch.save_file(net.state_dict(), …)`). float64, float32, float16 and bfloat16 are read.
  *
+ * `names` says which module of the file is which layer; `module.` and `_orig_mod.` before a name, as DataParallel and
+ * torch.compile put them, are left out.
+ *
  * Weights of Linear are (M, D) in PyTorch and are transposed; `num_batches_tracked` is dropped. The settings of batch
  * normalisation are those of `layers`: PyTorch's momentum is 1 − ours. Its running variance, of the unbiased kind, is taken as
  * it is.
  *
  * @throws FormatError for bytes that are no safetensors file, and for one of this package, whose layout is another;
- *   ShapeError with a list of all tensors that are missing, extra or of another shape or dtype; as Sequential for layers
- *   that do not fit each other; MemoryError
+ *   ShapeError with a list of all tensors that are missing, extra or of another shape or dtype, and the names to write
+ *   where shapes tell; as Sequential for layers that do not fit each other; MemoryError
  */
 export function loadTorch<D extends FloatDType = "float32">(
   runtime: Runtime,
@@ -48,7 +126,8 @@ export function loadTorch<D extends FloatDType = "float32">(
 ): Sequential<D> {
   const operation = "loadTorch";
   checkSettings(operation, "options", options, KEYS);
-  const { input, layers, dtype, prefix = "" } = options;
+  const { input, layers, dtype, prefix = "", names = {} } = options;
+  const { nameOf, unused: unusedNames } = renamer(operation, prefix, names);
   const file = readSafetensors(bytes);
   if (file.metadata.get("format") === "lamella") {
     throw new FormatError(
@@ -66,33 +145,50 @@ export function loadTorch<D extends FloatDType = "float32">(
         name.endsWith(".running_mean") ? [name.replace("running_mean", "num_batches_tracked")] : [],
       ),
     );
-    const entries = entriesOf(file)
-      .map((entry) => {
-        const { name } = entry;
-        const isOurs = name.startsWith(prefix);
-        return {
-          ...entry,
-          name: isOurs ? name.slice(prefix.length) : `${name} (without ${prefix})`,
-        };
-      })
-      .filter(({ name }) => !normalised.has(name));
-    return matchState(
-      `${operation} (weights of Linear transposed)`,
-      targetsOf(network),
-      entries.map((entry): StateEntry => {
-        const shape = weights.get(entry.name);
-        if (!shape || entry.shape.length !== 2) return entry;
-        return {
-          ...entry,
-          shape: [entry.shape[1] as number, entry.shape[0] as number],
-          copyTo: (target) => {
-            const copy = new typedArrays[network.dtype](target.length);
-            entry.copyTo(copy);
-            transpose(target, copy, shape);
-          },
-        };
-      }),
-      fileFloats,
-    );
+    const seen = new Set<string>();
+    const entries: StateEntry[] = [];
+    for (const entry of entriesOf(file)) {
+      const name = nameOf(entry.name);
+      if (name !== null && normalised.has(name)) continue;
+      if (name !== null && seen.has(name)) {
+        throw new ShapeError(
+          `${operation}: the file has two tensors that are ${quote(name)} by now, one of them ${quote(entry.name)}`,
+        );
+      }
+      if (name !== null) seen.add(name);
+      const shape = name === null ? undefined : weights.get(name);
+      const own = { ...entry, name: name ?? `${entry.name} (without ${prefix})` };
+      if (!shape || entry.shape.length !== 2) {
+        entries.push(own);
+        continue;
+      }
+      entries.push({
+        ...own,
+        shape: [entry.shape[1] as number, entry.shape[0] as number],
+        copyTo: (target) => {
+          const copy = new typedArrays[network.dtype](target.length);
+          entry.copyTo(copy);
+          transpose(target, copy, shape);
+        },
+      });
+    }
+    const unused = unusedNames();
+    if (unused.length > 0) {
+      throw new ShapeError(
+        `${operation}: names has ${quote(unused[0] as string)}, with which no tensor of the file begins: ${[...file.tensors.keys()].slice(0, 20).map(quote).join(", ")}`,
+      );
+    }
+    const targets = targetsOf(network);
+    try {
+      return matchState(
+        `${operation} (weights of Linear transposed)`,
+        targets,
+        entries,
+        fileFloats,
+      );
+    } catch (error) {
+      if (error instanceof ShapeError) error.message += suggest(targets, entries);
+      throw error;
+    }
   });
 }

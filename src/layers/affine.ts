@@ -1,5 +1,5 @@
 import { ShapeError, show } from "../runtime/errors.ts";
-import { type Cache, SavedState } from "../tensor/cache.ts";
+import { type Cache, type Saved, SavedState } from "../tensor/cache.ts";
 import { type FloatDType, itemSize } from "../tensor/dtype.ts";
 import {
   checkAliases,
@@ -24,18 +24,28 @@ export interface AffineCache<D extends FloatDType = FloatDType> extends Cache {
   readonly b: Tensor<D>;
 }
 
-class AffineState<D extends FloatDType> extends SavedState implements AffineCache<D> {
-  readonly operation = "affineForward";
+interface AffineSaved<D extends FloatDType> extends Saved {
+  readonly x: TensorHandle<D>;
+  readonly w: TensorHandle<D>;
+  readonly b: TensorHandle<D>;
+  /** The out of ReLU, above 0 where its sum was. */
+  readonly mask: TensorHandle<D> | undefined;
+}
 
-  constructor(
-    readonly x: TensorHandle<D>,
-    readonly w: TensorHandle<D>,
-    readonly b: TensorHandle<D>,
-    outShape: readonly number[],
-    /** The out of ReLU, above 0 where its sum was. */
-    readonly mask: TensorHandle<D> | undefined,
-  ) {
-    super(x.runtime, x.dtype, outShape, mask ? [x, w, b, mask] : [x, w, b]);
+class AffineState<D extends FloatDType>
+  extends SavedState<AffineSaved<D>>
+  implements AffineCache<D>
+{
+  get x(): Tensor<D> {
+    return this.saved.x;
+  }
+
+  get w(): Tensor<D> {
+    return this.saved.w;
+  }
+
+  get b(): Tensor<D> {
+    return this.saved.b;
   }
 }
 
@@ -60,6 +70,7 @@ export function affineForward<D extends FloatDType>(
 ): { out: Tensor<D>; cache: AffineCache<D> } {
   const operation = "affineForward";
   checkKeys(operation, "options", options, FORWARD);
+  const { out: wanted, activation } = options; // once, and before the operands are looked at
   const xs = floatOperand(operation, "x", x);
   const ws = operandLike(operation, "w", w, "x", xs);
   const bs = operandLike(operation, "b", b, "x", xs);
@@ -80,12 +91,11 @@ export function affineForward<D extends FloatDType>(
   if (bs.size !== M) {
     throw new ShapeError(`${operation}: w has ${M} columns but b has ${bs.size} elements`);
   }
-  const { activation } = options;
   if (activation !== undefined && activation !== "relu") {
     throw new RangeError(`${operation}: activation must be "relu", got ${show(activation)}`);
   }
   const shape = [N, M];
-  const given = destination(operation, "out", options.out, shape, "x", xs);
+  const given = destination(operation, "out", wanted, shape, "x", xs);
   checkAliases(
     operation,
     [["out", given]],
@@ -106,8 +116,20 @@ export function affineForward<D extends FloatDType>(
     return target;
   });
   const mask = activation && out.alias();
-  const cache = new AffineState(xs.alias(), ws.alias(), bs.alias(), out.shape, mask);
-  return { out, cache: runtime.own(cache) };
+  const outShape = out.shape;
+  const saved: AffineSaved<D> = {
+    operation,
+    runtime,
+    dtype,
+    outShape,
+    x: xs.alias(),
+    w: ws.alias(),
+    b: bs.alias(),
+    mask,
+  };
+  const held = [saved.x, saved.w, saved.b];
+  if (mask) held.push(mask);
+  return { out, cache: runtime.own(new AffineState<D>(saved, held)) };
 }
 
 type Gradient<D extends FloatDType, Given> = Given extends false ? undefined : Tensor<D>;
@@ -135,12 +157,13 @@ export function affineBackward<
 ): { dx: Gradient<D, X>; dw: Gradient<D, W>; db: Gradient<D, B> } {
   const operation = "affineBackward";
   checkKeys(operation, "options", options, BACKWARD);
-  const state = checkCache(operation, cache, AffineState<D>, "affineForward");
+  const { dx: wantedX, dw: wantedW, db: wantedB } = options;
+  const state = checkCache<AffineSaved<D>>(operation, cache, "affineForward");
   const up = upstream(operation, dout, state);
   const { x, w, b, mask, runtime } = state;
-  const givenX = destination(operation, "dx", options.dx, x.shape, "the cache", state);
-  const givenW = destination(operation, "dw", options.dw, w.shape, "the cache", state);
-  const givenB = destination(operation, "db", options.db, b.shape, "the cache", state);
+  const givenX = destination(operation, "dx", wantedX, x.shape, "the cache", state);
+  const givenW = destination(operation, "dw", wantedW, w.shape, "the cache", state);
+  const givenB = destination(operation, "db", wantedB, b.shape, "the cache", state);
   checkAliases(
     operation,
     [
@@ -168,9 +191,9 @@ export function affineBackward<
   return runtime.withWorkspace(gatedBytes, (gated) =>
     runtime.withWorkspace(bytes, (work) =>
       runtime.atomically(() => {
-        const dx = givenX ?? create(options.dx, x);
-        const dw = givenW ?? create(options.dw, w);
-        const db = givenB ?? create(options.db, b);
+        const dx = givenX ?? create(wantedX, x);
+        const dw = givenW ?? create(wantedW, w);
+        const db = givenB ?? create(wantedB, b);
         if (mask) kernels.relu_backward(gated, up.address, mask.address, up.size);
         kernels.affine_backward(
           dx?.address ?? 0,

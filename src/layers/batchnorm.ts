@@ -1,5 +1,5 @@
 import { ShapeError, show } from "../runtime/errors.ts";
-import { type Cache, SavedState } from "../tensor/cache.ts";
+import { type Cache, type Saved, SavedState } from "../tensor/cache.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
 import {
   checkAliases,
@@ -45,17 +45,28 @@ export interface BatchnormCache<D extends FloatDType = FloatDType> extends Cache
   readonly mode: "train" | "test";
 }
 
-class BatchnormState<D extends FloatDType> extends SavedState implements BatchnormCache<D> {
-  readonly operation = "batchnormForward";
+interface BatchnormSaved<D extends FloatDType> extends Saved {
+  readonly x: TensorHandle<D>;
+  readonly gamma: TensorHandle<D>;
+  /** (2, D): the mean, then 1 / sqrt(var + eps). */
+  readonly statistics: TensorHandle<"float64">;
+  readonly mode: "train" | "test";
+}
 
-  constructor(
-    readonly x: TensorHandle<D>,
-    readonly gamma: TensorHandle<D>,
-    /** (2, D): the mean, then 1 / sqrt(var + eps). */
-    readonly saved: TensorHandle<"float64">,
-    readonly mode: "train" | "test",
-  ) {
-    super(x.runtime, x.dtype, x.shape, [x, gamma, saved]);
+class BatchnormState<D extends FloatDType>
+  extends SavedState<BatchnormSaved<D>>
+  implements BatchnormCache<D>
+{
+  get x(): Tensor<D> {
+    return this.saved.x;
+  }
+
+  get gamma(): Tensor<D> {
+    return this.saved.gamma;
+  }
+
+  get mode(): "train" | "test" {
+    return this.saved.mode;
   }
 }
 
@@ -63,14 +74,15 @@ class BatchnormState<D extends FloatDType> extends SavedState implements Batchno
 function runningOperands<D extends FloatDType>(
   operation: string,
   bnParam: BatchnormParam<D>,
+  { runningMean, runningVar }: Pick<BatchnormParam<D>, "runningMean" | "runningVar">,
   name: string,
   x: TensorHandle<D>,
 ): { mean: TensorHandle<D> | undefined; variance: TensorHandle<D> | undefined } {
   const shape = [x.shape[1] as number];
   const check = (key: string, value: Tensor<D> | undefined | null) =>
     destination(operation, `bnParam.${key}`, value ?? undefined, shape, name, x);
-  const mean = check("runningMean", bnParam.runningMean);
-  const variance = check("runningVar", bnParam.runningVar);
+  const mean = check("runningMean", runningMean);
+  const variance = check("runningVar", runningVar);
   if (!mean) checkWritable(operation, bnParam, "runningMean");
   if (!variance) checkWritable(operation, bnParam, "runningVar");
   return { mean, variance };
@@ -88,14 +100,15 @@ function checkWritable(operation: string, bnParam: object, key: string): void {
 /** Takes tensors out of their scopes and puts them into bnParam where it had none. */
 function storeRunning<D extends FloatDType>(
   bnParam: BatchnormParam<D>,
+  running: { mean: TensorHandle<D> | undefined; variance: TensorHandle<D> | undefined },
   mean: TensorHandle<D>,
   variance: TensorHandle<D>,
 ): void {
-  for (const [name, tensor] of [
-    ["runningMean", mean],
-    ["runningVar", variance],
+  for (const [name, tensor, given] of [
+    ["runningMean", mean, running.mean],
+    ["runningVar", variance, running.variance],
   ] as const) {
-    if (bnParam[name]) continue;
+    if (given) continue;
     tensor.detach();
     tensor.leaveScopes();
     bnParam[name] = tensor;
@@ -136,6 +149,11 @@ export function batchnormForward<D extends FloatDType>(
 ): { out: Tensor<D>; cache: BatchnormCache<D> } {
   const operation = "batchnormForward";
   checkKeys(operation, "options", options, FORWARD);
+  checkObject(operation, "bnParam", bnParam);
+  checkKeys(operation, "bnParam", bnParam, PARAM);
+  // Once, and before the operands are looked at.
+  const { out: wanted } = options;
+  const { mode, eps = 1e-5, momentum = 0.9, runningMean, runningVar } = bnParam;
   const xs = floatOperand(operation, "x", x);
   const gammas = operandLike(operation, "gamma", gamma, "x", xs);
   const betas = operandLike(operation, "beta", beta, "x", xs);
@@ -144,9 +162,6 @@ export function batchnormForward<D extends FloatDType>(
   const D = xs.shape[1] as number;
   checkTensorShape(operation, "gamma", gammas, [D]);
   checkTensorShape(operation, "beta", betas, [D]);
-  checkObject(operation, "bnParam", bnParam);
-  checkKeys(operation, "bnParam", bnParam, PARAM);
-  const { mode, eps = 1e-5, momentum = 0.9 } = bnParam;
   if (mode !== "train" && mode !== "test") {
     throw new RangeError(`Invalid forward batchnorm mode "${String(mode)}"`);
   }
@@ -156,8 +171,8 @@ export function batchnormForward<D extends FloatDType>(
   if (!(typeof momentum === "number" && momentum >= 0 && momentum <= 1)) {
     throw new RangeError(`${operation}: momentum must be in [0, 1], got ${show(momentum)}`);
   }
-  const running = runningOperands(operation, bnParam, "x", xs);
-  const given = destination(operation, "out", options.out, xs.shape, "x", xs);
+  const running = runningOperands(operation, bnParam, { runningMean, runningVar }, "x", xs);
+  const given = destination(operation, "out", wanted, xs.shape, "x", xs);
   const operands: Named[] = [
     ["x", xs],
     ["gamma", gammas],
@@ -199,8 +214,12 @@ export function batchnormForward<D extends FloatDType>(
           momentum,
           mode === "train",
         );
-      storeRunning(bnParam, mean, variance);
-      const state = new BatchnormState(xs.alias(), gammas.alias(), saved, mode);
+      storeRunning(bnParam, running, mean, variance);
+      const [x, gamma, outShape] = [xs.alias(), gammas.alias(), xs.shape];
+      const state = new BatchnormState<D>(
+        { operation, runtime, dtype, outShape, x, gamma, statistics: saved, mode },
+        [x, gamma, saved],
+      );
       return { out, cache: runtime.own(state) };
     }),
   );
@@ -232,14 +251,15 @@ export function batchnormBackward<
 ): { dx: Gradient<D, X>; dgamma: Gradient<D, G>; dbeta: Gradient<D, B> } {
   const operation = "batchnormBackward";
   checkKeys(operation, "options", options, BACKWARD);
-  const state = checkCache(operation, cache, BatchnormState<D>, "batchnormForward");
+  const { dx: wantedX, dgamma: wantedG, dbeta: wantedB } = options;
+  const state = checkCache<BatchnormSaved<D>>(operation, cache, "batchnormForward");
   const up = upstream(operation, dout, state);
-  const { x, gamma, saved, mode, runtime } = state;
+  const { x, gamma, statistics: saved, mode, runtime } = state;
   const N = x.shape[0] as number;
   const D = x.shape[1] as number;
-  const givenX = destination(operation, "dx", options.dx, x.shape, "the cache", state);
-  const givenG = destination(operation, "dgamma", options.dgamma, [D], "the cache", state);
-  const givenB = destination(operation, "dbeta", options.dbeta, [D], "the cache", state);
+  const givenX = destination(operation, "dx", wantedX, x.shape, "the cache", state);
+  const givenG = destination(operation, "dgamma", wantedG, [D], "the cache", state);
+  const givenB = destination(operation, "dbeta", wantedB, [D], "the cache", state);
   checkAliases(
     operation,
     [
@@ -259,9 +279,9 @@ export function batchnormBackward<
   const bytes = runtime.core.exports.batchnorm_work_bytes(D);
   return runtime.withWorkspace(bytes, (work) =>
     runtime.atomically(() => {
-      const dx = givenX ?? create(options.dx, x);
-      const dgamma = givenG ?? create(options.dgamma, gamma);
-      const dbeta = givenB ?? create(options.dbeta, gamma);
+      const dx = givenX ?? create(wantedX, x);
+      const dgamma = givenG ?? create(wantedG, gamma);
+      const dbeta = givenB ?? create(wantedB, gamma);
       runtime
         .kernels(up.dtype)
         .batchnorm_backward(
@@ -325,7 +345,7 @@ export function recalibrate<D extends FloatDType>(
       );
     }
     if (!first) {
-      const { mean, variance } = runningOperands(operation, bnParam, "batches[0]", x);
+      const { mean, variance } = runningOperands(operation, bnParam, bnParam, "batches[0]", x);
       checkAliases(
         operation,
         [
@@ -347,13 +367,13 @@ export function recalibrate<D extends FloatDType>(
   const { mean, m2, count } = population;
   const x = first;
   runtime.atomically(() => {
-    const running = runningOperands(operation, bnParam, "batches[0]", x);
+    const running = runningOperands(operation, bnParam, bnParam, "batches[0]", x);
     const runningMean = running.mean ?? zeros(runtime, dtype, mean.length);
     const runningVar = running.variance ?? zeros(runtime, dtype, mean.length);
     // Views only now: what was made above may have grown the memory.
     runningMean.data.set(mean);
     runningVar.data.set(m2.map((squares) => squares / count));
-    storeRunning(bnParam, runningMean, runningVar);
+    storeRunning(bnParam, running, runningMean, runningVar);
   });
 }
 

@@ -1,5 +1,5 @@
 import { show } from "../runtime/errors.ts";
-import { type Cache, SavedState } from "../tensor/cache.ts";
+import { type Cache, type Saved, SavedState } from "../tensor/cache.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
 import { checkSeed } from "../tensor/numbers.ts";
 import {
@@ -34,19 +34,35 @@ export interface DropoutCache<D extends FloatDType = FloatDType> extends Cache {
   readonly mask: Tensor<D> | null;
 }
 
-class DropoutState<D extends FloatDType> extends SavedState implements DropoutCache<D> {
-  readonly operation = "dropoutForward";
+interface DropoutSaved<D extends FloatDType> extends Saved {
+  readonly dropoutParam: Readonly<DropoutParam>;
+  readonly mask: TensorHandle<D> | null;
+}
 
+class DropoutState<D extends FloatDType>
+  extends SavedState<DropoutSaved<D>>
+  implements DropoutCache<D>
+{
   constructor(
-    x: TensorHandle<D>,
-    readonly dropoutParam: Readonly<DropoutParam>,
-    readonly mask: TensorHandle<D> | null,
+    { runtime, dtype, shape: outShape }: TensorHandle<D>,
+    dropoutParam: Readonly<DropoutParam>,
+    mask: TensorHandle<D> | null,
   ) {
-    super(x.runtime, x.dtype, x.shape, mask ? [mask] : []);
+    const operation = "dropoutForward";
+    super({ operation, runtime, dtype, outShape, dropoutParam, mask }, mask ? [mask] : []);
+  }
+
+  get dropoutParam(): Readonly<DropoutParam> {
+    return this.saved.dropoutParam;
+  }
+
+  get mask(): Tensor<D> | null {
+    return this.saved.mask;
   }
 }
 
-function checkParam(operation: string, param: DropoutParam): void {
+/** A copy, read once, that nobody can change. */
+function checkParam(operation: string, param: DropoutParam): Readonly<DropoutParam> {
   checkObject(operation, "dropoutParam", param);
   checkKeys(operation, "dropoutParam", param, PARAM);
   const { p, mode, seed } = param;
@@ -57,6 +73,7 @@ function checkParam(operation: string, param: DropoutParam): void {
     throw new RangeError(`${operation}: p must be in [0, 1), got ${show(p)}`);
   }
   if (seed !== undefined) checkSeed(operation, seed);
+  return Object.freeze(seed === undefined ? { p, mode } : { p, mode, seed });
 }
 
 /** A handle of its own on source's data, or the given destination with a copy of it. */
@@ -87,10 +104,10 @@ export function dropoutForward<D extends FloatDType>(
 ): { out: Tensor<D>; cache: DropoutCache<D> } {
   const operation = "dropoutForward";
   checkKeys(operation, "options", options, FORWARD);
+  const { out: wanted } = options; // once, and before the operands are looked at
+  const param = checkParam(operation, dropoutParam);
   const xs = floatOperand(operation, "x", x);
-  checkParam(operation, dropoutParam);
-  const given = destination(operation, "out", options.out, xs.shape, "x", xs);
-  const param = Object.freeze({ ...dropoutParam });
+  const given = destination(operation, "out", wanted, xs.shape, "x", xs);
   const { runtime, dtype, size: n } = xs;
   if (param.mode === "test") {
     return { out: passOn(xs, given), cache: runtime.own(new DropoutState(xs, param, null)) };
@@ -132,9 +149,10 @@ export function dropoutBackward<D extends FloatDType>(
 ): Tensor<D> {
   const operation = "dropoutBackward";
   checkKeys(operation, "options", options, BACKWARD);
-  const state = checkCache(operation, cache, DropoutState<D>, "dropoutForward");
+  const { dx: wanted } = options;
+  const state = checkCache<DropoutSaved<D>>(operation, cache, "dropoutForward");
   const up = upstream(operation, dout, state);
-  const given = destination(operation, "dx", options.dx, up.shape, "the cache", state);
+  const given = destination(operation, "dx", wanted, up.shape, "the cache", state);
   const { mask, runtime } = state;
   if (!mask) return passOn(up, given);
   const dx = given ?? runtime.create(up.dtype, up.shape);

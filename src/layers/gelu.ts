@@ -1,19 +1,17 @@
-import { type Cache, SavedState } from "../tensor/cache.ts";
+import type { Cache } from "../tensor/cache.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
 import { checkAliases, checkCache } from "../tensor/operands.ts";
-import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
-import { unaryBackward, unaryForward } from "./unary.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { type UnarySaved, UnaryState, unaryBackward, unaryForward } from "./unary.ts";
 
 /** What geluForward leaves for geluBackward: its operand, by reference. */
 export interface GeluCache<D extends FloatDType = FloatDType> extends Cache {
   readonly x: Tensor<D>;
 }
 
-class GeluState<D extends FloatDType> extends SavedState implements GeluCache<D> {
-  readonly operation = "geluForward";
-
-  constructor(readonly x: TensorHandle<D>) {
-    super(x.runtime, x.dtype, x.shape, [x]);
+class GeluState<D extends FloatDType> extends UnaryState<D> implements GeluCache<D> {
+  get x(): Tensor<D> {
+    return this.saved.kept;
   }
 }
 
@@ -40,7 +38,7 @@ export function geluForward<D extends FloatDType>(
     (kernels, out, x) => kernels.gelu_forward(out.address, x.address, x.size),
     (x, given) => checkAliases(operation, [["out", given]], [["x", x]], "geluBackward needs x"),
   );
-  return { out, cache: xs.runtime.own(new GeluState(xs.alias())) };
+  return { out, cache: xs.runtime.own(new GeluState<D>(operation, xs)) };
 }
 
 /**
@@ -56,8 +54,8 @@ export function geluBackward<D extends FloatDType>(
   options: { dx?: Tensor<NoInfer<D>> | undefined } = {},
 ): Tensor<D> {
   const operation = "geluBackward";
-  const state = checkCache(operation, cache, GeluState<D>, "geluForward");
+  const state = checkCache<UnarySaved<D>>(operation, cache, "geluForward");
   return unaryBackward(operation, dout, state, options, (kernels, dx, dout) =>
-    kernels.gelu_backward(dx.address, dout.address, state.x.address, dout.size),
+    kernels.gelu_backward(dx.address, dout.address, state.kept.address, dout.size),
   );
 }

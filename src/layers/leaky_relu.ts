@@ -1,9 +1,9 @@
 import { show } from "../runtime/errors.ts";
-import { type Cache, SavedState } from "../tensor/cache.ts";
+import type { Cache } from "../tensor/cache.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
 import { checkAliases, checkCache } from "../tensor/operands.ts";
-import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
-import { unaryBackward, unaryForward } from "./unary.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { type UnarySaved, UnaryState, unaryBackward, unaryForward } from "./unary.ts";
 
 const KEYS = ["out", "negativeSlope"];
 
@@ -13,14 +13,13 @@ export interface LeakyReluCache<D extends FloatDType = FloatDType> extends Cache
   readonly negativeSlope: number;
 }
 
-class LeakyReluState<D extends FloatDType> extends SavedState implements LeakyReluCache<D> {
-  readonly operation = "leakyReluForward";
+class LeakyReluState<D extends FloatDType> extends UnaryState<D> implements LeakyReluCache<D> {
+  get x(): Tensor<D> {
+    return this.saved.kept;
+  }
 
-  constructor(
-    readonly x: TensorHandle<D>,
-    readonly negativeSlope: number,
-  ) {
-    super(x.runtime, x.dtype, x.shape, [x]);
+  get negativeSlope(): number {
+    return this.saved.slope;
   }
 }
 
@@ -61,7 +60,7 @@ export function leakyReluForward<D extends FloatDType>(
     },
     KEYS,
   );
-  return { out, cache: xs.runtime.own(new LeakyReluState(xs.alias(), slope)) };
+  return { out, cache: xs.runtime.own(new LeakyReluState<D>(operation, xs, xs.shape, slope)) };
 }
 
 /**
@@ -77,8 +76,9 @@ export function leakyReluBackward<D extends FloatDType>(
   options: { dx?: Tensor<NoInfer<D>> | undefined } = {},
 ): Tensor<D> {
   const operation = "leakyReluBackward";
-  const { x, negativeSlope } = checkCache(operation, cache, LeakyReluState<D>, "leakyReluForward");
-  return unaryBackward(operation, dout, cache as LeakyReluState<D>, options, (kernels, dx, dout) =>
-    kernels.leaky_relu_backward(dx.address, dout.address, x.address, dout.size, negativeSlope),
+  const state = checkCache<UnarySaved<D>>(operation, cache, "leakyReluForward");
+  const { kept: x, slope } = state;
+  return unaryBackward(operation, dout, state, options, (kernels, dx, dout) =>
+    kernels.leaky_relu_backward(dx.address, dout.address, x.address, dout.size, slope),
   );
 }

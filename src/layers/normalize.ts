@@ -1,5 +1,5 @@
 import { ShapeError } from "../runtime/errors.ts";
-import { type Cache, SavedState } from "../tensor/cache.ts";
+import type { Cache } from "../tensor/cache.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
 import {
   checkAliases,
@@ -9,22 +9,17 @@ import {
   operandLike,
 } from "../tensor/operands.ts";
 import { formatShape } from "../tensor/shape.ts";
-import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
-import { unaryBackward, unaryForward } from "./unary.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { type UnarySaved, UnaryState, unaryBackward, unaryForward } from "./unary.ts";
 
 /** What normalizeForward leaves for normalizeBackward: the deviations, by reference. */
 export interface NormalizeCache<D extends FloatDType = FloatDType> extends Cache {
   readonly std: Tensor<D>;
 }
 
-class NormalizeState<D extends FloatDType> extends SavedState implements NormalizeCache<D> {
-  readonly operation = "normalizeForward";
-
-  constructor(
-    outShape: readonly number[],
-    readonly std: TensorHandle<D>,
-  ) {
-    super(std.runtime, std.dtype, outShape, [std]);
+class NormalizeState<D extends FloatDType> extends UnaryState<D> implements NormalizeCache<D> {
+  get std(): Tensor<D> {
+    return this.saved.kept;
   }
 }
 
@@ -73,7 +68,7 @@ export function normalizeForward<D extends FloatDType>(
         ],
       ),
   );
-  return { out, cache: xs.runtime.own(new NormalizeState(xs.shape, stds.alias())) };
+  return { out, cache: xs.runtime.own(new NormalizeState<D>(operation, stds, xs.shape)) };
 }
 
 /**
@@ -89,8 +84,8 @@ export function normalizeBackward<D extends FloatDType>(
   options: { dx?: Tensor<NoInfer<D>> | undefined } = {},
 ): Tensor<D> {
   const operation = "normalizeBackward";
-  const state = checkCache(operation, cache, NormalizeState<D>, "normalizeForward");
-  const { std } = state;
+  const state = checkCache<UnarySaved<D>>(operation, cache, "normalizeForward");
+  const { kept: std } = state;
   return unaryBackward(
     operation,
     dout,

@@ -1,19 +1,17 @@
-import { type Cache, SavedState } from "../tensor/cache.ts";
+import type { Cache } from "../tensor/cache.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
 import { checkCache } from "../tensor/operands.ts";
-import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
-import { unaryBackward, unaryForward } from "./unary.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { type UnarySaved, UnaryState, unaryBackward, unaryForward } from "./unary.ts";
 
 /** What reluForward leaves for reluBackward: its operand, by reference. */
 export interface ReluCache<D extends FloatDType = FloatDType> extends Cache {
   readonly x: Tensor<D>;
 }
 
-class ReluState<D extends FloatDType> extends SavedState implements ReluCache<D> {
-  readonly operation = "reluForward";
-
-  constructor(readonly x: TensorHandle<D>) {
-    super(x.runtime, x.dtype, x.shape, [x]);
+class ReluState<D extends FloatDType> extends UnaryState<D> implements ReluCache<D> {
+  get x(): Tensor<D> {
+    return this.saved.kept;
   }
 }
 
@@ -35,7 +33,7 @@ export function reluForward<D extends FloatDType>(
   const { out, x: xs } = unaryForward(operation, x, options, (kernels, out, x) =>
     kernels.relu_forward(out.address, x.address, x.size),
   );
-  return { out, cache: xs.runtime.own(new ReluState(xs.alias())) };
+  return { out, cache: xs.runtime.own(new ReluState<D>(operation, xs)) };
 }
 
 /**
@@ -51,8 +49,8 @@ export function reluBackward<D extends FloatDType>(
   options: { dx?: Tensor<NoInfer<D>> | undefined } = {},
 ): Tensor<D> {
   const operation = "reluBackward";
-  const state = checkCache(operation, cache, ReluState<D>, "reluForward");
+  const state = checkCache<UnarySaved<D>>(operation, cache, "reluForward");
   return unaryBackward(operation, dout, state, options, (kernels, dx, dout) =>
-    kernels.relu_backward(dx.address, dout.address, state.x.address, dout.size),
+    kernels.relu_backward(dx.address, dout.address, state.kept.address, dout.size),
   );
 }

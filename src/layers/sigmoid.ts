@@ -1,19 +1,17 @@
-import { type Cache, SavedState } from "../tensor/cache.ts";
+import type { Cache } from "../tensor/cache.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
 import { checkCache } from "../tensor/operands.ts";
-import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
-import { unaryBackward, unaryForward } from "./unary.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { type UnarySaved, UnaryState, unaryBackward, unaryForward } from "./unary.ts";
 
 /** What sigmoidForward leaves for sigmoidBackward: its out, by reference. */
 export interface SigmoidCache<D extends FloatDType = FloatDType> extends Cache {
   readonly out: Tensor<D>;
 }
 
-class SigmoidState<D extends FloatDType> extends SavedState implements SigmoidCache<D> {
-  readonly operation = "sigmoidForward";
-
-  constructor(readonly out: TensorHandle<D>) {
-    super(out.runtime, out.dtype, out.shape, [out]);
+class SigmoidState<D extends FloatDType> extends UnaryState<D> implements SigmoidCache<D> {
+  get out(): Tensor<D> {
+    return this.saved.kept;
   }
 }
 
@@ -35,7 +33,7 @@ export function sigmoidForward<D extends FloatDType>(
   const { out } = unaryForward(operation, x, options, (kernels, out, x) =>
     kernels.sigmoid_forward(out.address, x.address, x.size),
   );
-  return { out, cache: out.runtime.own(new SigmoidState(out.alias())) };
+  return { out, cache: out.runtime.own(new SigmoidState<D>(operation, out)) };
 }
 
 /**
@@ -51,8 +49,8 @@ export function sigmoidBackward<D extends FloatDType>(
   options: { dx?: Tensor<NoInfer<D>> | undefined } = {},
 ): Tensor<D> {
   const operation = "sigmoidBackward";
-  const state = checkCache(operation, cache, SigmoidState<D>, "sigmoidForward");
+  const state = checkCache<UnarySaved<D>>(operation, cache, "sigmoidForward");
   return unaryBackward(operation, dout, state, options, (kernels, dx, dout) =>
-    kernels.sigmoid_backward(dx.address, dout.address, state.out.address, dout.size),
+    kernels.sigmoid_backward(dx.address, dout.address, state.kept.address, dout.size),
   );
 }

@@ -1,20 +1,18 @@
 import { ShapeError } from "../runtime/errors.ts";
-import { type Cache, SavedState } from "../tensor/cache.ts";
+import type { Cache } from "../tensor/cache.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
 import { checkAliases, checkCache } from "../tensor/operands.ts";
 import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
-import { unaryBackward, unaryForward } from "./unary.ts";
+import { type UnarySaved, UnaryState, unaryBackward, unaryForward } from "./unary.ts";
 
 /** What softmaxForward leaves for softmaxBackward: its out, by reference. */
 export interface SoftmaxCache<D extends FloatDType = FloatDType> extends Cache {
   readonly out: Tensor<D>;
 }
 
-class SoftmaxState<D extends FloatDType> extends SavedState implements SoftmaxCache<D> {
-  readonly operation = "softmaxForward";
-
-  constructor(readonly out: TensorHandle<D>) {
-    super(out.runtime, out.dtype, out.shape, [out]);
+class SoftmaxState<D extends FloatDType> extends UnaryState<D> implements SoftmaxCache<D> {
+  get out(): Tensor<D> {
+    return this.saved.kept;
   }
 }
 
@@ -54,7 +52,7 @@ export function softmaxForward<D extends FloatDType>(
       checkAliases(operation, [["out", given]], [["x", x]]);
     },
   );
-  return { out, cache: out.runtime.own(new SoftmaxState(out.alias())) };
+  return { out, cache: out.runtime.own(new SoftmaxState<D>(operation, out)) };
 }
 
 /**
@@ -70,21 +68,21 @@ export function softmaxBackward<D extends FloatDType>(
   options: { dx?: Tensor<NoInfer<D>> | undefined } = {},
 ): Tensor<D> {
   const operation = "softmaxBackward";
-  const state = checkCache(operation, cache, SoftmaxState<D>, "softmaxForward");
+  const state = checkCache<UnarySaved<D>>(operation, cache, "softmaxForward");
   return unaryBackward(
     operation,
     dout,
     state,
     options,
     (kernels, dx, dout) =>
-      kernels.softmax_backward(dx.address, dout.address, state.out.address, ...rowsOf(dout)),
+      kernels.softmax_backward(dx.address, dout.address, state.kept.address, ...rowsOf(dout)),
     (dout, given) =>
       checkAliases(
         operation,
         [["dx", given]],
         [
           ["dout", dout],
-          ["the cache's out", state.out],
+          ["the cache's out", state.kept],
         ],
       ),
   );

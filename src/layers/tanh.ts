@@ -1,19 +1,17 @@
-import { type Cache, SavedState } from "../tensor/cache.ts";
+import type { Cache } from "../tensor/cache.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
 import { checkCache } from "../tensor/operands.ts";
-import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
-import { unaryBackward, unaryForward } from "./unary.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { type UnarySaved, UnaryState, unaryBackward, unaryForward } from "./unary.ts";
 
 /** What tanhForward leaves for tanhBackward: its out, by reference. */
 export interface TanhCache<D extends FloatDType = FloatDType> extends Cache {
   readonly out: Tensor<D>;
 }
 
-class TanhState<D extends FloatDType> extends SavedState implements TanhCache<D> {
-  readonly operation = "tanhForward";
-
-  constructor(readonly out: TensorHandle<D>) {
-    super(out.runtime, out.dtype, out.shape, [out]);
+class TanhState<D extends FloatDType> extends UnaryState<D> implements TanhCache<D> {
+  get out(): Tensor<D> {
+    return this.saved.kept;
   }
 }
 
@@ -34,7 +32,7 @@ export function tanhForward<D extends FloatDType>(
   const { out } = unaryForward(operation, x, options, (kernels, out, x) =>
     kernels.tanh_forward(out.address, x.address, x.size),
   );
-  return { out, cache: out.runtime.own(new TanhState(out.alias())) };
+  return { out, cache: out.runtime.own(new TanhState<D>(operation, out)) };
 }
 
 /**
@@ -50,8 +48,8 @@ export function tanhBackward<D extends FloatDType>(
   options: { dx?: Tensor<NoInfer<D>> | undefined } = {},
 ): Tensor<D> {
   const operation = "tanhBackward";
-  const state = checkCache(operation, cache, TanhState<D>, "tanhForward");
+  const state = checkCache<UnarySaved<D>>(operation, cache, "tanhForward");
   return unaryBackward(operation, dout, state, options, (kernels, dx, dout) =>
-    kernels.tanh_backward(dx.address, dout.address, state.out.address, dout.size),
+    kernels.tanh_backward(dx.address, dout.address, state.kept.address, dout.size),
   );
 }

@@ -2,7 +2,7 @@
 // saved.
 
 import type { Kernels } from "../runtime/core.ts";
-import type { SavedState } from "../tensor/cache.ts";
+import { type Saved, SavedState } from "../tensor/cache.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
 import { destination, floatOperand, upstream } from "../tensor/operands.ts";
 import { checkKeys } from "../tensor/options.ts";
@@ -10,6 +10,21 @@ import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
 
 const FORWARD = ["out"];
 const BACKWARD = ["dx"];
+
+/** What the caches of most of them hold: one tensor, and leaky ReLU's slope. */
+export interface UnarySaved<D extends FloatDType> extends Saved {
+  readonly kept: TensorHandle<D>;
+  readonly slope: number;
+}
+
+export abstract class UnaryState<D extends FloatDType> extends SavedState<UnarySaved<D>> {
+  /** Holds a handle of its own on the tensor. */
+  constructor(operation: string, tensor: TensorHandle<D>, outShape = tensor.shape, slope = 0) {
+    const { runtime, dtype } = tensor;
+    const kept = tensor.alias();
+    super({ operation, runtime, dtype, outShape, kept, slope }, [kept]);
+  }
+}
 
 /**
  * Runs a forward kernel into options.out or a new tensor.
@@ -25,8 +40,9 @@ export function unaryForward<D extends FloatDType>(
   known: readonly string[] = FORWARD,
 ): { x: TensorHandle<D>; out: TensorHandle<D> } {
   checkKeys(operation, "options", options, known);
+  const { out: wanted } = options; // once, and before the operands are looked at
   const xs = floatOperand(operation, "x", x);
-  const given = destination(operation, "out", options.out, xs.shape, "x", xs);
+  const given = destination(operation, "out", wanted, xs.shape, "x", xs);
   check?.(xs, given);
   const { runtime, dtype } = xs;
   const out = given ?? runtime.create(dtype, xs.shape);
@@ -41,14 +57,15 @@ export function unaryForward<D extends FloatDType>(
 export function unaryBackward<D extends FloatDType>(
   operation: string,
   dout: Tensor<D>,
-  state: SavedState,
+  state: Saved,
   options: { dx?: Tensor<D> | undefined },
   kernel: (kernels: Kernels, dx: TensorHandle<D>, dout: TensorHandle<D>) => void,
   check?: (dout: TensorHandle<D>, given: TensorHandle<D> | undefined) => void,
 ): Tensor<D> {
   checkKeys(operation, "options", options, BACKWARD);
+  const { dx: wanted } = options;
   const up = upstream(operation, dout, state);
-  const given = destination(operation, "dx", options.dx, up.shape, "the cache", state);
+  const given = destination(operation, "dx", wanted, up.shape, "the cache", state);
   check?.(up, given);
   const { runtime, dtype } = up;
   const dx = given ?? runtime.create(dtype, up.shape);

@@ -50,8 +50,8 @@ export function rowsOf(
     throw liveTensor(operation, name, value);
   } else {
     numbers = numbersOf(operation, name, value, dtype, runtime.linear.wasm);
-    network.check(operation); // to read an array may run code of the caller's
   }
+  network.check(operation); // to read an array, or options, may have run code of the caller's
   const count = countOf(operation, name, numbers, shape, isTensor);
   return { count, width: sizeOf(shape), numbers };
 }

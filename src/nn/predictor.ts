@@ -207,10 +207,14 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
   }
 
   predict(x: Examples): TypedArrayOf<D> {
-    // A typed array is not looked at any closer: no code of the caller's runs, and set reads its elements alone.
-    const there = kindOf(x) ? lengthOf(x) : 0;
-    const numbers = there > 0 ? undefined : this.#numbersOf(x);
-    const length = numbers?.length ?? there;
+    // A typed array is looked at no closer: to set it runs no code of the caller's.
+    const length = kindOf(x) === undefined ? 0 : lengthOf(x);
+    if (length > 0) return this.#scores(x as Float64Array, length);
+    const numbers = this.#numbersOf(x);
+    return this.#scores(numbers.part(0, numbers.length), numbers.length);
+  }
+
+  #scores(x: Float64Array, length: number): TypedArrayOf<D> {
     const batch = length / this.#inSize;
     if (!(Number.isInteger(batch) && batch <= this.#maxBatch)) {
       throw new ShapeError(
@@ -218,7 +222,7 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
       );
     }
     this.#check("predict");
-    this.input.set(numbers ? numbers.part(0, length) : (x as Float64Array));
+    this.input.set(x);
     this.run(batch);
     return this.output.slice(0, batch * this.#outSize) as TypedArrayOf<D>;
   }

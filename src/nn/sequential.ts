@@ -2,7 +2,7 @@ import type { ClassWeights } from "../losses/weights.ts";
 import { ShapeError, show } from "../runtime/errors.ts";
 import { type FloatDType, itemSize } from "../tensor/dtype.ts";
 import { checkCount, checkSeed } from "../tensor/numbers.ts";
-import { checkObject, liveTensor, operandLike } from "../tensor/operands.ts";
+import { checkObject, describe, liveTensor, operandLike } from "../tensor/operands.ts";
 import { LegacyRandom, type Random } from "../tensor/random.ts";
 import { LamellaRuntime, type Runtime } from "../tensor/runtime.ts";
 import { Owner } from "../tensor/scope.ts";
@@ -91,7 +91,8 @@ const networks = new WeakMap<object, Network>();
 /** The engine of a model; refuses what is none, and one that has been disposed. */
 export function networkOf(operation: string, model: unknown): Network {
   const network = networks.get(model as object);
-  if (!network) throw new TypeError(`${operation}: model must be a Sequential`);
+  if (!network)
+    throw new TypeError(`${operation}: model must be a Sequential, got ${describe(model)}`);
   network.check(operation);
   return network;
 }
@@ -129,17 +130,20 @@ export class Sequential<
     super();
     const operation = "Sequential";
     if (!(runtime instanceof LamellaRuntime)) {
-      throw new TypeError(`${operation}: runtime must be a runtime of this package`);
+      throw new TypeError(
+        `${operation}: runtime must be a runtime of this package, got ${describe(runtime)}`,
+      );
     }
     runtime.check(operation);
     checkSettings(operation, "options", options, KEYS);
-    const { layers, dtype = "float32", seed = 0, initializer = heNormal() } = options;
+    const { input: shape, layers, dtype = "float32", seed = 0, initializer = heNormal() } = options;
     checkFloatDType(operation, dtype);
-    const input = checkInput(operation, options.input);
+    const input = checkInput(operation, shape);
     const key = seed instanceof LegacyRandom ? 0 : checkSeed(operation, seed);
     const network = new Network(operation, runtime, layers, input, dtype, key, initializer);
     networks.set(this, network);
     this.layers = Object.freeze(layers.slice());
+    runtime.check(operation); // to read all this may have run code of the caller's
     if (state) {
       const assign = state(network);
       network.allocate();
@@ -221,6 +225,8 @@ export class Sequential<
     const operation = "Sequential.backward";
     const network = networkOf(operation, this);
     checkSettings(operation, "options", options, ["dx"]);
+    const { dx: isWanted } = options;
+    network.check(operation); // to read them may have run code of the caller's
     const { passed, runtime, dtype } = network;
     if (!passed) {
       throw new TypeError(
@@ -236,7 +242,7 @@ export class Sequential<
     }
     const plan = network.reserve(passed.N);
     return runtime.atomically(() => {
-      const dx = options.dx ? runtime.create(dtype, [passed.N, ...network.inShape]) : undefined;
+      const dx = isWanted ? runtime.create(dtype, [passed.N, ...network.inShape]) : undefined;
       network.makeGradients(); // before a view is taken
       plan.dscores.data.set(up.data);
       network.backward(dx?.address);
@@ -246,7 +252,8 @@ export class Sequential<
 
   /** What is learned, in the order of the layers: `weight` and `bias` of affine and batchnorm layers. */
   parameters(): Parameter<D>[] {
-    return networkOf("Sequential.parameters", this).learned.slice() as unknown as Parameter<D>[];
+    const { learned } = networkOf("Sequential.parameters", this);
+    return learned.map((slot) => slot.parameter) as unknown as Parameter<D>[];
   }
 
   /**
@@ -376,6 +383,7 @@ export class Sequential<
     checkSettings(operation, "options", options, ["maxBatch"]);
     const { maxBatch = 1 } = options;
     checkCount(operation, "maxBatch", maxBatch);
+    network.check(operation);
     const { runtime, dtype, inShape, outShape, layers, slots } = network;
     const values = new Map(slots.map(({ name, value }) => [name, value]));
     const operations = programOf(

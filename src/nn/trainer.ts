@@ -184,6 +184,7 @@ export class Trainer extends Owner {
     const network = networkOf(operation, model);
     checkSettings(operation, "options", options, KEYS);
     const { loss, optimizer, l2 = 0, clipNorm, seed = 0, classWeights } = options;
+    network.check(operation); // to read them may have run code of the caller's
     this.lossRule = lossOf(operation, loss, classWeights, network.outSize);
     this.rule = ruleOf(operation, optimizer);
     if (!(typeof l2 === "number" && l2 >= 0 && l2 < Infinity)) {

@@ -1,5 +1,6 @@
 // From what a caller passes as `wasm`, or from the build that an entry has with it, to a compiled module.
 
+import { describe as describeAny } from "./errors.ts";
 import { readFileUrl } from "./hosts/node.ts";
 import type { Pool } from "./pool.ts";
 
@@ -241,7 +242,7 @@ function requireGlobal(name: "URL" | "fetch"): void {
 }
 
 function describe(value: unknown): string {
-  return value !== null && typeof value === "object" ? tagOf(value) : String(value);
+  return value !== null && typeof value === "object" ? describeAny(value) : String(value);
 }
 
 function startsAsWasm(bytes: Bytes): boolean {

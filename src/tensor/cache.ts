@@ -14,19 +14,28 @@ export interface Cache {
   [Symbol.dispose](): void;
 }
 
-/** The common part of all caches; each layer adds what it saved. */
-export abstract class SavedState extends Resource implements Cache {
+/** What a cache holds. */
+export interface Saved {
   /** The forward call that made it. */
-  abstract readonly operation: string;
+  readonly operation: string;
+  readonly runtime: LamellaRuntime;
+  readonly dtype: FloatDType;
+  /** Of the forward's output, so of the dout that its backward takes. */
+  readonly outShape: readonly number[];
+}
 
-  constructor(
-    readonly runtime: LamellaRuntime,
-    readonly dtype: FloatDType,
-    /** Of the forward's output, so of the dout that its backward takes. */
-    readonly outShape: readonly number[],
-    private readonly held: readonly TensorHandle[],
-  ) {
+/**
+ * The common part of all caches. What it holds is private, as backward calls go by it; each layer shows of it what its
+ * users may see.
+ */
+export abstract class SavedState<S extends Saved = Saved> extends Resource implements Cache {
+  readonly #saved: S;
+  readonly #held: readonly TensorHandle[];
+
+  constructor(saved: S, held: readonly TensorHandle[]) {
     super();
+    this.#saved = saved;
+    this.#held = held;
     // They live as long as the cache, whichever scope they were made in.
     for (const handle of held) {
       handle.detach();
@@ -35,19 +44,35 @@ export abstract class SavedState extends Resource implements Cache {
   }
 
   override toString(): string {
-    return `Cache of ${this.operation} for an output ${formatShape(this.outShape)} ${this.dtype}`;
+    const { operation, outShape, dtype } = this.#saved;
+    return `Cache of ${operation} for an output ${formatShape(outShape)} ${dtype}`;
+  }
+
+  /** What a cache holds; undefined for what is none. */
+  static savedOf(cache: unknown): Saved | undefined {
+    return cache !== null && typeof cache === "object" && #saved in cache
+      ? (cache as SavedState).#saved
+      : undefined;
+  }
+
+  get operation(): string {
+    return this.#saved.operation;
+  }
+
+  protected get saved(): S {
+    return this.#saved;
   }
 
   /** False when one of the tensors that it shows was disposed. */
   holdsAll(): boolean {
-    return !this.held.some((handle) => handle.disposed);
+    return !this.#held.some((handle) => handle.disposed);
   }
 
   override leaveScopes(): void {
-    for (const handle of this.held) handle.leaveScopes();
+    for (const handle of this.#held) handle.leaveScopes();
   }
 
   protected override release(): void {
-    for (const handle of this.held) handle.dispose();
+    for (const handle of this.#held) handle.dispose();
   }
 }

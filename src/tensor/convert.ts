@@ -90,13 +90,16 @@ function flatten(
   const shape: number[] = [];
   /** How deep the numbers are, once the first was found. */
   let rank = Infinity;
-  let values = new Own(0) as Plain;
+  let values: Plain | undefined;
+  let room = 0;
   let count = 0;
-  const ensureRoom = (more: number) => {
-    if (count + more <= values.length) return;
-    const larger = new Own(Math.max(2 * count, count + more)) as Plain;
-    larger.set(values);
+  const ensureRoom = (more: number): Plain => {
+    if (values && count + more <= room) return values;
+    room = Math.max(2 * count, count + more);
+    const larger = new Own(room) as Plain;
+    if (values) larger.set(values);
     values = larger;
+    return larger;
   };
   const visit = (level: unknown, depth: number, place: string): void => {
     const kind = kindOf(level);
@@ -121,25 +124,33 @@ function flatten(
     }
     if (kind) {
       if (depth + 1 !== rank) throw ragged(operation, `${place}[0]`, "an array", "a number");
-      ensureRoom(length);
-      values.set(level as Float64Array, count);
+      ensureRoom(length).set(level as Float64Array, count);
       count += length;
       return;
     }
     // An index loop: forEach would pass over the holes of a sparse array.
-    for (let i = 0; i < length; i++) {
-      const part = (level as unknown[])[i];
+    const list = level as readonly unknown[];
+    let part = length > 0 ? list[0] : undefined;
+    for (let i = 0; i < length; ) {
       if (typeof part === "number" && (rank === depth + 1 || rank === Infinity)) {
         rank = depth + 1;
-        if (count === values.length) ensureRoom(Math.min(length - i, MOST_AHEAD));
-        values[count++] = part;
+        const own = ensureRoom(Math.min(length - i, MOST_AHEAD));
+        const { length: most } = own;
+        let n = count;
+        do {
+          own[n++] = part as number;
+          part = ++i < length ? list[i] : undefined;
+        } while (typeof part === "number" && n < most);
+        count = n;
       } else {
         visit(part, depth + 1, `${place}[${i}]`);
+        part = ++i < length ? list[i] : undefined;
       }
     }
   };
   visit(data, 0, name);
-  return { shape, values: count < values.length ? (values.subarray(0, count) as Plain) : values };
+  const all = ensureRoom(0);
+  return { shape, values: count < room ? (all.subarray(0, count) as Plain) : all };
 }
 
 /** A dtype, or DTypeError. */

@@ -9,7 +9,7 @@ import {
   RuntimeMismatchError,
   ShapeError,
 } from "../runtime/errors.ts";
-import { SavedState } from "./cache.ts";
+import { type Saved, SavedState } from "./cache.ts";
 import type { Numbers } from "./convert.ts";
 import type { DType, FloatDType, TypedArrayOf } from "./dtype.ts";
 import type { LamellaRuntime } from "./runtime.ts";
@@ -32,7 +32,8 @@ export function describe(value: unknown): string {
 
 /** Names in an error what stands where an object of parameters should. */
 export function checkObject(operation: string, name: string, value: unknown): void {
-  if (value === null || typeof value !== "object") {
+  // A Promise has none of the keys that are looked for.
+  if (value === null || typeof value !== "object" || value instanceof Promise) {
     throw new TypeError(`${operation}: ${name} must be an object, got ${describe(value)}`);
   }
 }
@@ -180,33 +181,30 @@ function refuseSame(operation: string, target: Named, other: Named, reason: stri
   }
 }
 
-/** The cache that a backward call got, which must be a live one of its own forward. */
-export function checkCache<C extends SavedState>(
-  operation: string,
-  cache: unknown,
-  kind: abstract new (...args: never[]) => C,
-  forward: string,
-): C {
-  if (!(cache instanceof kind)) {
+/** What the cache holds that a backward call got, which must be a live one of its own forward. */
+export function checkCache<S extends Saved>(operation: string, cache: unknown, forward: string): S {
+  const saved = SavedState.savedOf(cache);
+  if (saved?.operation !== forward) {
     throw new TypeError(
       `${operation}: cache must be the one that ${forward} returned, got ${describe(cache)}`,
     );
   }
-  if (cache.disposed) throw new DisposedError(`${operation}: cache has been disposed`);
-  if (!cache.holdsAll()) {
+  const state = cache as SavedState;
+  if (state.disposed) throw new DisposedError(`${operation}: cache has been disposed`);
+  if (!state.holdsAll()) {
     throw new DisposedError(`${operation}: a tensor that cache holds has been disposed`);
   }
-  if (cache.runtime.disposed) {
+  if (saved.runtime.disposed) {
     throw new DisposedError(`${operation}: the cache's runtime has been disposed`);
   }
-  return cache;
+  return saved as S;
 }
 
 /** The gradient that enters a backward call: of the cache's runtime and dtype, and the forward output's shape. */
 export function upstream<D extends FloatDType>(
   operation: string,
   dout: Tensor<D>,
-  cache: SavedState,
+  cache: Saved,
 ): TensorHandle<D> {
   const tensor = operandLike(operation, "dout", dout, "the cache", cache);
   checkTensorShape(operation, "dout", tensor, cache.outShape);

@@ -1,7 +1,7 @@
 // Objects of options. A key that a call does not know is refused, as a default would stand in
 // silence where something else was meant.
 
-import { quote, show } from "../runtime/errors.ts";
+import { describe, quote, show } from "../runtime/errors.ts";
 
 /** What an unknown key should have been. */
 export type Hint = (key: string, known: readonly string[]) => string;
@@ -20,10 +20,12 @@ export function checkKeys(
   isFirst = false,
   hint: Hint = (_, known) => `the known ones: ${known.join(", ")}`,
 ): void {
-  if (options === null || typeof options !== "object" || Symbol.iterator in options) {
+  // A Promise has no keys that could be wrong.
+  const isPromise = options instanceof Promise;
+  if (options === null || typeof options !== "object" || isPromise || Symbol.iterator in options) {
     const isValue = /^(number|string|boolean)$/.test(typeof options);
     const tag = Object.prototype.toString.call(options).slice(8, -1);
-    let given = isValue || options === null ? show(options) : tag;
+    let given = isValue || options === null ? show(options) : isPromise ? describe(options) : tag;
     if (isValue && known[0]) {
       const right = `{ ${known[0]}: ${given} }`;
       given += `: write ${isFirst ? `${operation}(${right})` : right}`;

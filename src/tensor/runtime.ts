@@ -345,13 +345,15 @@ export class LamellaRuntime extends Owner implements Runtime {
   }
 }
 
-function checkOptions(operation: string, options: RuntimeOptions): void {
-  checkKeys(operation, "options", options, KEYS, true);
-  const { threads, seed } = options;
+/** The options, each read once. */
+function checkOptions(operation: string, given: RuntimeOptions): RuntimeOptions {
+  checkKeys(operation, "options", given, KEYS, true);
+  const { wasm, threads, seed, initialMemory, maxMemory } = given;
+  const options = { wasm, threads, seed, initialMemory, maxMemory };
   if (seed !== undefined) checkSeed(operation, seed);
   checkLimits(operation, options);
-  if (threads === undefined || threads === "auto") return;
-  if (Number.isInteger(threads) && threads >= 1 && threads <= MOST_THREADS) return;
+  if (threads === undefined || threads === "auto") return options;
+  if (Number.isInteger(threads) && threads >= 1 && threads <= MOST_THREADS) return options;
   throw new RangeError(
     `${operation}: threads must be a whole number from 1 to ${MOST_THREADS} or "auto", got ${show(threads)}`,
   );
@@ -374,9 +376,9 @@ function checkShared(operation: string, { threads }: RuntimeOptions, module: Web
  * @throws TypeError for a `wasm` that is no core, RangeError for options out of range, MemoryError
  *   where the host gives no memory
  */
-export async function createRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
+export async function createRuntime(given: RuntimeOptions = {}): Promise<Runtime> {
   const operation = "createRuntime";
-  checkOptions(operation, options);
+  const options = checkOptions(operation, given);
   const module = await loadModule(operation, coreBuild, options.wasm);
   checkShared(operation, options, module);
   const runtime = new LamellaRuntime(operation, module, options);
@@ -385,10 +387,10 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
 }
 
 /** As createRuntime, at once: `wasm` must be a WebAssembly.Module or bytes. */
-export function createRuntimeSync(options: Omit<RuntimeOptions, "threads"> = {}): Runtime {
+export function createRuntimeSync(given: Omit<RuntimeOptions, "threads"> = {}): Runtime {
   const operation = "createRuntimeSync";
-  checkOptions(operation, options);
-  const { threads = 1 }: RuntimeOptions = options;
+  const options = checkOptions(operation, given);
+  const { threads = 1 } = options;
   if (threads !== 1 && threads !== "auto") {
     throw new RangeError(
       `${operation}: threads: ${threads} must be waited for; await createRuntime`,

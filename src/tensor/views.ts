@@ -13,6 +13,7 @@ const getKind = accessor<string | undefined>(Symbol.toStringTag);
 const getLength = accessor<number>("length");
 const getBuffer = accessor<ArrayBuffer>("buffer");
 const getByteOffset = accessor<number>("byteOffset");
+const getByteLength = accessor<number>("byteLength");
 const { at } = prototype as Float64Array;
 
 /** The classes of number arrays by their names; not every host has Float16Array. */
@@ -23,10 +24,13 @@ for (const kind of "Int8 Uint8 Uint8Clamped Int16 Uint16 Int32 Uint32 Float16 Fl
   classes[`${kind}Array`] = (globalThis as never)[`${kind}Array`];
 }
 
-/** "Float32Array", say; undefined for what is no typed array, and for those of big integers. */
+/** "Float32Array", say; undefined for what is no typed array. */
+export const anyKindOf = (value: unknown): string | undefined => getKind.call(value);
+
+/** The same, and undefined for arrays of big integers. */
 export function kindOf(value: unknown): string | undefined {
   const kind = getKind.call(value);
-  return kind && kind in classes ? kind : undefined;
+  return kind?.startsWith("Big") ? undefined : kind;
 }
 
 /** Whether its buffer is there, and large enough. */
@@ -45,6 +49,10 @@ export const lengthOf = (array: unknown): number => getLength.call(array);
 export const bufferOf = (array: unknown): ArrayBuffer => getBuffer.call(array);
 
 export const byteOffsetOf = (array: unknown): number => getByteOffset.call(array);
+
+/** The bytes of a typed array, as a view. */
+export const bytesIn = (array: unknown): Uint8Array<ArrayBuffer> =>
+  new Uint8Array(getBuffer.call(array), getByteOffset.call(array), getByteLength.call(array));
 
 /** A view of this kind that has no properties but those of the language. */
 export function viewOf(

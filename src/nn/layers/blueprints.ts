@@ -26,21 +26,27 @@ const drafts: Record<LayerSpec["kind"], Draft<never, object & { kind: string }>>
   tanh: draftActivation,
 };
 
-/** A list of one description or more, each of a known kind; their settings are not looked at. */
+/** Copies of a list of one description or more, each of a known kind; their settings are not looked at. */
 export function checkSpecs(operation: string, specs: unknown): readonly LayerSpec[] {
   if (!Array.isArray(specs) || specs.length === 0) {
     throw new TypeError(`${operation}: layers must be a list of one layer or more`);
   }
-  for (let i = 0; i < specs.length; i++) {
-    const spec = specs[i] as { kind?: unknown } | null | undefined;
+  const own: LayerSpec[] = [];
+  const { length } = specs;
+  for (let i = 0; i < length; i++) {
+    const given: unknown = specs[i];
+    // A copy: what a getter gives is asked for once.
+    const isObject = typeof given === "object" && given !== null;
+    const spec = (isObject ? { ...given } : given) as { kind?: unknown } | null | undefined;
     const kind = spec?.kind;
     if (!(typeof kind === "string" && Object.hasOwn(drafts, kind))) {
       throw new TypeError(
         `${operation}: layer ${i} must be one of ${Object.keys(drafts).join(", ")}, got ${typeof spec === "function" ? "a function: call it" : show(kind ?? spec)}`,
       );
     }
+    own.push(spec as LayerSpec);
   }
-  return specs;
+  return own;
 }
 
 /** A layer's place in messages. */
@@ -59,7 +65,7 @@ export function blueprintsOf(
     const draft = drafts[spec.kind];
     const blueprint = draft(spec as never, placeOf(operation, spec, i), shape);
     checkKeys(blueprint.place, "the layer", spec, Object.keys(blueprint.saved));
-    shape = blueprint.outShape;
+    shape = Object.freeze(blueprint.outShape);
     return blueprint;
   });
 }

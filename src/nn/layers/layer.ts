@@ -17,6 +17,7 @@ export class Slot {
   value!: TensorHandle<FloatDType>;
   /** The gradient, where there is one. */
   slope: TensorHandle<FloatDType> | null = null;
+  private shown: { readonly name: string; readonly gradient: unknown } | null = null;
 
   constructor(
     readonly key: string,
@@ -33,6 +34,19 @@ export class Slot {
       this.slope.data.fill(0);
     }
     return this.slope;
+  }
+
+  /** What callers see of it, and cannot change. */
+  get parameter() {
+    const slot = this;
+    this.shown ??= Object.freeze({
+      name: this.name,
+      value: this.value,
+      get gradient() {
+        return slot.gradient;
+      },
+    });
+    return this.shown;
   }
 
   dispose(): void {
@@ -84,7 +98,9 @@ export abstract class Layer<B extends Blueprint = Blueprint> {
   constructor(
     readonly blueprint: B,
     readonly setting: Setting,
-  ) {}
+  ) {
+    Object.freeze(blueprint.outShape);
+  }
 
   /** For a line of the summary: "affine(256)". */
   abstract readonly label: string;

@@ -45,11 +45,11 @@ export class NormalizeLayer extends Layer {
     super(draftNormalize(spec, place, inShape), setting);
     const slot = (name: "mean" | "std") => {
       const given = spec[name];
-      const values = typeof given === "number" ? [given] : given;
-      const length = values?.length;
+      const values = typeof given === "number" ? [given] : Array.from(given ?? []);
+      const { length } = values;
       if (length !== 1 && length !== this.inSize) {
         throw new ShapeError(
-          `${place}: ${name} must be a number or ${this.inSize} numbers, one for each feature of ${formatShape(inShape)}, got ${length ?? typeof given}`,
+          `${place}: ${name} must be a number or ${this.inSize} numbers, one for each feature of ${formatShape(inShape)}, got ${given ? length : typeof given}`,
         );
       }
       for (let i = 0; i < length; i++) {

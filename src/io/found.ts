@@ -1,0 +1,35 @@
+// What bytes are that should have been a safetensors file.
+
+import { quote } from "../runtime/errors.ts";
+
+const CONVERT = "save_file of Python's safetensors writes what is read here";
+
+/** What files of other kinds begin with. */
+const beginnings: readonly (readonly [string, string])[] = [
+  ["version https://git-lfs", "a Git LFS pointer: git lfs pull brings the file itself"],
+  ["PK\x03\x04", `a ZIP archive, as .pt, .keras and .npz are: ${CONVERT}`],
+  ["\x80", `a pickle, as older .pt and .pkl are: ${CONVERT}`],
+  ["\x89HDF", `an HDF5 file, as .h5 is: ${CONVERT}`],
+  ["\x93NUMPY", `an array of NumPy: ${CONVERT}`],
+  ["\x1f\x8b", "a gzip file: unpack it first"],
+  ["\0asm", "WebAssembly"],
+  ["GGUF", "a GGUF file"],
+  ["<", "an HTML or XML page, as servers send in place of a file: look at the address"],
+  ["{", "JSON"],
+  ["[", "JSON"],
+];
+
+/** "; the file is an HTML page …" of bytes that are known by their beginning, "" of others. */
+export function foundIn(file: Uint8Array): string {
+  if (file.length === 0) return "; the file is empty";
+  const head = String.fromCharCode(...file.subarray(0, 60));
+  // Text may begin with a byte order mark and white space.
+  const text = head.replace(/^\u00ef\u00bb\u00bf/, "").trim();
+  let found = beginnings.find(([start]) => head.startsWith(start) || text.startsWith(start))?.[1];
+  // Protocol buffers: a version, then a field with a length.
+  const [tag, version = 0, field = 0] = file;
+  if (tag === 8 && version > 2 && version < 32 && field % 8 === 2) found = "an ONNX model";
+  if (head.startsWith("TFL3", 4)) found = "a TFLite model";
+  if (!found && /^[\t\n\r -~]+$/.test(head)) found = `text: ${quote(text)}`;
+  return found ? `; the file is ${found}` : "";
+}

@@ -1,0 +1,136 @@
+import { describe, expect, test } from "vitest";
+import {
+  affine,
+  batchnorm,
+  createRuntimeSync,
+  loadTorch,
+  relu,
+  type SafetensorsData,
+  ShapeError,
+  writeSafetensors,
+} from "../../src/index.ts";
+import { seeded } from "../support/core.ts";
+
+const runtime = createRuntimeSync();
+const layers = [affine(3), relu(), affine(2)];
+const random = seeded(4);
+const tensor = (...shape: number[]): SafetensorsData => ({
+  dtype: "F32",
+  shape,
+  data: Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => random() - 0.5),
+});
+const [w0, b0, w2, b2] = [tensor(3, 4), tensor(3), tensor(2, 3), tensor(2)];
+const fileOf = (first: string, second: string) =>
+  writeSafetensors({
+    [`${first}.weight`]: w0,
+    [`${first}.bias`]: b0,
+    [`${second}.weight`]: w2,
+    [`${second}.bias`]: b2,
+  });
+const x = [1, 2, 3, 4];
+const scoresOf = (bytes: Uint8Array, options: object = {}) => [
+  ...loadTorch(runtime, bytes, { input: [4], layers, ...options }).predict(x).data,
+];
+const expected = scoresOf(fileOf("0", "2"));
+
+describe("the names of a file", () => {
+  test.each<[string, string, string, object]>([
+    ["attributes", "fc1", "fc2", { names: { fc1: "0", fc2: "2" } }],
+    ["attributes l1 and l2", "l1", "l2", { names: { l1: "0", l2: "2" } }],
+    ["DataParallel", "module.0", "module.2", {}],
+    ["torch.compile", "_orig_mod.0", "_orig_mod.2", {}],
+    ["both wrappers", "_orig_mod.module.0", "_orig_mod.module.2", {}],
+    ["a wrapper and attributes", "module.fc1", "module.fc2", { names: { fc1: "0", fc2: "2" } }],
+    [
+      "a wrapper that the map names",
+      "module.fc1",
+      "module.fc2",
+      { names: { "module.fc1": "0", "module.fc2": "2" } },
+    ],
+    ["a wrapper that is the prefix", "module.0", "module.2", { prefix: "module." }],
+    ["a wrapper before a prefix", "module.net.0", "module.net.2", { prefix: "net." }],
+    ["a wrapper behind a prefix", "net._orig_mod.0", "net._orig_mod.2", { prefix: "net." }],
+    ["a prefix and attributes", "net.a", "net.b", { prefix: "net.", names: { a: "0", b: "2" } }],
+    ["a path", "body.first", "body.second", { names: { "body.first": "0", "body.second": "2" } }],
+    ["the longest that fits", "a", "a.b", { names: { "a.b": "2", a: "0" } }],
+  ])("of %s are those of the layers", (_, first, second, options) => {
+    expect(scoresOf(fileOf(first, second), options)).toEqual(expected);
+  });
+
+  test("of single tensors may be mapped as well, and num_batches_tracked goes with its module", () => {
+    const names = {
+      first: "0.weight",
+      second: "0.bias",
+      norm: "1",
+    };
+    const file = writeSafetensors({
+      first: w0,
+      second: b0,
+      "norm.weight": b0,
+      "norm.bias": b0,
+      "norm.running_mean": b0,
+      "norm.running_var": b0,
+      "norm.num_batches_tracked": { dtype: "I64", shape: [], data: BigInt64Array.of(7n) },
+    });
+    const model = loadTorch(runtime, file, { input: [4], layers: [affine(3), batchnorm()], names });
+    expect(model.stateDict()["1.running_var"]!.data).toEqual(b0.data);
+  });
+
+  test("that do not fit are listed, beside those that are due, with the map to write", () => {
+    const call = () => scoresOf(fileOf("fc1", "fc2"));
+    expect(call).toThrow(ShapeError);
+    for (const words of [
+      "missing: 0.weight (4, 3)",
+      "missing: 2.bias (2,)",
+      "extra: fc1.weight (3, 4)",
+      "extra: fc2.bias (2,)",
+      'write names: { "fc1": "0", "fc2": "2" }',
+    ]) {
+      expect(call).toThrow(words);
+    }
+    // What the message says to write is what works.
+    const [, map] = /write names: (\{.*\})/.exec(
+      String(
+        (() => {
+          try {
+            call();
+          } catch (error) {
+            return error;
+          }
+        })(),
+      ),
+    )!;
+    expect(scoresOf(fileOf("fc1", "fc2"), { names: JSON.parse(map!) })).toEqual(expected);
+  });
+
+  test.each<[string, object, RegExp]>([
+    [
+      "that no tensor has",
+      { names: { fc9: "0" } },
+      /names has "fc9", with which no tensor of the file begins: .*"fc1\.weight"/,
+    ],
+    [
+      "of no strings",
+      { names: { fc1: 0 } },
+      /names\["fc1"\] must be the index of a layer as a string, as "0", got 0/,
+    ],
+    ["in no object", { names: 5 }, /names must be an object, got number/],
+    ["with a prefix that is none", { prefix: 5 }, /prefix must be a string, got number/],
+    [
+      "that are two to one",
+      { names: { fc1: "0", fc2: "0" } },
+      /two tensors that are "0\.(weight|bias)"/,
+    ],
+  ])("in a map %s are refused, and nothing is allocated", (_, options, message) => {
+    const { memory } = runtime;
+    expect(() => scoresOf(fileOf("fc1", "fc2"), options)).toThrow(message);
+    expect(runtime.memory).toEqual(memory);
+  });
+
+  test("that are the same without their wrappers are refused", () => {
+    const file = writeSafetensors({ "module.0.weight": w0, "0.weight": w0, "0.bias": b0 });
+    expect(() => loadTorch(runtime, file, { input: [4], layers: [affine(3)] })).toThrow(
+      'the file has two tensors that are "0.weight" by now',
+    );
+  });
+});

@@ -1,0 +1,188 @@
+// Caches are as closed as tensors: what a backward goes by is what its forward left, whatever is done to the object.
+
+import { describe, expect, test } from "vitest";
+import * as lamella from "../../src/index.ts";
+
+// biome-ignore lint/suspicious/noExplicitAny: calls are made by name here
+type Any = any;
+const api = lamella as Any;
+const runtime = lamella.createRuntimeSync();
+const [N, D] = [4, 3];
+
+const x = () =>
+  runtime.tensor(
+    Float32Array.from({ length: N * D }, (_, i) => i - 5),
+    [N, D],
+  );
+const column = () => runtime.tensor([1, 2, 3]);
+const forwards: Record<string, () => { out: lamella.Tensor<"float32">; cache: Any }> = {
+  affine: () =>
+    api.affineForward(x(), runtime.ones([D, 2]), runtime.ones([2]), { activation: "relu" }),
+  batchnorm: () => api.batchnormForward(x(), column(), column(), { mode: "train" }),
+  dropout: () => api.dropoutForward(x(), { p: 0.5, mode: "train", seed: 3 }),
+  gelu: () => api.geluForward(x()),
+  leakyRelu: () => api.leakyReluForward(x(), { negativeSlope: 0.3 }),
+  normalize: () => api.normalizeForward(x(), column(), column()),
+  relu: () => api.reluForward(x()),
+  sigmoid: () => api.sigmoidForward(x()),
+  softmax: () => api.softmaxForward(x()),
+  tanh: () => api.tanhForward(x()),
+};
+
+const gradientsOf = (name: string, dout: Any, cache: Any): number[] => {
+  const result = api[`${name}Backward`](dout, cache);
+  const tensors: Any[] = result.data ? [result] : Object.values(result);
+  return tensors.flatMap(({ data }) => [...data]);
+};
+
+const names = Object.keys(forwards);
+const keys =
+  "x w b gamma out std mask mode dropoutParam negativeSlope outShape dtype runtime held saved operation kept".split(
+    " ",
+  );
+
+describe.each(names)("the cache of %s", (name) => {
+  test("is not changed by assignments, new properties or another prototype", () => {
+    const { out, cache } = forwards[name]!();
+    const dout = runtime.full(out.shape, 0.5);
+    const before = gradientsOf(name, dout, cache);
+    const small = runtime.ones([1]);
+    for (const key of keys) {
+      for (const value of [small, [1000, 1000], "test", null]) {
+        try {
+          cache[key] = value;
+        } catch {} // a getter alone
+        try {
+          Object.defineProperty(cache, key, { value, configurable: true });
+        } catch {}
+        expect(gradientsOf(name, dout, cache), key).toEqual(before);
+      }
+    }
+    for (const shown of [cache.dropoutParam, out.shape]) {
+      if (shown) expect(Object.isFrozen(shown)).toBe(true);
+    }
+  });
+
+  test("taken for that of another layer by its prototype is refused", () => {
+    const { cache } = forwards[name]!();
+    for (const other of names) {
+      if (other === name) continue;
+      const { out, cache: theirs } = forwards[other]!();
+      Object.setPrototypeOf(theirs, Object.getPrototypeOf(cache));
+      expect(() => api[`${name}Backward`](out, theirs)).toThrow(TypeError);
+    }
+    const forged = Object.create(Object.getPrototypeOf(cache));
+    expect(() => api[`${name}Backward`](runtime.ones([N, D]), forged)).toThrow(TypeError);
+  });
+});
+
+describe("options whose getters dispose", () => {
+  test.each(names)("the runtime: %s is a DisposedError, forward and backward", (name) => {
+    const own = lamella.createRuntimeSync();
+    const make = () => own.ones([N, D]);
+    const trap = (key: string) => ({
+      get [key]() {
+        own.dispose();
+        return undefined;
+      },
+    });
+    const operands: Record<string, () => Any[]> = {
+      affine: () => [own.ones([D, 2]), own.ones([2])],
+      batchnorm: () => [own.ones([D]), own.ones([D]), { mode: "train" }],
+      dropout: () => [{ p: 0.5, mode: "train" }],
+      normalize: () => [own.ones([D]), own.ones([D])],
+    };
+    const given = [make(), ...(operands[name]?.() ?? [])];
+    const { out, cache } = api[`${name}Forward`](...given);
+    const again = [make(), ...(operands[name]?.() ?? [])];
+    expect(() => api[`${name}Forward`](...again, trap("out"))).toThrow(lamella.DisposedError);
+    expect(() => api[`${name}Backward`](out, cache, trap("dx"))).toThrow(lamella.DisposedError);
+  });
+
+  test("a model, a trainer, a predictor and their calls: a DisposedError", () => {
+    const make = () => {
+      const own = lamella.createRuntimeSync();
+      const model = new lamella.Sequential(own, { input: [2], layers: [lamella.affine(2)] });
+      const trap = (key: string, value?: unknown, rest: object = {}) =>
+        ({
+          ...rest,
+          get [key]() {
+            own.dispose();
+            return value;
+          },
+        }) as Any;
+      return { own, model, trap };
+    };
+    const calls: ((given: ReturnType<typeof make>) => unknown)[] = [
+      ({ own, trap }) =>
+        new lamella.Sequential(own, trap("input", [2], { layers: [lamella.relu()] })),
+      ({ own, trap }) =>
+        new lamella.Sequential(own, trap("layers", [lamella.relu()], { input: [2] })),
+      ({ own }) => {
+        const spec = lamella.affine(2);
+        const layer = {
+          kind: spec.kind,
+          get units() {
+            own.dispose();
+            return 2;
+          },
+        };
+        return new lamella.Sequential(own, { input: [2], layers: [layer as Any] });
+      },
+      ({ model, trap }) => model.forward(Float32Array.of(1, 2), trap("mode", "test")),
+      ({ own, model, trap }) => {
+        model.forward([1, 2]);
+        return model.backward(own.ones([1, 2]), trap("dx", true));
+      },
+      ({ model, trap }) => model.compile(trap("maxBatch", 1)),
+      ({ model, trap }) => model.evaluate(trap("loss", "svm", { x: [1, 2], y: [0] })),
+      ({ model, trap }) =>
+        new lamella.Trainer(model, trap("loss", "svm", { optimizer: lamella.adam() })),
+    ];
+    for (const [i, call] of calls.entries()) {
+      expect(() => call(make()), `${i}`).toThrow(lamella.DisposedError);
+    }
+  });
+
+  test("createRuntime reads each of its options once", async () => {
+    const reads: string[] = [];
+    const options = new Proxy(
+      { threads: 1, seed: 3, initialMemory: 65536, maxMemory: 2 ** 20, wasm: undefined },
+      {
+        get(target, key) {
+          reads.push(String(key));
+          return (target as Any)[key];
+        },
+      },
+    );
+    await lamella.createRuntime(options as Any);
+    expect(reads.filter((key) => key in options).sort()).toEqual(Object.keys(options).sort());
+  });
+});
+
+describe("what a model shows of itself", () => {
+  test("parameters and shapes cannot be exchanged", () => {
+    const model = new lamella.Sequential(runtime, { input: [2], layers: [lamella.affine(3)] });
+    const before = model.predict([1, 2]).toTypedArray();
+    const [weight] = model.parameters() as Any[];
+    for (const key of ["value", "gradient", "name"]) {
+      expect(() => {
+        weight[key] = runtime.ones([1]);
+      }).toThrow(TypeError);
+    }
+    for (const shape of [model.input, model.output, weight.value.shape]) {
+      expect(() => {
+        (shape as number[])[0] = 1000;
+      }).toThrow(TypeError);
+    }
+    expect(model.predict([1, 2]).data).toEqual(before);
+    expect(model.parameters()[0]).toBe(weight);
+    const predictor = model.compile() as Any;
+    for (const key of ["maxBatch", "inputShape", "outputShape", "dtype"]) {
+      expect(() => {
+        predictor[key] = 1000;
+      }).toThrow(TypeError);
+    }
+    expect(() => predictor.run(2)).toThrow(RangeError);
+  });
+});
