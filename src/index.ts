@@ -13,7 +13,8 @@ export {
   type SafetensorsFile,
   writeSafetensors,
 } from "./io/safetensors.ts";
-export { decodeScores, encodeRow, type TableCell } from "./io/table.ts";
+export { decodeScores, encodeRow } from "./io/table.ts";
+export type { TableCell } from "./io/table_map.ts";
 export { type LoadTorchOptions, loadTorch } from "./io/torch.ts";
 export {
   type AffineCache,

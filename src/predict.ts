@@ -9,7 +9,8 @@ export {
   loadPredictor,
   loadPredictorSync,
 } from "./io/predictor.ts";
-export { decodeScores, encodeRow, type TableCell } from "./io/table.ts";
+export { decodeScores, encodeRow } from "./io/table.ts";
+export type { TableCell } from "./io/table_map.ts";
 export type { Predictor } from "./nn/predictor.ts";
 export {
   DisposedError,

@@ -1,7 +1,7 @@
 // Tables: CSV into rows of cells, as often as they are asked for. What does not fit is refused by its line and column.
 
 import { CsvError, parse } from "csv-parse/sync";
-import { isMissing } from "../io/table.ts";
+import { isMissing } from "../io/table_map.ts";
 import { toUtf8 } from "./encoding.ts";
 import { Fault, quoted, USAGE, visible } from "./fault.ts";
 import type { Limits } from "./files.ts";

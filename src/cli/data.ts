@@ -1,7 +1,13 @@
 // What networks are trained on and asked about: tables and images, by what the file is and not by what it is called.
 
 import { existsSync } from "node:fs";
-import { encodeCell, isMissing, type TableColumn, type TableMap, widthOf } from "../io/table.ts";
+import {
+  encodeCell,
+  isMissing,
+  type TableColumn,
+  type TableMap,
+  widthOf,
+} from "../io/table_map.ts";
 import {
   allNumbers,
   type CsvOptions,

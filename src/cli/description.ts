@@ -2,7 +2,7 @@
 // JSON as here. To everybody else it is a model's file like any other.
 
 import { readSafetensors, type SafetensorsFile, writeSafetensors } from "lamella";
-import { isTableMap, type TableColumn, type TableMap } from "../io/table.ts";
+import { isTableMap, type TableColumn, type TableMap } from "../io/table_map.ts";
 import type { Table } from "./data.ts";
 import { Fault, visible } from "./fault.ts";
 
@@ -16,7 +16,7 @@ export interface Description {
   label?: string | undefined;
   header?: boolean | undefined;
   dropped?: string[] | undefined;
-  /** What becomes of each feature, where one is more than a number as it stands; src/io/table.ts reads them too. */
+  /** What becomes of each feature, where one is more than a number as it stands; encodeRow reads them too. */
   columns?: readonly TableColumn[] | undefined;
   decimal?: string | undefined;
   target?: TableMap["target"];

@@ -1,7 +1,7 @@
 // What a model says of new examples.
 
 import { FormatError, loadModel, type Sequential, softmaxForward } from "lamella";
-import { decodeBy, isMissing } from "../io/table.ts";
+import { decodeBy, isMissing } from "../io/table_map.ts";
 import { csvCell } from "./csv_cell.ts";
 import { type Data, type DataOptions, pathsOf, readQuestions } from "./data.ts";
 import { descriptionOf, tableIn } from "./description.ts";

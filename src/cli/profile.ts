@@ -1,6 +1,6 @@
 // What a column of a table holds, seen once from top to bottom in bounded memory, and what the network is given of it.
 
-import { daysOf, isMissing, type TableColumn } from "../io/table.ts";
+import { daysOf, isMissing, type TableColumn } from "../io/table_map.ts";
 import { quoted, visible } from "./fault.ts";
 
 /** A cell and the line where it stands. */

@@ -20,7 +20,7 @@ import {
   sgd,
   Trainer,
 } from "lamella";
-import { decodeBy, widthOf } from "../io/table.ts";
+import { decodeBy, widthOf } from "../io/table_map.ts";
 import { type ColumnsOptions, type Data, pathsOf, readTraining } from "./data.ts";
 import { type Description, describe, withDescription } from "./description.ts";
 import { Fault, quoted, USAGE, visible } from "./fault.ts";

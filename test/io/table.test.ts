@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { FormatError, ShapeError } from "../../src/index.ts";
-import { daysOf } from "../../src/io/table.ts";
+import { daysOf } from "../../src/io/table_map.ts";
 import { decodeScores, encodeRow } from "../../src/predict.ts";
 
 const metadataOf = (data: object, more: Record<string, string> = {}) =>
