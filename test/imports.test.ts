@@ -78,8 +78,6 @@ function offence(file: string, specifier: string): string | undefined {
   }
   const to = posix.join(posix.dirname(file), specifier);
   const target = plan === core && !to.endsWith(".ts") ? `${to}.ts` : to;
-  // An example that bundles a page leaves out what has not changed, as the build does.
-  if (from.room === "examples" && target === "scripts/build/task.js") return undefined;
   if (from.room === "examples" && !target.startsWith("examples/")) {
     return `imports ${target}, not the package by its name`;
   }
