@@ -18,6 +18,13 @@ import {
 } from "lamella";
 
 const file = process.argv[2] ?? "model.safetensors";
+if (!file.endsWith(".safetensors")) {
+  // What stands first might be a table that somebody wants to be read; it would be written over.
+  console.error(
+    `expected the name of a .safetensors file for the network, got ${JSON.stringify(file)}`,
+  );
+  process.exit(2);
+}
 
 /** @type {Record<string, string>[]} */
 const table = parse(readFileSync(new URL("iris.csv", import.meta.url)), { columns: true });

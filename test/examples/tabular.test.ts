@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -24,6 +24,24 @@ test("the tabular example learns, saves, reloads and predicts", async () => {
     expect(stdout.match(/cm: (\w+) \(is \1\)/g)).toHaveLength(3);
     // The normalisation is in the file.
     expect([...readSafetensors(readFileSync(file)).tensors.keys()]).toContain("0.mean");
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("the tabular example writes its network over no table", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "lamella-tabular-"));
+  const table = join(folder, "table.csv");
+  try {
+    writeFileSync(table, "a,b\n1,2\n");
+    const run = promisify(execFile)(process.execPath, ["examples/tabular/index.js", table], {
+      cwd: root,
+    });
+    await expect(run).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("expected the name of a .safetensors file"),
+    });
+    expect(readFileSync(table, "utf8")).toBe("a,b\n1,2\n");
   } finally {
     rmSync(folder, { recursive: true });
   }
