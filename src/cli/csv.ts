@@ -207,7 +207,9 @@ export function layoutOf(
   // A delimiter at the end of each line makes no column.
   const isEnded = (line: Cells, from: number) => line.slice(from).every((cell) => cell === "");
   let width = first.length;
-  while (width > 1 && sample.every((line) => isEnded(line, width - 1))) width--;
+  // What is beyond the first line's cells is looked at once, and then each column alone.
+  const isOver = sample.every((line) => isEnded(line, width));
+  while (isOver && width > 1 && sample.every((line) => !line[width - 1])) width--;
   const columns = header ? first.slice(0, width) : unnamed(width);
   // R leaves the name out above the names of rows.
   const isShort = header && rest.length > 0 && rest.every((line) => line.length === width + 1);

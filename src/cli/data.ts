@@ -211,6 +211,10 @@ export async function readTraining(path: string, options: ColumnsOptions): Promi
   return tableOf(openTable(bytes, name, options), options);
 }
 
+/** Where each name stands first. A search for every name among all would be quadratic in the columns. */
+const indexesOf = (names: readonly string[]) =>
+  new Map(names.map((name, i) => [name, i] as const).reverse());
+
 /** Decides what becomes of each column, tells it, and reads the table by that. */
 function tableOf(rows: Rows, options: ColumnsOptions): Data {
   const { name } = rows;
@@ -220,11 +224,11 @@ function tableOf(rows: Rows, options: ColumnsOptions): Data {
   const { header } = layout;
   const columns = named(layout.columns);
   checkHeader(columns, name);
-  const indexesOf = (option: string, given: readonly string[] = []) =>
+  const chosenBy = (option: string, given: readonly string[] = []) =>
     given.map((column) => columnOf(`--${option}`, column, columns, name));
-  const dropped = indexesOf("drop", options.drop);
-  const kept = indexesOf("keep", options.keep);
-  const categories = indexesOf("category", options.category);
+  const dropped = chosenBy("drop", options.drop);
+  const kept = chosenBy("keep", options.keep);
+  const categories = chosenBy("category", options.category);
   const left = columns.map((_, i) => i).filter((i) => !dropped.includes(i));
   const label =
     options.label === undefined
@@ -257,7 +261,8 @@ function tableOf(rows: Rows, options: ColumnsOptions): Data {
     const names = listOf(out.map((i) => columns[i] as string));
     if (out.length === features.length)
       return note(`${name}: ${why(names, isOne)}; nothing else is there, so it is kept`);
-    features = features.filter((i) => !out.includes(i));
+    const gone = new Set(out);
+    features = features.filter((i) => !gone.has(i));
     dropped.push(...out);
     note(
       `${name}: ${why(names, isOne)}, and ${isOne ? "is" : "are"} left out (--keep ${isOne ? names : "<column>"} takes ${isOne ? "it" : "them"})`,
@@ -433,15 +438,17 @@ export async function readQuestions(
   function choose(usual: boolean | undefined): Choice {
     const { columns: cells } = layoutOf(rows, false, () => {});
     const first = (rows.sample[0] as readonly string[]).slice(0, cells.length);
-    const isNames = known && taken.every((column) => first.includes(column));
+    const names = new Set(first);
+    const isNames = known && taken.every((column) => names.has(column));
     const header = options.header ?? usual ?? (isNames || !looksLikeData(first));
     if (!header || !known) return byPlace(first, header);
     const given = layoutOf(rows, true, () => {}).columns;
     const columns = taken.includes("") ? given : named(given);
     checkHeader(columns, name);
+    const indexes = indexesOf(columns);
     const features = taken.map((column) => {
-      const index = columns.indexOf(column);
-      if (index >= 0) return index;
+      const index = indexes.get(column);
+      if (index !== undefined) return index;
       throw new Fault(
         `${name}: has no column ${quoted(column)}, which the model takes; it has ${columns.slice(0, 20).map(quoted).join(", ")}`,
       );
@@ -454,9 +461,8 @@ export async function readQuestions(
     const more = options.drop ?? [];
     for (const column of more) columnOf("--drop", column, columns, name);
     const dropped = new Set([...known.dropped, ...more]);
-    const extra = columns.find(
-      (column, i) => i !== label && !features.includes(i) && !dropped.has(column),
-    );
+    const read = new Set(features);
+    const extra = columns.find((column, i) => i !== label && !read.has(i) && !dropped.has(column));
     if (extra !== undefined) {
       throw new Fault(
         `${name}: column ${quoted(extra)} is none that the model takes: --drop ${quoted(extra)} leaves it out`,
@@ -468,11 +474,13 @@ export async function readQuestions(
   /** Without the label or with it, a line of data has cells that the map takes, where it takes not every text. */
   function looksLikeData(first: readonly string[]): boolean {
     if (!known) return allNumbers(first.slice(0, size));
-    if (taken.some((column) => first.includes(column))) return false;
-    const places = orders(first.length)[0];
-    if (!places) return allNumbers(first.slice(0, taken.length));
+    const names = new Set(first);
+    if (taken.some((column) => names.has(column))) return false;
+    const order = orders(first.length)[0];
+    if (!order) return allNumbers(first.slice(0, taken.length));
+    const places = indexesOf(order);
     return table.columns.every((column, i) => {
-      const cell = first[places.indexOf(taken[i] as string)] as string;
+      const cell = first[places.get(taken[i] as string) ?? -1] as string;
       if (column.values) return isMissing(cell) || column.values.includes(cell);
       return (
         encodeCell(column, cell, table.decimal, new Float64Array(widthOf(column)), 0) === undefined
@@ -484,7 +492,8 @@ export async function readQuestions(
   function orders(length: number): string[][] {
     const label = known?.label ?? "the label";
     const { order = [...taken, label], dropped } = table;
-    const isTaken = (column: string) => !dropped.includes(column);
+    const out = new Set(dropped);
+    const isTaken = (column: string) => !out.has(column);
     const all = [taken, [...taken, label], order.filter(isTaken), order];
     const isOther = (column: string) => column !== label;
     return [...all.slice(0, 1), ...all.slice(2), all[1] as string[], order.filter(isOther)].filter(
@@ -503,7 +512,8 @@ export async function readQuestions(
     if (usual && !isHeader && dropped.length === 0) {
       const at = chosen ?? names.indexOf(known?.label ?? "the label");
       table.label = at < 0 ? undefined : names[at];
-      const features = taken.map((column) => names.indexOf(column));
+      const indexes = indexesOf(names);
+      const features = taken.map((column) => indexes.get(column) ?? -1);
       return { header: false, columns: names, features, label: at < 0 ? undefined : at };
     }
     const needed = taken.length;

@@ -1,9 +1,11 @@
 // What a file of data may cost: limits by name, and work in proportion to what is there.
 
 import { spawn } from "node:child_process";
+import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test, vi } from "vitest";
 import { checkHeader } from "../../src/cli/csv.ts";
+import { readQuestions, readTraining } from "../../src/cli/data.ts";
 import { limits } from "../../src/cli/files.ts";
 import { RowLimits } from "../../src/cli/row_limits.ts";
 import { environment } from "../package/installed.ts";
@@ -142,6 +144,53 @@ test("a header is checked in reads that grow with its columns alone", () => {
   expect(reads).toBeLessThan(10 * names.length);
   names.push("column7");
   expect(() => checkHeader(names, "t")).toThrow('t: two columns are called "column7"');
+});
+
+/** The elements that searches of arrays may have looked at, and those that were copied, while `action` ran. */
+async function searchedIn(action: () => Promise<unknown>): Promise<number> {
+  let elements = 0;
+  const spies = (["indexOf", "includes", "slice"] as const).map((name) => {
+    const original = Array.prototype[name] as (...given: unknown[]) => unknown;
+    return vi.spyOn(Array.prototype, name).mockImplementation(function (
+      this: unknown[],
+      ...given: unknown[]
+    ) {
+      const result = Reflect.apply(original, this, given);
+      elements += Array.isArray(result) ? result.length : this.length;
+      return result as never;
+    });
+  });
+  try {
+    await action();
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
+  return elements;
+}
+
+test.each([
+  ["of three thousand columns", ""],
+  ["with a thousand empty columns at its end", ",".repeat(1000)],
+])("a table %s is read in searches that grow with its columns alone", async (_, end) => {
+  const count = 3000;
+  const names = Array.from({ length: count }, (_, i) => `column${i}`);
+  const row = (value: number) => names.map((_, i) => value + i / 8);
+  const at = (name: string) => join(folder.path, name);
+  folder.write("many.csv", `${names},label${end}\n${row(1)},a${end}\n${row(2)},b${end}\n`);
+  const reversed = [...names].reverse();
+  folder.write("other.csv", `${reversed}${end}\n${row(1)}${end}\n${row(2)}${end}\n`);
+  folder.write("nameless.csv", `${row(1)}${end}\n${row(2)}${end}\n`);
+  let table: Awaited<ReturnType<typeof readTraining>>["table"];
+  const most = 100 * (count + end.length);
+  expect(
+    await searchedIn(async () => {
+      ({ table } = await readTraining(at("many.csv"), {}));
+    }),
+  ).toBeLessThan(most);
+  for (const name of ["many.csv", "other.csv", "nameless.csv"]) {
+    const read = () => readQuestions(at(name), {}, [count], table);
+    expect(await searchedIn(read)).toBeLessThan(most);
+  }
 });
 
 describe("rows and cells are counted as the parser makes them", () => {
