@@ -2,19 +2,18 @@
 
 import { quote } from "../runtime/errors.ts";
 
-const CONVERT = "save_file of Python's safetensors writes what is read here";
+const CONVERT = ": convert it by save_file of Python's safetensors";
 
 /** What files of other kinds begin with. */
 const beginnings: readonly (readonly [string, string])[] = [
-  ["version https://git-lfs", "a Git LFS pointer: git lfs pull brings the file itself"],
-  ["PK\x03\x04", `a ZIP archive, as .pt, .keras and .npz are: ${CONVERT}`],
-  ["\x80", `a pickle, as older .pt and .pkl are: ${CONVERT}`],
-  ["\x89HDF", `an HDF5 file, as .h5 is: ${CONVERT}`],
-  ["\x93NUMPY", `an array of NumPy: ${CONVERT}`],
-  ["\x1f\x8b", "a gzip file: unpack it first"],
+  ["version https://git-lfs", "a Git LFS pointer: git lfs pull brings the file"],
+  ["PK\x03\x04", `a ZIP archive, as .pt, .keras and .npz are${CONVERT}`],
+  ["\x80", `a pickle, as older .pt are${CONVERT}`],
+  ["\x89HDF", `an HDF5 file, as .h5 is${CONVERT}`],
+  ["\x93NUMPY", `an array of NumPy${CONVERT}`],
+  ["\x1f\x8b", "a gzip file: unpack it"],
   ["\0asm", "WebAssembly"],
-  ["GGUF", "a GGUF file"],
-  ["<", "an HTML or XML page, as servers send in place of a file: look at the address"],
+  ["<", "an HTML or XML page: look at the address"],
   ["{", "JSON"],
   ["[", "JSON"],
 ];

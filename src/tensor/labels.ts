@@ -42,10 +42,7 @@ export class LabelRows {
       if (live) to[i] = checkLabel(operation, live[place], place, C);
       else if (order) to[i] = values[place] as number;
       // Their owner has had turns since they were checked.
-      if ((to[i] as number) >>> 0 >= C) {
-        checkLabel(operation, values[order ? place : i], place, C);
-        checkLabel(operation, to[i], place, C);
-      }
+      checkLabel(operation, to[i], place, C);
     }
   }
 }

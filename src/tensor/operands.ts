@@ -13,6 +13,7 @@ import { type Saved, SavedState } from "./cache.ts";
 import type { Numbers } from "./convert.ts";
 import type { DType, FloatDType, TypedArrayOf } from "./dtype.ts";
 import type { LamellaRuntime } from "./runtime.ts";
+import { Resource } from "./scope.ts";
 import { formatShape, sameShape } from "./shape.ts";
 import { type Tensor, TensorHandle } from "./tensor.ts";
 
@@ -22,10 +23,11 @@ export function describe(value: unknown): string {
   if (typeof (value as Partial<Tensor>).toTypedArray === "function") {
     return "a tensor of another copy of this package";
   }
-  if (value instanceof SavedState) return `that of ${value.operation}`;
   const { operation, dispose } = value as Partial<SavedState>;
   if (typeof operation === "string" && typeof dispose === "function") {
-    return "one of another copy of this package";
+    // Of a cache's class nothing is asked, so that a bundle without layers goes without it.
+    const isOurs = value instanceof Resource;
+    return isOurs ? `that of ${operation}` : "one of another copy of this package";
   }
   return kindOf(value);
 }

@@ -30,7 +30,7 @@ export const anyKindOf = (value: unknown): string | undefined => getKind.call(va
 /** The same, and undefined for arrays of big integers. */
 export function kindOf(value: unknown): string | undefined {
   const kind = getKind.call(value);
-  return kind?.startsWith("Big") ? undefined : kind;
+  return kind === "BigInt64Array" || kind === "BigUint64Array" ? undefined : kind;
 }
 
 /** Whether its buffer is there, and large enough. */

@@ -56,7 +56,7 @@ const files: [string, Uint8Array, RegExp][] = [
   ["a pickle of protocol 4", bytes([0x80, 4, 0x95, 0x0b, 0, 0, 0, 0]), /a pickle/],
   ["an ONNX model", bytes([8, 7, 18, 7, ...ascii("pytorch"), 26]), /an ONNX model/],
   ["an HDF5 file", bytes([0x89, ...ascii("HDF\r\n"), 0x1a, 10]), /an HDF5 file/],
-  ["gzip", gzipSync("{}".repeat(100)), /a gzip file: unpack it/],
+  ["gzip", new Uint8Array(gzipSync("{}".repeat(100))), /a gzip file: unpack it/],
   ["JSON", text('{"error":"not found"}'), /the file is JSON/],
   ["a list in JSON", text('[{"a":1},{"b":2}]'), /the file is JSON/],
   ["TFLite", bytes([0x1c, 0, 0, 0, ...ascii("TFL3")]), /a TFLite model/],
