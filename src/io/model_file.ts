@@ -40,17 +40,21 @@ interface Described {
   readonly classes: readonly string[] | undefined;
 }
 
-/** The names of the classes in a file, undefined where it has none. */
+/** The names of the classes in a file, undefined where it has none; `lamella train` has them in its description of the data. */
 export function classesOf(
   operation: string,
   { metadata }: StoredFile,
   outSize: number,
 ): readonly string[] | undefined {
   const text = metadata.get("classes");
-  if (text === undefined) return undefined;
   try {
-    return checkNames(operation, "the metadata's classes", JSON.parse(text), outSize);
+    const classes =
+      text === undefined ? JSON.parse(metadata.get("data") ?? "{}")?.classes : JSON.parse(text);
+    if (classes === undefined) return undefined;
+    return checkNames(operation, "the metadata's classes", classes, outSize);
   } catch (error) {
+    // What stands under "data" may be anybody's.
+    if (text === undefined && error instanceof SyntaxError) return undefined;
     throw new FormatError(
       error instanceof SyntaxError
         ? `${operation}: expected a list in JSON as the metadata's classes`

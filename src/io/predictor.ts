@@ -8,7 +8,8 @@ import { loadModule, loadModuleSync, type WasmSource } from "../runtime/wasm.ts"
 import { typedArrays } from "../tensor/dtype.ts";
 import { checkCount } from "../tensor/numbers.ts";
 import { checkKeys } from "../tensor/options.ts";
-import { checkOurs, entriesOf, jsonOf } from "./model_file.ts";
+import { sizeOf } from "../tensor/shape.ts";
+import { checkOurs, classesOf, entriesOf, jsonOf } from "./model_file.ts";
 import { bytesOf, readSafetensors, type SafetensorsEntry } from "./safetensors.ts";
 
 export interface LoadPredictorOptions {
@@ -57,6 +58,7 @@ function prepare(
     return values;
   });
   const { outShape } = layers[layers.length - 1] as (typeof layers)[number];
+  const classes = classesOf(operation, file, sizeOf(outShape));
   return (module) =>
     new CompiledPredictor(
       new PredictCore(operation, module),
@@ -66,6 +68,7 @@ function prepare(
       outShape,
       maxBatch,
       file.metadata,
+      classes,
     );
 }
 

@@ -40,6 +40,8 @@ export interface Predictor<D extends FloatDType = "float32"> {
   readonly inputShape: readonly number[];
   readonly outputShape: readonly number[];
   readonly dtype: D;
+  /** The names of the classes, where the model has names: as many as scores, or two for one score. */
+  readonly classes: readonly string[] | undefined;
   /** The metadata of the file that it was loaded from; empty for a model that was compiled. */
   readonly metadata: ReadonlyMap<string, string>;
   /**
@@ -77,6 +79,7 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
   readonly #outputShape: readonly number[];
   readonly #dtype: D;
   readonly metadata: ReadonlyMap<string, string>;
+  readonly classes: readonly string[] | undefined;
   readonly #host: PredictorHost;
   readonly #inSize: number;
   readonly #outSize: number;
@@ -91,7 +94,8 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
     inputShape: readonly number[],
     outputShape: readonly number[],
     maxBatch: number,
-    metadata: ReadonlyMap<string, string> = new Map(),
+    metadata: ReadonlyMap<string, string>,
+    classes: readonly string[] | undefined,
   ) {
     super();
     this.#host = host;
@@ -100,6 +104,7 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
     this.#inputShape = inputShape;
     this.#outputShape = outputShape;
     this.metadata = metadata;
+    this.classes = classes;
     this.#inSize = sizeOf(inputShape);
     this.#outSize = sizeOf(outputShape);
 

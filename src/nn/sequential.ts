@@ -399,7 +399,16 @@ export class Sequential<
         return { address: block.address, release: () => block.dispose() };
       },
     };
-    return new CompiledPredictor(host, dtype as D, operations, inShape, outShape, maxBatch);
+    return new CompiledPredictor(
+      host,
+      dtype as D,
+      operations,
+      inShape,
+      outShape,
+      maxBatch,
+      new Map(),
+      network.classes,
+    );
   }
 
   /** The layers as a table: what each puts out, and how many parameters it has. Of more than 100 layers it has 100. */

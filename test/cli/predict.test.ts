@@ -32,7 +32,7 @@ beforeAll(async () => {
   const model = loadModel(runtime, folder.read("iris"));
   const scores = model.predict(x);
   probabilities = softmaxForward(scores).out.toTypedArray() as Float32Array;
-  classes = Array.from(model.classify(x) as Int32Array, (i) => names[i]!);
+  classes = model.classify(x) as string[];
 });
 
 const csv = (text: string): string[][] => parse(text);

@@ -16,6 +16,7 @@ import {
   Trainer,
   writeSafetensors,
 } from "../../src/index.ts";
+import { loadPredictor } from "../../src/predict.ts";
 
 const runtime = createRuntimeSync();
 const x = runtime.random(1).randn(50, 4).toTypedArray();
@@ -157,5 +158,41 @@ describe("probabilities", () => {
   test("a file whose loss is none that is known is read, and its scores stay scores", () => {
     const bytes = withMetadata(saveModel(trained("softmax")), { loss: "toString" });
     expect(() => loadModel(runtime, bytes).probabilities(x)).toThrow("it has had no Trainer");
+  });
+});
+
+describe("a predictor", () => {
+  const model = trained("softmax");
+
+  test("has the names of the file that it was loaded from, and its metadata", async () => {
+    const predictor = await loadPredictor(saveModel(model, { classes }));
+    expect(predictor.classes).toEqual(classes);
+    expect(predictor.metadata.get("format")).toBe("lamella");
+    expect((await loadPredictor(saveModel(model))).classes).toBeUndefined();
+  });
+
+  test("that was compiled has those of its model", () => {
+    const again = loadModel(runtime, saveModel(model, { classes }));
+    expect(again.compile().classes).toEqual(classes);
+  });
+
+  test("and a model find the names in a description of the data, as lamella train writes it", async () => {
+    const bytes = withMetadata(saveModel(model), { data: JSON.stringify({ classes }) });
+    expect((await loadPredictor(bytes)).classes).toEqual(classes);
+    expect(loadModel(runtime, bytes).classes).toEqual(classes);
+  });
+
+  test.each(["not JSON", "null", "{}", "3"])(
+    "and a model do not mind %s in its place",
+    async (data) => {
+      const bytes = withMetadata(saveModel(model), { data });
+      expect((await loadPredictor(bytes)).classes).toBeUndefined();
+      expect(loadModel(runtime, bytes).classes).toBeUndefined();
+    },
+  );
+
+  test("of a file whose classes are none is refused", async () => {
+    const bytes = withMetadata(saveModel(model), { classes: '["a"]' });
+    await expect(loadPredictor(bytes)).rejects.toThrow(FormatError);
   });
 });
