@@ -418,10 +418,13 @@ function forwardStrip<T>(
     if (training) {
       mean = load<f64>(means + (j << 3));
       variance = load<f64>(invstds + (j << 3)) / <f64>N;
-      const oldMean = <f64>load<T>(runningMean + column);
-      const oldVar = <f64>load<T>(runningVar + column);
-      store<T>(runningMean + column, <T>(momentum * oldMean + (1 - momentum) * mean));
-      store<T>(runningVar + column, <T>(momentum * oldVar + (1 - momentum) * variance));
+      // One value has no variance that could be learned.
+      if (N > 1) {
+        const oldMean = <f64>load<T>(runningMean + column);
+        const oldVar = <f64>load<T>(runningVar + column);
+        store<T>(runningMean + column, <T>(momentum * oldMean + (1 - momentum) * mean));
+        store<T>(runningVar + column, <T>(momentum * oldVar + (1 - momentum) * variance));
+      }
     } else {
       mean = <f64>load<T>(runningMean + column);
       variance = <f64>load<T>(runningVar + column);

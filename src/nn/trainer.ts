@@ -64,10 +64,18 @@ export interface StopSignal {
   throwIfAborted(): void;
 }
 
+export type LastBatch = "keep" | "drop" | "spread";
+
 export interface FitOptions {
   epochs: number;
   /** Examples of a step; the last one of an epoch has what is left. Default 32; of no meaning for an iterable. */
   batchSize?: number | undefined;
+  /**
+   * What becomes of the examples that are left where batchSize does not divide them. "spread", the default, makes all batches of
+   * an epoch as even as can be, none larger than batchSize; "keep" leaves a smaller last one; "drop" leaves them out of the epoch.
+   * A batch of one or two examples has no statistics that batch normalisation could learn from. Of no meaning for an iterable.
+   */
+  lastBatch?: LastBatch | undefined;
   /** Begins anew, where an earlier fit did not come to its end; default false, which continues that one. */
   restart?: boolean | undefined;
   /** For an iterable; else it may as well be in the data. */
@@ -134,10 +142,19 @@ interface Run {
   stale: number;
   /** Examples in all; null for an iterable. */
   count: number | null;
+  lastBatch: LastBatch;
 }
 
 const KEYS = ["loss", "optimizer", "l2", "clipNorm", "seed", "classWeights"];
-const FIT = ["epochs", "batchSize", "restart", "validation", "signal", "earlyStopping"];
+const FIT = [
+  "epochs",
+  "batchSize",
+  "lastBatch",
+  "restart",
+  "validation",
+  "signal",
+  "earlyStopping",
+];
 
 /** A minibatch that is put into the plan when its step comes. */
 interface Feed {
@@ -298,9 +315,10 @@ export class Trainer extends Owner {
       throw new TypeError(`${operation}: x and y are one argument: fit({ x, y }, { epochs })`);
     }
     checkSettings(operation, "options", options, FIT);
-    const { epochs, batchSize = 32, earlyStopping } = options;
+    const { epochs, batchSize = 32, lastBatch: wanted, earlyStopping } = options;
     checkCount(operation, "epochs", epochs);
     checkCount(operation, "batchSize", batchSize);
+    if (wanted !== undefined) checkLastBatch(operation, wanted);
     if (earlyStopping !== undefined) {
       checkSettings(operation, "earlyStopping", earlyStopping, ["patience", "minDelta"]);
       const { patience, minDelta = 0 } = earlyStopping;
@@ -325,11 +343,12 @@ export class Trainer extends Owner {
         `${operation}: the run that goes on is over ${such(this.run.count)}, got ${such(count)}; restart: true begins anew`,
       );
     }
+    const lastBatch = wanted ?? this.run?.lastBatch ?? "spread";
     const batches = (run: Run) =>
       pairs
-        ? this.minibatches(...pairs, batchSize, run)
+        ? this.minibatches(...pairs, batchSize, lastBatch, run)
         : this.given(operation, data as Batches, run);
-    const steps = count === null ? undefined : Math.ceil(count / batchSize);
+    const steps = count === null ? undefined : stepsOf(count, batchSize, lastBatch);
     return this.epochsOf(batches, steps, { ...options, batchSize, validation });
   }
 
@@ -425,7 +444,7 @@ export class Trainer extends Owner {
       return seconds > 0 ? seen / seconds : 0;
     };
     proceed();
-    this.run ??= { epoch: 0, ...fresh, best: null, stale: 0, count: null };
+    this.run ??= { epoch: 0, ...fresh, best: null, stale: 0, count: null, lastBatch: "spread" };
     const { run } = this;
     while (run.epoch < epochs) {
       const epoch = run.epoch + 1;
@@ -497,16 +516,28 @@ export class Trainer extends Owner {
   }
 
   /** The minibatches of an epoch that are still to come. */
-  private *minibatches(x: Rows, y: Truth, batchSize: number, run: Run): Generator<Feed> {
+  private *minibatches(
+    x: Rows,
+    y: Truth,
+    batchSize: number,
+    lastBatch: LastBatch,
+    run: Run,
+  ): Generator<Feed> {
     const { network, random } = this;
     run.count = x.count;
+    run.lastBatch = lastBatch;
     // The largest plan first, so that memory peaks in the first epoch and not in a later one.
     network.reserve(Math.min(batchSize, x.count));
     random.restore("Trainer.fit", this.shuffle);
     const order = network.runtime.scope(() => random.permutation(x.count).toTypedArray());
-    for (let start = run.examples; start < x.count; start += batchSize) {
-      const end = Math.min(start + batchSize, x.count);
-      yield { N: end - start, load: () => this.load("Trainer.fit", x, y, start, end, order) };
+    for (let start = run.examples; start < x.count; ) {
+      const left = x.count - start;
+      if (lastBatch === "drop" && left < batchSize && start > 0) return;
+      const even = Math.ceil(left / Math.ceil(left / batchSize));
+      const N = lastBatch === "spread" ? even : Math.min(batchSize, left);
+      const end = start + N;
+      yield { N, load: () => this.load("Trainer.fit", x, y, end - N, end, order) };
+      start = end;
     }
   }
 
@@ -647,6 +678,8 @@ export class Trainer extends Owner {
         best: run.best === null ? null : Number(run.best),
         stale: whole("run.stale", run.stale),
         count: run.count === null ? null : whole("run.count", run.count),
+        // Checkpoints from before there was a choice go on as they began.
+        lastBatch: checkLastBatch(operation, run.lastBatch ?? "keep"),
       };
     }
     const targets = this.stateByName().map(([name, tensor]) => ({
@@ -676,6 +709,19 @@ interface Saved extends TrainerOptions {
   power2: unknown;
   dropout?: { key: unknown; counter: unknown };
   run: Record<keyof Run, unknown> | null;
+}
+
+/** Steps of an epoch of so many examples. */
+function stepsOf(count: number, batchSize: number, lastBatch: LastBatch): number {
+  const steps = count / batchSize;
+  return lastBatch === "drop" ? Math.max(1, Math.floor(steps)) : Math.ceil(steps);
+}
+
+function checkLastBatch(operation: string, value: unknown): LastBatch {
+  if (value === "keep" || value === "drop" || value === "spread") return value;
+  throw new RangeError(
+    `${operation}: lastBatch must be "keep", "drop" or "spread", got ${show(value)}`,
+  );
 }
 
 /** Of an epoch that begins. */

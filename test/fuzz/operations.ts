@@ -776,7 +776,12 @@ export const operations: readonly Operation[] = [
       const running = (name: "runningMean" | "runningVar", key: "mean" | "variance") => {
         const old = settings.absent ? new Array<number>(D).fill(0) : v[name]!;
         if (settings.mode === "test") return { values: old };
-        const moved = reference.movedRunning(old, statistics[key], settings.momentum ?? 0.9);
+        const moved = reference.movedRunning(
+          old,
+          statistics[key],
+          settings.momentum ?? 0.9,
+          shapes.x![0]!,
+        );
         const isVariance = key === "variance";
         const { bound, scale, ...rest } = runningTwin(
           moved,

@@ -404,9 +404,9 @@ describe("fit", () => {
     const [first, second] = epochs(events);
     const of1 = steps(events).slice(0, 3);
     expect(of1.map(({ step, steps, epoch, examples }) => [step, steps, epoch, examples])).toEqual([
-      [1, 3, 1, 20],
-      [2, 3, 1, 20],
-      [3, 3, 1, 10],
+      [1, 3, 1, 17],
+      [2, 3, 1, 17],
+      [3, 3, 1, 16],
     ]);
     expect(steps(events).map(({ learningRate }) => learningRate)).toEqual(
       [0, 1, 2, 3, 4, 5].map((t) => 0.1 * (1 - t / 6)),
@@ -545,7 +545,7 @@ describe("fit", () => {
       seconds += 0.5;
     }
     clock.mockRestore();
-    expect(speeds).toEqual([0, 40 / 0.5, 50 / 1, 50 / 1.5]);
+    expect(speeds).toEqual([0, 34 / 0.5, 50 / 1, 50 / 1.5]);
   });
 
   test.each([

@@ -187,8 +187,14 @@ export function batchnormForward(
   return normalise(x, statistics, eps).map((value, i) => gamma[i % D]! * value + beta[i % D]!);
 }
 
-/** momentum · running + (1 − momentum) · batch */
-export function movedRunning(running: Numbers, batch: Numbers, momentum: number): number[] {
+/** momentum · running + (1 − momentum) · batch; a batch of one example moves nothing */
+export function movedRunning(
+  running: Numbers,
+  batch: Numbers,
+  momentum: number,
+  N: number,
+): number[] {
+  if (N === 1) return Array.from(running);
   return Array.from(running, (old, j) => momentum * old + (1 - momentum) * batch[j]!);
 }
 
