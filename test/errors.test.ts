@@ -1227,7 +1227,7 @@ describe("a key that an options object does not have", () => {
 
   test("is looked for by every function: each takes options and is above, or takes none", () => {
     const others = [
-      ...["loadModel", "readSafetensors", "saveModel", "writeSafetensors"],
+      ...["loadModel", "readSafetensors", "writeSafetensors", "encodeRow", "decodeScores"],
       ...["numericalGradient", "relativeError"],
       // A number, or nothing.
       ...["constant", "normal", "uniform", "leakyRelu"],

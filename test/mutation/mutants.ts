@@ -1427,10 +1427,30 @@ export const mutants: readonly Mutant[] = [
       "    for (let k = 0; k < operands.length; k++) {",
       "    for (let k = 1; k < operands.length; k++) {",
     ],
-    ["a label of C is taken", "label >= 0 && label < C", "label >= 0 && label <= C"],
-    ["a label of −1 is taken", "label >= 0 && label < C", "label >= -1 && label < C"],
-    ["a cache whose tensors are gone is taken", "if (!cache.holdsAll()) {", "if (false) {"],
-    ["as many labels as you like", "if (labels.length !== N) {", "if (labels.length < N) {"],
+    ["a cache whose tensors are gone is taken", "if (!state.holdsAll()) {", "if (false) {"],
+    ["a cache of any layer is taken", "saved?.operation !== forward", "saved === undefined"],
+  ),
+  ...mutantsOf(
+    "src/tensor/labels.ts",
+    "none",
+    ["errors", "nn/rows", "faults"],
+    [
+      "a label of C is taken",
+      "(label as number) >= 0 && (label as number) < C",
+      "(label as number) >= 0 && (label as number) <= C",
+    ],
+    [
+      "a label of −1 is taken",
+      "(label as number) >= 0 && (label as number) < C",
+      "(label as number) >= -1 && (label as number) < C",
+    ],
+    ["as many labels as you like", "if (given === count) return;", "if (given >= count) return;"],
+    [
+      "labels that were written into since are not looked at",
+      "      checkLabel(operation, to[i], place, C);\n",
+      "",
+    ],
+    ["two ones make a label", "if (value === 1 && classes[n] === -1)", "if (value === 1)"],
   ),
   ...mutantsOf(
     "src/tensor/storage.ts",
@@ -1514,11 +1534,7 @@ export const mutants: readonly Mutant[] = [
       "to[d * M + m] = from[m * D + d] as number;",
       "to[d * M + m] = from[d * M + m] as number;",
     ],
-    [
-      "a prefix is not taken off",
-      "name: isOurs ? name.slice(prefix.length)",
-      "name: isOurs ? name",
-    ],
+    ["a prefix is not taken off", "const own = full.slice(prefix.length);", "const own = full;"],
   ),
   ...mutantsOf(
     "src/nn/program.ts",
@@ -1654,8 +1670,8 @@ export const mutants: readonly Mutant[] = [
     ["a batch without weights counts by those of the batch before", "plan.weights = 0;", ""],
     [
       "the weights of the rows that the last, smaller batch left are summed too",
-      "rowWeights.data.subarray(0, plan.W)",
-      "rowWeights.data",
+      "plan.rowWeights.data.subarray(0, N)",
+      "plan.rowWeights.data",
     ],
   ),
   ...mutantsOf(
