@@ -21,7 +21,6 @@ const folders = [
 
 /** What of a published package is used; of any other, what the command needs. */
 const uses = {
-  "@assemblyscript/loader": "what instantiates the core",
   assemblyscript: "what the kernels use of its standard library, compiled",
 };
 /** As scripts/build/licences.js found them in the bundles. */

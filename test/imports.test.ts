@@ -26,11 +26,6 @@ const core = [
   ["assembly"],
 ];
 
-/** Packages that src may import, which are bundled into it, and the rooms that may. */
-const packages: Record<string, readonly string[]> = {
-  "@assemblyscript/loader": ["src/runtime"],
-};
-
 /** Shared with the command's bundle, which has the library outside: it imports nothing, so no part of that is there twice. */
 const mapOfTables = "src/io/table_map.ts";
 
@@ -72,9 +67,7 @@ function offence(file: string, specifier: string): string | undefined {
   if (!specifier.startsWith(".")) {
     if (plan === core) return `imports the package ${specifier}`;
     if (from.room === "examples" || from.room === "src/cli") return undefined;
-    return packages[specifier]?.includes(from.room)
-      ? undefined
-      : `imports the package ${specifier}`;
+    return `imports the package ${specifier}`;
   }
   const to = posix.join(posix.dirname(file), specifier);
   const target = plan === core && !to.endsWith(".ts") ? `${to}.ts` : to;
@@ -210,7 +203,6 @@ describe("this test", () => {
 
   test.each([
     ["src/runtime/core.ts", "../../build/core.js"],
-    ["src/runtime/core.ts", "@assemblyscript/loader"],
     ["src/runtime/wasm.ts", "./hosts/node.ts"],
     ["src/runtime/hosts/node.ts", "../wasm.ts"],
     ["src/layers/relu.ts", "../runtime/errors.ts"],

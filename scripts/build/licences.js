@@ -2,9 +2,6 @@
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 
-/** The package that has the texts of one that comes without them, both being of one repository. */
-const homes = { "@assemblyscript/loader": "assemblyscript" };
-
 export const licences = {
   name: "THIRD_PARTY_LICENSES.txt",
   inputs: [
@@ -21,12 +18,11 @@ export const licences = {
       const { version, license, repository } = JSON.parse(
         readFileSync(`node_modules/${name}/package.json`, "utf8"),
       );
-      const home = homes[name] ?? name;
-      const files = readdirSync(`node_modules/${home}`).filter((file) =>
+      const files = readdirSync(`node_modules/${name}`).filter((file) =>
         /^(licen[cs]e|notice)/i.test(file),
       );
       if (files.length === 0) throw new Error(`${name} comes without the text of its licence`);
-      const text = files.map((file) => readFileSync(`node_modules/${home}/${file}`, "utf8").trim());
+      const text = files.map((file) => readFileSync(`node_modules/${name}/${file}`, "utf8").trim());
       const heading = `${name} ${version}, ${license}, ${repository.url ?? repository}`;
       const same = text.join("\n\n");
       texts.set(same, [...(texts.get(same) ?? []), heading]);

@@ -1,7 +1,6 @@
 // The typed ABI. The list of exports and their arguments is the core's own: `asc --bindings raw`
 // writes it at build time, and the types below are derived from it.
 
-import { instantiateSync } from "@assemblyscript/loader";
 import build from "../../build/core.inline.js";
 import type { instantiate } from "../../build/core.js";
 import type { Build } from "./wasm.ts";
@@ -44,13 +43,7 @@ export function openCore(
   memory: WebAssembly.Memory,
   guard?: <F>(kernel: F) => F,
 ): Core {
-  const imports = { env: { memory } };
-  // The loader takes a module of another realm for bytes, which the edge's sandboxes refuse to compile.
-  // Its own exports wrap each call; the instance's are the plain functions.
-  const instance =
-    module instanceof WebAssembly.Module
-      ? instantiateSync(module, imports).instance
-      : new WebAssembly.Instance(module, imports);
+  const instance = new WebAssembly.Instance(module, { env: { memory } });
   const exports: Record<string, unknown> = {};
   const float32: Record<string, unknown> = {};
   const float64: Record<string, unknown> = {};

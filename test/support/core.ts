@@ -9,6 +9,7 @@
 //   expect(out.values()).toEqual(Float32Array.of(0, 2, 3));
 
 import { existsSync, readFileSync } from "node:fs";
+import { instantiateSync } from "@assemblyscript/loader";
 import type { instantiate } from "../../build/core.js";
 
 export type Exports = Omit<Awaited<ReturnType<typeof instantiate>>, "memory">;
@@ -109,7 +110,8 @@ export class TestCore<E = Exports> {
 
   constructor(module: WebAssembly.Module, memoryBytes: number) {
     this.memory = new WebAssembly.Memory({ initial: Math.ceil(memoryBytes / PAGE) });
-    const instance = new WebAssembly.Instance(module, { env: { memory: this.memory } });
+    // By AssemblyScript's own loader, so that the cores stay what it can load.
+    const { instance } = instantiateSync(module, { env: { memory: this.memory } });
     this.exports = instance.exports as E;
     this.start = (instance.exports as unknown as Exports).heap_base();
     this.bottom = this.start;
