@@ -271,7 +271,7 @@ describe("a hostile file is refused in one line", () => {
     [
       "fewer classes than scores",
       data({ format: "csv", loss: "softmax", classes: ["a"] }),
-      /1 classes, but 3 scores/,
+      /the metadata's classes must be 3 texts, one for each score, got 1/,
     ],
     [
       "more features than numbers",
