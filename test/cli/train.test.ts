@@ -66,7 +66,7 @@ describe("a table of classes", () => {
         [5.1, 3.5, 1.4, 0.2],
         [6.3, 3.3, 6, 2.5],
       ]),
-    ]).toEqual([0, 2]);
+    ]).toEqual(["setosa", "virginica"]);
     expect((await loadPredictor(bytes)).predict([5.1, 3.5, 1.4, 0.2])).toHaveLength(3);
   });
 
