@@ -1,5 +1,6 @@
 // What all bundles have in common.
 
+import { readFileSync, writeFileSync } from "node:fs";
 import { build } from "esbuild";
 
 export const common = {
@@ -20,9 +21,16 @@ export const bundleInputs = [
   ...["package.json", "node_modules/.package-lock.json"],
 ];
 
+/** Undoes the line break that may stand within module.exports, by which tools know a file of CommonJS. */
+function joinExports(file) {
+  const text = readFileSync(file, "utf8");
+  writeFileSync(file, text.replace(/\bmodule\s*\.\s*exports\b/g, "module.exports"));
+}
+
 /** Bundles, and returns the names of the packages whose code is inside. */
 export async function bundle(options) {
   const { metafile } = await build({ ...common, ...options, metafile: true });
+  if (options.outfile.endsWith(".cjs")) joinExports(options.outfile);
   return Object.keys(metafile.inputs).flatMap(
     (input) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(input)?.[1] ?? [],
   );
