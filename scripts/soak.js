@@ -82,7 +82,7 @@ const parts = {
     const model = new Sequential(runtime, { input: [784], layers, seed: 2 });
     const trainer = new Trainer(model, { loss: "softmax", optimizer: adam() });
     const data = { x: train.images, y: train.labels };
-    const events = trainer.fit(data, { epochs: 1000, batchSize: 128 });
+    const events = trainer.fit(data, { epochs: 1000, batchSize: 128, lastBatch: "keep" });
     return {
       steps: 10_000,
       async run(from, to) {

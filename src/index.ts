@@ -100,10 +100,13 @@ export {
   type Batches,
   type EpochEvent,
   type FitOptions,
+  type History,
+  type LastBatch,
   type StepEvent,
   type StopSignal,
   Trainer,
   type TrainerOptions,
+  type Training,
   type TrainingData,
   type TrainingEvent,
 } from "./nn/trainer.ts";

@@ -1040,12 +1040,15 @@ describe("a key that an options object does not have", () => {
     },
     "Trainer.fit": {
       call: (options) => trainer.fit(batch, options),
-      keys: ["epochs", "batchSize", "restart", "validation", "signal", "earlyStopping"],
+      keys: [
+        ...["epochs", "batchSize", "lastBatch", "restart", "validation", "signal"],
+        ...["earlyStopping", "stopOnNaN"],
+      ],
       needs: { epochs: 1 },
     },
     "Trainer.fit: earlyStopping": {
       call: (earlyStopping) => trainer.fit(batch, { epochs: 1, earlyStopping }),
-      keys: ["patience", "minDelta"],
+      keys: ["patience", "minDelta", "restoreBest"],
       needs: { patience: 1 },
     },
     ...Object.fromEntries(

@@ -21,9 +21,12 @@ import {
   type DType,
   dropoutBackward,
   dropoutForward,
+  type EpochEvent,
+  type FitOptions,
   type FloatDType,
   geluBackward,
   geluForward,
+  type History,
   type Labels,
   leakyReluForward,
   type MemoryError,
@@ -49,6 +52,8 @@ import {
   svmLoss,
   type Tensor,
   Trainer,
+  type Training,
+  type TrainingEvent,
   tanhBackward,
   tanhForward,
   type WasmVariant,
@@ -433,4 +438,29 @@ export function errors(shape: ShapeError, memory: MemoryError): void {
   is<number>()(memory.bytesRequested, true);
   is<number>()(memory.bytesLive, true);
   void range;
+}
+
+export async function fits(trainer: Trainer): Promise<void> {
+  const data = { x: [[1, 2]], y: [0] };
+  const options: FitOptions = {
+    ...{ epochs: 1, lastBatch: "spread", stopOnNaN: false },
+    earlyStopping: { patience: 1, restoreBest: true },
+  };
+  const fit = trainer.fit(data, options);
+  is<Training>()(fit, true);
+  for await (const event of fit) is<TrainingEvent>()(event, true);
+  const history = await trainer.fit(data, options);
+  is<History>()(history, true);
+  is<EpochEvent | undefined>()(history[0], true);
+  is<EpochEvent | undefined>()(history.best, true);
+  is<number[]>()(
+    history.map(({ loss }) => loss),
+    true,
+  );
+  // @ts-expect-error: there is no such mode
+  trainer.fit(data, { epochs: 1, lastBatch: "pad" });
+  // @ts-expect-error: it is called batchSize
+  trainer.fit(data, { epochs: 1, batch_size: 8 });
+  // @ts-expect-error: an activation is a layer of its own
+  affine(4, { activation: "relu" });
 }

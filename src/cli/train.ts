@@ -311,7 +311,10 @@ export async function train(path: string, options: TrainOptions): Promise<number
       ...toLearn(training),
       ...(validation && { validation: toLearn(validation) }),
     };
-    const fitOptions = { epochs, batchSize: batch, signal: stop.signal, earlyStopping };
+    const fitOptions = {
+      ...{ epochs, batchSize: batch, signal: stop.signal, earlyStopping },
+      stopOnNaN: false, // which is told below
+    };
     for await (const event of trainer.fit(set, fitOptions)) {
       speed = event.examplesPerSecond;
       if (event.type === "step") {

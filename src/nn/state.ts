@@ -17,7 +17,7 @@ export interface StateEntry {
 }
 
 /** What wants to be filled. */
-interface Target {
+export interface Target {
   readonly name: string;
   readonly shape: readonly number[];
   readonly dtype: string;

@@ -14,17 +14,18 @@ import { checkObject } from "../tensor/operands.ts";
 import { LegacyRandom } from "../tensor/random.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import { Owner } from "../tensor/scope.ts";
+import { sizeOf } from "../tensor/shape.ts";
 import type { TensorHandle } from "../tensor/tensor.ts";
 import { copyRows, type Examples, type Rows, rowsOf } from "./data.ts";
 import { AffineLayer } from "./layers/affine.ts";
-import type { Slot } from "./layers/layer.ts";
+import type { Layer, Slot } from "./layers/layer.ts";
 import { countRight, type LossName, lossOf, type Truth, truthOf } from "./losses.ts";
 import type { Network, Plan } from "./network.ts";
 import { copyDescription, type Optimizer, ruleOf, type Update } from "./optimizers.ts";
 import { rateAt } from "./schedules.ts";
 import { type AnyModel, type Evaluation, evaluating, networkOf } from "./sequential.ts";
 import { checkAlike, checkSettings } from "./settings.ts";
-import { matchState, type StateEntry } from "./state.ts";
+import { matchState, type StateEntry, type Target } from "./state.ts";
 import { now, Turns } from "./turn.ts";
 
 export interface TrainerOptions {
@@ -64,11 +65,12 @@ export interface StopSignal {
   throwIfAborted(): void;
 }
 
+/** What becomes of the examples that are left where the batch size does not divide their number. */
 export type LastBatch = "keep" | "drop" | "spread";
 
 export interface FitOptions {
   epochs: number;
-  /** Examples of a step; the last one of an epoch has what is left. Default 32; of no meaning for an iterable. */
+  /** The most examples of a step. Default 32; of no meaning for an iterable. */
   batchSize?: number | undefined;
   /**
    * What becomes of the examples that are left where batchSize does not divide them. "spread", the default, makes all batches of
@@ -84,9 +86,17 @@ export interface FitOptions {
   signal?: StopSignal | undefined;
   /**
    * Ends the run once so many epochs in a row have not brought the validation loss (without validation the
-   * training loss) more than minDelta (default 0) below the lowest so far.
+   * training loss) more than minDelta (default 0) below the lowest so far. With restoreBest the model has the
+   * parameters and running values of the best epoch when the run ends, early or not; default false.
    */
-  earlyStopping?: { patience: number; minDelta?: number | undefined } | undefined;
+  earlyStopping?:
+    | { patience: number; minDelta?: number | undefined; restoreBest?: boolean | undefined }
+    | undefined;
+  /**
+   * Ends the run with a RangeError once the loss, or at the end of an epoch a parameter, is NaN or infinite;
+   * default true. The error names the step and the epoch.
+   */
+  stopOnNaN?: boolean | undefined;
 }
 
 export interface StepEvent {
@@ -127,6 +137,15 @@ export interface EpochEvent {
 
 export type TrainingEvent = StepEvent | EpochEvent;
 
+/** The events of the epochs that one call of fit finished, in their order. */
+export interface History extends ReadonlyArray<EpochEvent> {
+  /** That with the lowest validation loss, without validation the lowest training loss; undefined without an epoch. */
+  readonly best: EpochEvent | undefined;
+}
+
+/** A training under way: iterate over its events, or await it, which trains to the end and gives the history. */
+export interface Training extends AsyncGenerator<TrainingEvent, void, void>, PromiseLike<History> {}
+
 /** A fit that has not finished: what the next one goes on from. */
 interface Run {
   /** Epochs finished. */
@@ -147,14 +166,12 @@ interface Run {
 
 const KEYS = ["loss", "optimizer", "l2", "clipNorm", "seed", "classWeights"];
 const FIT = [
-  "epochs",
-  "batchSize",
-  "lastBatch",
-  "restart",
-  "validation",
-  "signal",
-  "earlyStopping",
+  ...["epochs", "batchSize", "lastBatch", "restart", "validation", "signal"],
+  ...["earlyStopping", "stopOnNaN"],
 ];
+const SLOWER = "a lower learningRate or clipNorm may help";
+const GO_ON = "stopOnNaN: false goes on";
+const STOPPING = ["patience", "minDelta", "restoreBest"];
 
 /** A minibatch that is put into the plan when its step comes. */
 interface Feed {
@@ -183,6 +200,8 @@ export class Trainer extends Owner {
   /** Of the generator at the beginning of the epoch under way, from which its order is drawn. */
   private shuffle: Uint8Array<ArrayBuffer>;
   private run: Run | null = null;
+  /** What restoreBest puts back: the values of all slots after the best epoch of the run. */
+  private best: (Float32Array | Float64Array)[] | null = null;
   /** The fit that may go on; another call takes it over. */
   private turn: object | null = null;
   private disposed = false;
@@ -219,6 +238,12 @@ export class Trainer extends Owner {
     if (this.lossRule.takesLabels && network.outShape.length !== 1) {
       throw new ShapeError(
         `${operation}: loss ${show(loss)} takes scores of shape (N, C), and the model's have ${network.outShape.length + 1} axes`,
+      );
+    }
+    const top = network.layers[network.layers.length - 1] as Layer;
+    if (loss !== "mse" && /^(softmax|sigmoid)$/.test(top.saved.kind)) {
+      globalThis.console?.warn(
+        `${operation}: the loss "${loss}" takes scores, and the model ends in ${top.saved.kind}(): leave that layer out, and model.probabilities(x) gives what it gave`,
       );
     }
     const { runtime, dtype } = network;
@@ -290,20 +315,18 @@ export class Trainer extends Owner {
   }
 
   /**
-   * Trains for so many epochs, and tells of each step and each epoch: iterate over it with `for await`. Each epoch shows
+   * Trains for so many epochs, and tells of each step and each epoch: iterate over it with `for await`, or await it, which
+   * trains to the end and gives the history. Each epoch shows
    * all examples once, in an order of its own. The event loop has a turn every 16 ms, so that a page stays alive.
    *
    * A fit that did not come to its end, because its loop was left, its signal aborted or its trainer resumed from a
    * checkpoint, is continued by the next call with the same data and options, and ends with the same bits; after one that
    * did, the next begins anew, with so many epochs more.
    *
-   * @throws RangeError for options out of range and labels out of range; TypeError, ShapeError, DTypeError, DisposedError,
-   *   RuntimeMismatchError; and when it is aborted the signal's reason
+   * @throws RangeError for options out of range, labels out of range, and a loss or parameters that are NaN or infinite;
+   *   TypeError, ShapeError, DTypeError, DisposedError, RuntimeMismatchError; and when it is aborted the signal's reason
    */
-  fit(
-    data: TrainingData | Batches,
-    options: FitOptions,
-  ): AsyncGenerator<TrainingEvent, void, void> {
+  fit(data: TrainingData | Batches, options: FitOptions): Training {
     const operation = "Trainer.fit";
     this.check(operation);
     checkObject(operation, "data", data);
@@ -318,10 +341,12 @@ export class Trainer extends Owner {
     const { epochs, batchSize = 32, lastBatch: wanted, earlyStopping } = options;
     checkCount(operation, "epochs", epochs);
     checkCount(operation, "batchSize", batchSize);
+    checkFlags(operation, options, ["restart", "stopOnNaN"]);
     if (wanted !== undefined) checkLastBatch(operation, wanted);
     if (earlyStopping !== undefined) {
-      checkSettings(operation, "earlyStopping", earlyStopping, ["patience", "minDelta"]);
+      checkSettings(operation, "earlyStopping", earlyStopping, STOPPING);
       const { patience, minDelta = 0 } = earlyStopping;
+      checkFlags(operation, earlyStopping, ["restoreBest"]);
       checkCount(operation, "earlyStopping.patience", patience);
       if (!(typeof minDelta === "number" && minDelta >= 0)) {
         throw new RangeError(
@@ -344,12 +369,14 @@ export class Trainer extends Owner {
       );
     }
     const lastBatch = wanted ?? this.run?.lastBatch ?? "spread";
-    const batches = (run: Run) =>
+    const batches = (run: Run, idle: () => Promise<void>) =>
       pairs
         ? this.minibatches(...pairs, batchSize, lastBatch, run)
-        : this.given(operation, data as Batches, run);
+        : this.given(operation, data as Batches, run, idle);
     const steps = count === null ? undefined : stepsOf(count, batchSize, lastBatch);
-    return this.epochsOf(batches, steps, { ...options, batchSize, validation });
+    const history: EpochEvent[] = [];
+    const given = { ...options, batchSize, validation };
+    return awaitable(this.epochsOf(batches, steps, given, history), history);
   }
 
   /**
@@ -360,18 +387,29 @@ export class Trainer extends Owner {
   checkpoint(): Uint8Array<ArrayBuffer> {
     this.check("Trainer.checkpoint");
     const { network, options, run, taken, power1, power2 } = this;
+    const { architecture, classes } = network;
     const tensors = new Map<string, SafetensorsData>();
     for (const { name, value } of network.slots) tensors.set(MODEL + name, value);
     for (const [name, tensor] of this.stateByName()) tensors.set(name, tensor);
+    const { best } = this;
+    if (best) {
+      for (const [i, { name, shape }] of network.slots.entries()) {
+        tensors.set(BEST + name, { dtype: network.dtype, shape, data: best[i] as Float32Array });
+      }
+    }
     tensors.set(GENERATOR, { dtype: "U8", shape: [this.shuffle.length], data: this.shuffle });
     const { key, counter } = network.stream;
     const training = { ...options, taken, power1, power2, dropout: { key, counter }, run };
     // JSON has no NaN and no infinities, which a loss may be.
-    const number = (_: string, value: unknown) =>
-      typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
+    const written = (key: string, value: unknown) => {
+      // As earlier versions wrote it, which knew nothing else.
+      if (key === "lastBatch" && value === "keep") return undefined;
+      return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
+    };
     return writeSafetensors(tensors, {
-      ...metadataOf("checkpoint", network),
-      training: JSON.stringify(training, number),
+      // The loss is among the options, and so not beside them as in a model's file.
+      ...metadataOf("checkpoint", { architecture, classes, loss: undefined }),
+      training: JSON.stringify(training, written),
     });
   }
 
@@ -422,12 +460,13 @@ export class Trainer extends Owner {
   }
 
   private async *epochsOf(
-    batches: (run: Run) => AsyncIterable<Feed> | Iterable<Feed>,
+    batches: (run: Run, idle: () => Promise<void>) => AsyncIterable<Feed> | Iterable<Feed>,
     steps: number | undefined,
     options: FitOptions & { batchSize: number },
+    history: EpochEvent[],
   ): AsyncGenerator<TrainingEvent, void, void> {
     const operation = "Trainer.fit";
-    const { epochs, signal, validation, batchSize } = options;
+    const { epochs, signal, validation, batchSize, stopOnNaN = true } = options;
     const mine = {};
     this.turn = mine;
     const proceed = () => {
@@ -437,6 +476,10 @@ export class Trainer extends Owner {
         throw new TypeError(`${operation}: a later call of fit goes on in its place`);
     };
     const turns = new Turns();
+    const idle = async () => {
+      await turns.due();
+      proceed();
+    };
     const began = now();
     let seen = 0;
     const speed = () => {
@@ -444,16 +487,25 @@ export class Trainer extends Owner {
       return seconds > 0 ? seen / seconds : 0;
     };
     proceed();
-    this.run ??= { epoch: 0, ...fresh, best: null, stale: 0, count: null, lastBatch: "spread" };
+    if (!this.run) {
+      this.run = { epoch: 0, ...fresh, best: null, stale: 0, count: null, lastBatch: "spread" };
+      this.best = null;
+    }
     const { run } = this;
     while (run.epoch < epochs) {
       const epoch = run.epoch + 1;
-      for await (const feed of batches(run)) {
+      for await (const feed of batches(run, idle)) {
         proceed();
         const { N } = feed;
         const learningRate = this.rate();
         const plan = feed.load();
-        const loss = this.train(plan, N);
+        const loss = this.train(plan, N, (loss) => {
+          if (!stopOnNaN || Number.isFinite(loss)) return;
+          const input = feed.load().input.data.subarray(0, N * sizeOf(this.network.inShape));
+          throw new RangeError(
+            `${operation}: the loss of step ${run.step + 1} of epoch ${epoch} is ${loss}: ${input.every(Number.isFinite) ? SLOWER : "x holds NaN or infinities"}. The model is as before that step but for running values; ${GO_ON}`,
+          );
+        });
         const right = countRight(this.options.loss, this.network, plan, N);
         run.step++;
         run.examples += N;
@@ -465,12 +517,17 @@ export class Trainer extends Owner {
           ...{ epoch, epochs, step: run.step, steps, loss },
           ...{ accuracy: right / N, examples: N, learningRate, examplesPerSecond: speed() },
         };
-        await turns.due();
-        proceed();
+        await idle();
       }
       if (run.step === 0) {
         throw new RangeError(
           `${operation}: no batch in epoch ${epoch}; an iterable must begin anew in every epoch, and a generator runs once`,
+        );
+      }
+      const wrong = stopOnNaN && this.network.learned.find(({ value }) => !this.isFinite(value));
+      if (wrong) {
+        throw new RangeError(
+          `${operation}: ${wrong.name} holds NaN or infinities after step ${run.step} of epoch ${epoch}, and the model has them now: ${SLOWER}; ${GO_ON}`,
         );
       }
       let scores: Evaluation | undefined;
@@ -479,10 +536,7 @@ export class Trainer extends Owner {
         const given = { ...{ x: validation.x, y: validation.y }, loss, classWeights, batchSize };
         const evaluation = evaluating(operation, this.model, given);
         let part = evaluation.next();
-        for (; !part.done; part = evaluation.next()) {
-          await turns.due();
-          proceed();
-        }
+        for (; !part.done; part = evaluation.next()) await idle();
         scores = part.value;
       }
       const event: EpochEvent = {
@@ -494,21 +548,49 @@ export class Trainer extends Owner {
       };
       Object.assign(run, fresh, { epoch });
       this.shuffle = this.random.state.slice();
-      if (event.stopped || epoch >= epochs) this.run = null;
+      if (event.stopped || epoch >= epochs) this.finish(options);
+      history.push(event);
       yield event;
       if (event.stopped) return;
       proceed();
     }
+    this.finish(options);
+  }
+
+  private isFinite({ address, size, data }: TensorHandle<FloatDType>): boolean {
+    // The sum of squares of finite numbers may overflow, so only a finite one is an answer.
+    const squares = this.network.kernels.dot(size, address, address);
+    return Number.isFinite(squares) || (data as Float32Array).every(Number.isFinite);
+  }
+
+  /** Ends the run, with the values of its best epoch where they are wanted. */
+  private finish({ earlyStopping }: FitOptions): void {
+    const { best } = this;
     this.run = null;
+    this.best = null;
+    if (!best || !earlyStopping?.restoreBest) return;
+    for (const [i, { value }] of this.network.slots.entries()) {
+      value.data.set(best[i] as Float32Array);
+    }
   }
 
   /** Notes the loss of an epoch, and tells whether early stopping ends the run with it. */
   private isOver(run: Run, loss: number, { earlyStopping }: FitOptions): boolean {
     if (!earlyStopping) return false;
-    const { patience, minDelta = 0 } = earlyStopping;
-    if (run.best === null || loss < run.best - minDelta) {
+    const { patience, minDelta = 0, restoreBest } = earlyStopping;
+    // A first loss that is NaN is worse than any number.
+    if (
+      run.best === null ||
+      loss < run.best - minDelta ||
+      (Number.isNaN(run.best) && !Number.isNaN(loss))
+    ) {
       run.best = loss;
       run.stale = 0;
+      if (restoreBest) {
+        const { slots } = this.network;
+        this.best ??= slots.map(({ value }) => value.toTypedArray());
+        for (const [i, { value }] of slots.entries()) this.best[i]?.set(value.data);
+      }
     } else {
       run.stale++;
     }
@@ -542,11 +624,16 @@ export class Trainer extends Owner {
   }
 
   /** The batches of an iterable that have not been in this epoch. */
-  private async *given(operation: string, batches: Batches, run: Run): AsyncGenerator<Feed> {
+  private async *given(
+    operation: string,
+    batches: Batches,
+    run: Run,
+    idle: () => Promise<void>,
+  ): AsyncGenerator<Feed> {
     let past = run.step;
     for await (const batch of batches) {
-      if (past-- > 0) continue;
-      yield this.feedOf(operation, batch);
+      if (past-- > 0) await idle();
+      else yield this.feedOf(operation, batch);
     }
   }
 
@@ -591,8 +678,11 @@ export class Trainer extends Owner {
     return rateAt(this.options.optimizer.learningRate, this.taken, cos);
   }
 
-  /** A step on the first N examples in the plan: the loss before it. */
-  private train(plan: Plan, N: number): number {
+  /**
+   * A step on the first N examples in the plan: the loss before it.
+   * @param check sees the loss before anything is learned, and may throw
+   */
+  private train(plan: Plan, N: number, check?: (loss: number) => void): number {
     const { network, options } = this;
     const { kernels, learned } = network;
     const { l2 = 0, clipNorm, optimizer } = options;
@@ -610,6 +700,7 @@ export class Trainer extends Owner {
       }
       loss += 0.5 * l2 * squares;
     }
+    check?.(loss);
     if (clipNorm !== undefined) {
       let squares = 0;
       for (const { gradient } of learned) {
@@ -682,13 +773,22 @@ export class Trainer extends Owner {
         lastBatch: checkLastBatch(operation, run.lastBatch ?? "keep"),
       };
     }
-    const targets = this.stateByName().map(([name, tensor]) => ({
+    const targets: Target[] = this.stateByName().map(([name, tensor]) => ({
       ...{ name, shape: tensor.shape, dtype: fileDTypes[tensor.dtype] },
       data: () => tensor.data,
     }));
     const { shuffle } = this;
     const last = { name: GENERATOR, shape: [shuffle.length], dtype: "U8", data: () => shuffle };
-    matchState(operation, [...targets, last], entries)();
+    targets.push(last);
+    if (entries.some(({ name }) => name.startsWith(BEST))) {
+      const { slots, dtype } = this.network;
+      this.best = slots.map(({ value, name, shape }) => {
+        const copy = value.toTypedArray();
+        targets.push({ name: BEST + name, shape, dtype: fileDTypes[dtype], data: () => copy });
+        return copy;
+      });
+    }
+    matchState(operation, targets, entries)();
     this.random.restore(operation, this.shuffle);
   }
 
@@ -700,6 +800,7 @@ export class Trainer extends Owner {
 
 /** What a tensor's name in a checkpoint begins with. */
 const MODEL = "model.";
+const BEST = "best.";
 const GENERATOR = "generator";
 
 /** The metadata's training, as a file claims it to be. */
@@ -722,6 +823,38 @@ function checkLastBatch(operation: string, value: unknown): LastBatch {
   throw new RangeError(
     `${operation}: lastBatch must be "keep", "drop" or "spread", got ${show(value)}`,
   );
+}
+
+function checkFlags<Name extends string>(
+  operation: string,
+  options: { [name in Name]?: unknown },
+  names: readonly Name[],
+): void {
+  for (const name of names) {
+    const value = options[name];
+    if (value === undefined || typeof value === "boolean") continue;
+    throw new TypeError(`${operation}: ${name} must be true or false, got ${show(value)}`);
+  }
+}
+
+/** Adds what `await` asks for: whoever awaits the generator drives it to its end. */
+function awaitable(
+  events: AsyncGenerator<TrainingEvent, void, void>,
+  history: EpochEvent[],
+): Training {
+  let whole: Promise<History> | undefined;
+  const train = async () => {
+    for await (const _ of events);
+    const lossOf = ({ validation, loss }: EpochEvent) => validation?.loss ?? loss;
+    let best = history[0];
+    for (const event of history) if (lossOf(event) < lossOf(best as EpochEvent)) best = event;
+    return Object.assign(history, { best });
+  };
+  const then: Training["then"] = (...handlers) => {
+    whole ??= train();
+    return whole.then(...handlers);
+  };
+  return Object.assign(events, { then });
 }
 
 /** Of an epoch that begins. */

@@ -43,6 +43,8 @@ export class Memory {
   wasm: WebAssembly.Memory;
   private readonly maximum: number;
   private allocator: Allocator | null = null;
+  /** What the message of a MemoryError says beside the bytes. */
+  advice = (): string => "";
 
   /** Limits that checkLimits has passed; shared is for a core that threads share. */
   constructor(
@@ -140,7 +142,7 @@ export class Memory {
       }
     }
     throw new MemoryError(
-      `out of memory: ${bytes} bytes asked for, ${allocator.bytesLive} in use, ${reserved} reserved of at most ${this.maximum * PAGE}`,
+      `out of memory: ${bytes} bytes asked for, ${allocator.bytesLive} in use, ${reserved} reserved of at most ${this.maximum * PAGE}${this.advice()}`,
       bytes,
       allocator.bytesLive,
     );

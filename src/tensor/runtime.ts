@@ -138,6 +138,8 @@ export class LamellaRuntime extends Owner implements Runtime {
     this.variant = this.core.exports.is_relaxed() ? "relaxed" : "strict";
     this.linear.open(this.core.exports.heap_base());
     this.books = new Books(this.linear);
+    this.linear.advice = () =>
+      `; ${this.books.tensors} tensors are alive: dispose() frees one, runtime.scope(fn) those that fn makes`;
   }
 
   async start(operation: string, threads: number | "auto"): Promise<void> {
