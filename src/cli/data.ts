@@ -91,13 +91,13 @@ interface Choice extends Layout {
 /**
  * The numbers of all rows, by the map of the table.
  *
- * @param more limits; is a row with an empty cell left out, and may the label be empty?
+ * @param more limits; is a row with an empty cell left out, may the label be empty, and may the first line be names?
  */
 function numbersOf(
   rows: Rows,
   { columns: map, decimal }: TableMap,
   choice: Choice,
-  more: Partial<Limits> & { dropsEmpty?: boolean; canLackLabel?: boolean },
+  more: Partial<Limits> & { dropsEmpty?: boolean; canLackLabel?: boolean; canBeNames?: boolean },
 ) {
   const { columns, features, label } = choice;
   const width = map.reduce((sum, column) => sum + widthOf(column), 0);
@@ -121,9 +121,15 @@ function numbersOf(
       const cell = cells[features[i] as number] as string;
       const expected = encodeCell(column, cell, decimal, x, start);
       if (expected) {
-        const given = isMissing(cell) ? "nothing" : quoted(cell);
+        const isEmpty = isMissing(cell);
+        const given = isEmpty ? "nothing" : quoted(cell);
+        const advice = isEmpty
+          ? " (the training met no empty cell there: leave the row out, or train with --missing mean)"
+          : count === 1 && more.canBeNames && !choice.header
+            ? " (if the first line holds names, say so with --header)"
+            : "";
         throw new Fault(
-          `${place}: column ${quoted(column.name)} has ${given}, expected ${expected}`,
+          `${place}: column ${quoted(column.name)} has ${given}, expected ${expected}${advice}`,
         );
       }
       start += widthOf(column);
@@ -243,6 +249,15 @@ function tableOf(rows: Rows, options: ColumnsOptions): Data {
     for (const i of left) (profiles[i] as Profile).add(cells[i] as string, place);
   });
   const of = profiles[label] as Profile;
+  if (of.rows > 0 && of.filled === 0) {
+    const title = `column ${quoted(of.name)} of ${name}`;
+    throw options.label === undefined
+      ? new Fault(
+          `${title}, the last and so the label, has nothing in any row: --label names the label, or --drop ${quoted(of.name)} leaves the column out`,
+          USAGE,
+        )
+      : new Fault(`${title}, the label, has nothing in any row`, USAGE);
+  }
   if (of.values === undefined && options.loss !== "mse") {
     throw new Fault(
       `${name}: column ${quoted(of.name)}, the label, has more than ${MOST_CLASSES} different texts`,
@@ -432,7 +447,8 @@ export async function readQuestions(
   const rows = openTable(bytes, name, options);
   const choice = choose(known?.header === false ? false : undefined);
   table.header = choice.header;
-  const read = numbersOf(rows, table, choice, { ...options, canLackLabel: true });
+  const canBeNames = options.header === undefined;
+  const read = numbersOf(rows, table, choice, { ...options, canLackLabel: true, canBeNames });
   return { name, format: "csv", ...read, shape: [...input], table };
 
   function choose(usual: boolean | undefined): Choice {
@@ -442,6 +458,8 @@ export async function readQuestions(
     const isNames = known && taken.every((column) => names.has(column));
     const header = options.header ?? usual ?? (isNames || !looksLikeData(first));
     if (!header || !known) return byPlace(first, header);
+    // The names of this line are none that the training had, so that it is the places that count.
+    if (known.header === false && !isNames) return { ...byPlace(first, false), header };
     const given = layoutOf(rows, true, () => {}).columns;
     const columns = taken.includes("") ? given : named(given);
     checkHeader(columns, name);

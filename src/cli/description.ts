@@ -33,7 +33,8 @@ export function describe(table: Table): Partial<Description> {
     ...(header && { features: columns.map(({ name }) => name) }),
     ...{ label, header },
     ...(dropped.length > 0 && { dropped }),
-    ...((!isPlain || (!header && dropped.length > 0)) && { columns }),
+    // Without a header, columns are 1, 2, … only where nothing stands before or among them.
+    ...((!isPlain || (!header && (order || dropped.length > 0))) && { columns }),
     ...{ decimal, target, order },
   };
 }

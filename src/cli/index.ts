@@ -329,9 +329,29 @@ for (const command of [program, ...program.commands]) {
     );
 }
 
+/** What options are called elsewhere; the nearest name by its letters would be another one. */
+const elsewhere: Record<string, string> = {
+  "--lr": "--learning-rate",
+  "--batch-size": "--batch",
+  "--weight-decay": "--l2",
+  "--validation-split": "--validation",
+  "--early-stopping": "--patience",
+  "--random-state": "--seed",
+  "--hidden": "--layers",
+  "--target": "--label",
+  "--output": "--out",
+  "--sep": "--delimiter",
+  "--separator": "--delimiter",
+};
+
 /** What commander finds wrong, in the shape of all errors here. */
 function usage(error: CommanderError): Fault {
   const text = error.message
+    .replace(/^(error: unknown option '([^'=]*).*?')[\s\S]*/, (all, start, option) => {
+      const ours = elsewhere[option.replaceAll("_", "-")];
+      const isHere = known?.options.some(({ long }) => long === ours);
+      return ours && isHere ? `${start} (its name here is ${ours})` : all;
+    })
     .replace(/^error: /, "")
     .replace(
       /^option '(?:-\w, )?(--[\w-]+).*?' argument '([\s\S]*)' is invalid\. /,

@@ -246,7 +246,10 @@ export function columnFor(
   if (!isCategory) {
     if (profile.is("number", "notFinite")) return bad(profile.has("notFinite"), "a number");
     if (profile.has("decimal") && profile.is("number", "decimal", "notFinite")) {
-      return bad(profile.has("decimal"), "a number", "--decimal , reads decimal commas");
+      const found = profile.has("decimal");
+      const isOfThousands = /^[-+]?\d{1,3}(,\d{3})+(\.\d+)?$/.test(found?.cell ?? "");
+      const thousands = isOfThousands ? "; commas between thousands have to be taken out" : "";
+      return bad(found, "a number", `--decimal , reads decimal commas${thousands}`);
     }
     const other = profile.has("otherDate");
     if (other && profile.share("otherDate") + profile.share("date") >= 0.9) {

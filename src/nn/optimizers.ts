@@ -157,7 +157,7 @@ export function ruleOf(operation: string, optimizer: Optimizer): Rule {
   const kind = optimizer?.kind;
   if (!(typeof kind === "string" && Object.hasOwn(rules, kind))) {
     throw new TypeError(
-      `${operation}: optimizer must be one of ${Object.keys(rules).join("(), ")}(), got ${show(kind ?? optimizer)}`,
+      `${operation}: optimizer must be one of ${Object.keys(rules).join("(), ")}(), got ${show(kind ?? optimizer)}${typeof optimizer === "function" ? ": call it" : ""}`,
     );
   }
   const rule = rules[kind];

@@ -79,8 +79,9 @@ export function quote(text: string): string {
   return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
 }
 
-/** A value in a message: strings in quotes, so that "1" is not taken for 1. */
+/** A value in a message: strings in quotes, so that "1" is not taken for 1, and of a function not its code. */
 export function show(value: unknown): string {
+  if (typeof value === "function") return "a function";
   return typeof value === "string" ? quote(value) : String(value);
 }
 

@@ -24,8 +24,7 @@ export function checkKeys(
   const isPromise = options instanceof Promise;
   if (options === null || typeof options !== "object" || isPromise || Symbol.iterator in options) {
     const isValue = /^(number|string|boolean)$/.test(typeof options);
-    const tag = Object.prototype.toString.call(options).slice(8, -1);
-    let given = isValue || options === null ? show(options) : isPromise ? describe(options) : tag;
+    let given = isValue ? show(options) : describe(options);
     if (isValue && known[0]) {
       const right = `{ ${known[0]}: ${given} }`;
       given += `: write ${isFirst ? `${operation}(${right})` : right}`;

@@ -259,8 +259,26 @@ describe("empty cells", () => {
     });
     const { name, done } = await trained(holes, ...brief, "--missing", "drop");
     expect(done.examples).toBe(19);
+    const question = await folder.given("x,y\n1,a\n,a\n", "predict", name, "-");
+    expect(question.stderr).toBe(
+      'lamella predict: the standard input, line 3: column "x" has nothing, expected a number (the training met no empty cell there: leave the row out, or train with --missing mean)\n',
+    );
     const { stderr } = await folder.given("x,y\n1,a\n4,\n9,a\n", "predict", name, "-");
     expect(stderr).toMatch(/^accuracy .* of 2 right\n/);
+  });
+
+  test("in a label of nothing else are refused as a column that is no label", async () => {
+    const notes = `x,y,notes\n${rows(20, (i) => [i * i, i % 2 ? "a" : "b", ""])}`;
+    expect(await refused(notes, ...brief)).toEqual({
+      stderr:
+        'lamella train: column "notes" of t.csv, the last and so the label, has nothing in any row: --label names the label, or --drop "notes" leaves the column out\n',
+      code: 2,
+    });
+    expect(await refused(notes, ...brief, "--label", "notes")).toEqual({
+      stderr: 'lamella train: column "notes" of t.csv, the label, has nothing in any row\n',
+      code: 2,
+    });
+    expect((await trained(notes, ...brief, "--drop", "notes")).data.classes).toEqual(["a", "b"]);
   });
 
   test("in a column of nothing else leave it out", async () => {
@@ -317,6 +335,14 @@ describe("a column", () => {
   });
 
   test.concurrent.each<[string, string, RegExp]>([
+    [
+      "commas between thousands",
+      `x;y\n${rows(40, (i) => [i])}`.replace(
+        /^(\d+)$/gm,
+        (_, i) => `${i},234;${i % 2 ? "a" : "b"}`,
+      ),
+      /line 2: column "x" has "0,234", expected a number \(--decimal , reads decimal commas; commas between thousands have to be taken out\)/,
+    ],
     [
       "decimal commas",
       `x;y\n${rows(40, (i) => [`"${i},5";${label(i)}`])}`,

@@ -88,6 +88,26 @@ describe("a table", () => {
     expect(withLabel.stderr).toMatch(/^accuracy .* of 150 right\nclass .*\n(\w+ +50 .*\n){3}$/);
   });
 
+  test("of a model that met no names takes a table with names by its places, if told of them", async () => {
+    // The label is the first column, and not the last one.
+    const label = "species";
+    const lines = [[label, ...features], ...table.map((row, n) => [row[label], ...x[n]!])];
+    const [head, ...data] = lines.map((row) => row.join());
+    const given = data.join("\n");
+    const options = ["-q", "--epochs", "5", "--label", "1", "--no-header", "-o", "nameless"];
+    expect(await folder.given(given, "train", "-", ...options)).toMatchObject({ code: 0 });
+    const plain = await folder.given(given, "predict", "nameless", "-");
+    expect(plain.stderr).toContain("of 150 right");
+    const withNames = `${head}\n${given}`;
+    const told = await folder.given(withNames, "predict", "nameless", "-", "--header");
+    expect(told).toEqual(plain);
+    expect(await folder.given(withNames, "predict", "nameless", "-")).toEqual({
+      ...{ stdout: "", code: 1 },
+      stderr:
+        'lamella predict: the standard input, line 1: column "2" has "sepal_length", expected a number (if the first line holds names, say so with --header)\n',
+    });
+  });
+
   test("gives JSON with the accuracy in it", async () => {
     const result = JSON.parse(await folder.succeeding("predict", "iris", iris, "--json"));
     expect(result).toMatchObject({ model: "iris", count: 150, accuracy: accuracy() / 150 });
@@ -160,7 +180,7 @@ describe("what does not fit is refused by name", () => {
     [
       "no number",
       `${header}1,2,,4\n`,
-      'line 2: column "petal_length" has nothing, expected a number',
+      'line 2: column "petal_length" has nothing, expected a number (the training met no empty cell there: leave the row out, or train with --missing mean)',
     ],
     ["nothing", "", "has no lines"],
     [

@@ -62,6 +62,18 @@ describe("a refusal is one line that names what is wrong, and a code", () => {
       2,
       "lamella train: unknown option '--epoch' (Did you mean --epochs?)",
     ],
+    // By its letters, --l2 would be the nearest.
+    ...["--lr", "--lr=0.1"].map((option): [string[], number, string] => [
+      ["train", iris, option, "0.1"],
+      2,
+      `lamella train: unknown option '${option}' (its name here is --learning-rate)`,
+    ]),
+    [
+      ["train", iris, "--batch_size", "4"],
+      2,
+      "lamella train: unknown option '--batch_size' (its name here is --batch)",
+    ],
+    [["predict", "x", iris, "--lr", "1"], 2, "lamella predict: unknown option '--lr'"],
     [
       ["train", iris, "--epochs", "0"],
       2,

@@ -475,6 +475,7 @@ describe("construction refuses, by index and kind of the layer", () => {
     [[affine(3), null], TypeError, "layer 1 must be one of"],
     [[affine(0)], RangeError, "layer 0 (affine): units must be a whole number from 1 up, got 0"],
     [[affine(2.5)], RangeError, "layer 0 (affine): units"],
+    [[affine(Number as never)], RangeError, "from 1 up, got a function"],
     [
       [affine(2, { weight: 1 as never })],
       TypeError,

@@ -878,6 +878,7 @@ describe("construction refuses", () => {
       "Trainer: optimizer must be one of",
     ],
     [{ optimizer: undefined }, TypeError, "Trainer: optimizer must be one of"],
+    [{ optimizer: adam }, TypeError, "adamw(), got a function: call it"],
     [
       { optimizer: momentum({ momentum: 2 }) },
       RangeError,
