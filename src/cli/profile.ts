@@ -247,7 +247,7 @@ export function columnFor(
     if (profile.is("number", "notFinite")) return bad(profile.has("notFinite"), "a number");
     if (profile.has("decimal") && profile.is("number", "decimal", "notFinite")) {
       const found = profile.has("decimal");
-      const isOfThousands = /^[-+]?\d{1,3}(,\d{3})+(\.\d+)?$/.test(found?.cell ?? "");
+      const isOfThousands = /^[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?$/.test(found?.cell ?? "");
       const thousands = isOfThousands ? "; commas between thousands have to be taken out" : "";
       return bad(found, "a number", `--decimal , reads decimal commas${thousands}`);
     }

@@ -339,9 +339,9 @@ describe("a column", () => {
       "commas between thousands",
       `x;y\n${rows(40, (i) => [i])}`.replace(
         /^(\d+)$/gm,
-        (_, i) => `${i},234;${i % 2 ? "a" : "b"}`,
+        (_, i) => `${+i + 1},234;${i % 2 ? "a" : "b"}`,
       ),
-      /line 2: column "x" has "0,234", expected a number \(--decimal , reads decimal commas; commas between thousands have to be taken out\)/,
+      /line 2: column "x" has "1,234", expected a number \(--decimal , reads decimal commas; commas between thousands have to be taken out\)/,
     ],
     [
       "decimal commas",
