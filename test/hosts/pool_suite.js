@@ -19,7 +19,7 @@ function train(lamella, runtime, dtype) {
     dtype,
     seed: 17,
   });
-  const optimizer = sgd({ learningRate: 0.1, momentum: 0.9 });
+  const optimizer = sgd({ learningRate: 0.1 });
   const trainer = new lamella.Trainer(model, { loss: "softmax", optimizer });
   const losses = Float64Array.from({ length: 10 }, () => trainer.step(x, y).loss);
   if (!(losses[9] < losses[0])) throw new Error(`the loss went from ${losses[0]} to ${losses[9]}`);
