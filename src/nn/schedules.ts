@@ -81,6 +81,8 @@ export function rateAt(rate: LearningRate, t: number, cos: (x: number) => number
   return to + (from - to) * left;
 }
 
+const MOST_WARMUPS = 8;
+
 /** Refuses what is neither a rate of 0 or more nor a schedule of such. */
 export function checkRate(operation: string, name: string, rate: unknown): void {
   const number = (key: string, value: unknown, isRight: boolean, what: string) => {
@@ -103,6 +105,10 @@ export function checkRate(operation: string, name: string, rate: unknown): void 
     checkSettings(operation, name, rate, ["kind", ...keysOf[kind as Schedule["kind"]]]);
   }
   if (kind === "warmup") {
+    // The name has one part for each warmup around this one; one that holds itself has no end.
+    if (name.split(".").length > MOST_WARMUPS) {
+      throw new RangeError(`${operation}: warmups are nested more than ${MOST_WARMUPS} deep`);
+    }
     count("steps", steps);
     checkRate(operation, `${name}.after`, after);
     return;

@@ -11,6 +11,7 @@ import {
   type EpochEvent,
   type FitOptions,
   type LayerSpec,
+  type LearningRate,
   type LossName,
   MemoryError,
   readSafetensors,
@@ -22,6 +23,7 @@ import {
   softmax,
   Trainer,
   type TrainingEvent,
+  warmup,
   writeSafetensors,
 } from "../../src/index.ts";
 
@@ -409,4 +411,25 @@ describe("a run that is resumed over an iterable", () => {
     expect(first.value).toMatchObject({ type: "step", step: 300_001 });
     expect(turns).toBeGreaterThan(0);
   });
+});
+
+test("warmups without end, or one that holds itself, are a RangeError and no stack overflow", () => {
+  const nested = (depth: number) => {
+    let rate: LearningRate = 0.1;
+    for (let i = 0; i < depth; i++) rate = warmup({ steps: 1, after: rate });
+    return rate;
+  };
+  const circle = { kind: "warmup", steps: 1, after: 0 as LearningRate } as const;
+  Object.assign(circle, { after: circle });
+  const model = new Sequential(createRuntimeSync(), { input: [2], layers: [affine(2)] });
+  const trainerOf = (learningRate: LearningRate) =>
+    new Trainer(model, { loss: "softmax", optimizer: sgd({ learningRate }) });
+  for (const rate of [nested(9), nested(200_000), circle]) {
+    expect(() => trainerOf(rate)).toThrow(
+      new RangeError("Trainer: warmups are nested more than 8 deep"),
+    );
+  }
+  const trainer = trainerOf(nested(8));
+  const resumed = Trainer.resume(createRuntimeSync(), trainer.checkpoint());
+  expect(resumed.step([[1, 2]], [0])).toEqual(trainer.step([[1, 2]], [0]));
 });
