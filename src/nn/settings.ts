@@ -1,6 +1,5 @@
 // The options of models, layers and trainings, and what they are called in other frameworks.
 
-import { quote } from "../runtime/errors.ts";
 import { checkKeys, type Hint } from "../tensor/options.ts";
 
 /**
@@ -14,24 +13,18 @@ const foreign: Readonly<Record<string, string>> = {
   betas: "beta1: 0.9, beta2: 0.999",
   biasinitializer: "bias",
   callbacks: "for await (const event of trainer.fit(…))",
-  clipvalue: "clipNorm of the Trainer",
-  decay: "weightDecay of adamw, or a schedule",
-  epsilon: "eps",
   inputshape: "input of the Sequential",
   kernelinitializer: "weight",
   kernelregularizer: "l2 of the Trainer",
   kind: "a layer of its own",
-  learningrate: "adam({ learningRate: 0.001 }) as the Trainer's optimizer",
-  lr: "learningRate of the optimizer, adam({ learningRate: 0.001 })",
-  maxnorm: "clipNorm of the Trainer",
+  learningrate: "optimizer: adam({ learningRate: 0.001 })",
+  lr: "learningRate of optimizer: adam({ learningRate: 0.001 })",
   momentum: "momentum({ momentum: 0.9 })",
   nesterov: "nesterov({ momentum: 0.9 })",
   patience: "earlyStopping: { patience: 5 }",
-  restorebestweights: "restoreBest",
   rho: "decayRate",
-  shuffle: "the Trainer's seed: every epoch has an order of its own",
+  shuffle: "seed of the Trainer: every epoch is shuffled",
   trainable: "no such setting: every layer learns",
-  validationdata: "validation",
   validationsplit: "validation: { x, y }, rows that you keep apart",
   weightdecay: "adamw({ weightDecay: 0.01 }), or l2 of the Trainer",
 };
@@ -80,26 +73,6 @@ export function checkSettings(
   isFirst?: boolean,
 ): void {
   checkKeys(operation, name, options, known, isFirst, hint);
-}
-
-/**
- * Refuses a key of a data set that is like one of the known ones without being one of them. A data
- * set may have others, of which the call knows nothing: names, counts.
- */
-export function checkAlike(
-  operation: string,
-  name: string,
-  data: object,
-  known: readonly string[],
-): void {
-  for (const key in data) {
-    const word = plain(key.slice(0, 40));
-    const meant = known.find(
-      (other) => word.startsWith(other.slice(0, 5)) || distance(word, other) < 4,
-    );
-    if (!meant || known.includes(key)) continue;
-    throw new TypeError(`${operation}: ${name} has no ${quote(key)}; did you mean ${meant}?`);
-  }
 }
 
 /** Refuses what was given to a function that takes no options, as relu({ maxValue: 6 }). */

@@ -7,7 +7,7 @@ import {
   writeSafetensors,
 } from "../io/safetensors.ts";
 import type { ClassWeights } from "../losses/weights.ts";
-import { DisposedError, FormatError, ShapeError, show } from "../runtime/errors.ts";
+import { DisposedError, FormatError, quote, ShapeError, show } from "../runtime/errors.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
 import { checkCount, checkSeed } from "../tensor/numbers.ts";
 import { checkObject } from "../tensor/operands.ts";
@@ -24,7 +24,7 @@ import type { Network, Plan } from "./network.ts";
 import { copyDescription, type Optimizer, ruleOf, type Update } from "./optimizers.ts";
 import { rateAt } from "./schedules.ts";
 import { type AnyModel, type Evaluation, evaluating, networkOf } from "./sequential.ts";
-import { checkAlike, checkSettings } from "./settings.ts";
+import { checkSettings } from "./settings.ts";
 import { matchState, type StateEntry, type Target } from "./state.ts";
 import { now, Turns } from "./turn.ts";
 
@@ -355,7 +355,11 @@ export class Trainer extends Owner {
       }
     }
     const isIterable = Symbol.asyncIterator in data || Symbol.iterator in data;
-    checkAlike(operation, "the data", data, ["validation"]);
+    // A data set may have other keys, names and counts, but none that was meant for this one.
+    for (const key in data) {
+      if (key === "validation" || !/^va[il]+d/i.test(key)) continue;
+      throw new TypeError(`${operation}: the data has no ${quote(key)}; did you mean validation?`);
+    }
     const pairs = isIterable ? undefined : this.pairsOf(operation, data, true);
     const validation = (data as TrainingData).validation ?? options.validation;
     if (validation !== undefined) this.pairsOf(`${operation}: validation`, validation);
