@@ -187,7 +187,7 @@ class Entry extends StoredTensor implements SafetensorsEntry {
     const length = lengthOf(target);
     if (length !== this.size) {
       throw new ShapeError(
-        `${operation}: target has ${length} elements but shape ${quoteShape(this.shape)} holds ${this.size}`,
+        `${operation}: target has ${length} elements but shape ${formatShape(this.shape)} holds ${this.size}`,
       );
     }
     const own = viewOf(kind, bufferOf(target), byteOffsetOf(target), length);
@@ -398,7 +398,7 @@ function readHeader<E extends StoredTensor>(
     const size = elementsOf(shape, dtype);
     if (size * bits[dtype] !== (end - begin) * 8) {
       throw fail(
-        `${tensor}: ${dtype} of shape ${quoteShape(shape)} takes ${byteCount(shape, dtype)} bytes, got data_offsets [${begin}, ${end}]`,
+        `${tensor}: ${dtype} of shape ${formatShape(shape)} takes ${byteCount(shape, dtype)} bytes, got data_offsets [${begin}, ${end}]`,
       );
     }
     const entry = new Kind(
@@ -436,11 +436,6 @@ function readHeader<E extends StoredTensor>(
 
 function isDType(dtype: unknown): dtype is SafetensorsDType {
   return typeof dtype === "string" && Object.hasOwn(bits, dtype);
-}
-
-/** A shape from a file in a message, which may have as many lengths as it likes. */
-function quoteShape(shape: readonly number[]): string {
-  return shape.length > 8 ? `(${shape.slice(0, 8).join(", ")}, …)` : formatShape(shape);
 }
 
 /** Order by code points, which is that of UTF-8; JavaScript's own is by UTF-16 units. */
@@ -525,7 +520,7 @@ export function writeSafetensors(
     const byteLength = bytes.length;
     if (elementsOf(shape, dtype) * bits[dtype] !== byteLength * 8) {
       throw new ShapeError(
-        `${operation}: ${place}: ${dtype} of shape ${quoteShape(shape)} takes ${byteCount(shape, dtype)} bytes but data has ${byteLength}`,
+        `${operation}: ${place}: ${dtype} of shape ${formatShape(shape)} takes ${byteCount(shape, dtype)} bytes but data has ${byteLength}`,
       );
     }
     entries.push({ name, dtype, shape, byteLength, bytes, tensor });

@@ -15,7 +15,10 @@ import {
   widthOf,
 } from "./table_map.ts";
 
-const maps = new WeakMap<object, TableMap & { others: readonly string[] }>();
+/** Inputs that are named by their numbers, at most: a file may claim any number of them in a few bytes. */
+const MOST_NUMBERED = 1e6;
+
+const maps = new WeakMap<object, TableMap & { known: ReadonlySet<unknown> }>();
 
 /** The map in a file's metadata. It is read once. */
 function mapOf(operation: string, metadata: ReadonlyMap<string, string>) {
@@ -43,21 +46,20 @@ function mapOf(operation: string, metadata: ReadonlyMap<string, string>) {
     // Before there were maps, and where each column is a number as it stands.
     if (!names) {
       const { input } = jsonOf(operation, file, "architecture");
-      names = Array.from({ length: sizeOf(checkInput(operation, input)) }, (_, i) => `${i + 1}`);
+      const length = sizeOf(checkInput(operation, input));
+      names = length > MOST_NUMBERED ? [] : Array.from({ length }, (_, i) => `${i + 1}`);
     }
-    columns = names.map((name) => ({ name }));
+    if (Array.isArray(names) && names.length > 0) columns = names.map((name) => ({ name }));
   }
-  const map = {
-    columns,
-    decimal,
-    target,
-    others: [...dropped, ...(label === undefined ? [] : [label])],
-  };
-  if (!isTableMap(map)) {
+  if (!isTableMap({ columns, decimal, target } as TableMap) || !Array.isArray(dropped)) {
     throw new FormatError(
       `${operation}: the metadata's data are not what \`lamella train\` writes`,
     );
   }
+  const map = {
+    ...{ columns: columns as TableMap["columns"], decimal, target },
+    known: new Set<unknown>([...dropped, label, ...(columns ?? []).map(({ name }) => name)]),
+  };
   maps.set(metadata, map);
   return map;
 }
@@ -79,7 +81,7 @@ export function encodeRow(
   row: Readonly<Record<string, TableCell>> | readonly TableCell[],
 ): Float32Array<ArrayBuffer> {
   const operation = "encodeRow";
-  const { columns, decimal, others } = mapOf(operation, metadata);
+  const { columns, decimal, known } = mapOf(operation, metadata);
   const isList = Array.isArray(row);
   if (row === null || typeof row !== "object") {
     throw new TypeError(
@@ -94,11 +96,7 @@ export function encodeRow(
         .join(", ")}), got ${row.length}`,
     );
   }
-  const unknown = isList
-    ? undefined
-    : Object.keys(row).find(
-        (key) => !others.includes(key) && !columns.some(({ name }) => name === key),
-      );
+  const unknown = isList ? undefined : Object.keys(row).find((key) => !known.has(key));
   if (unknown !== undefined) {
     throw new TypeError(
       `${operation}: row has a column ${quote(unknown)}, which the model does not take`,

@@ -28,8 +28,15 @@ export interface LoadTorchOptions<D extends FloatDType = FloatDType> {
   names?: Readonly<Record<string, string>> | undefined;
 }
 
-/** What DataParallel and torch.compile put before the names of a module. */
-const WRAPPERS = /^(module\.|_orig_mod\.)+/;
+/** A name without what DataParallel and torch.compile put before it; an expression of many repeats would fill the stack. */
+function unwrap(name: string): string {
+  let at = 0;
+  for (let next = -1; next !== at; ) {
+    next = at;
+    for (const word of ["module.", "_orig_mod."]) if (name.startsWith(word, at)) at += word.length;
+  }
+  return name.slice(at);
+}
 
 /** The names of the file's tensors as the model has them; each is unwrapped, then without its prefix, then renamed. */
 function renamer(operation: string, prefix: string, names: unknown) {
@@ -45,24 +52,29 @@ function renamer(operation: string, prefix: string, names: unknown) {
       );
     }
   }
-  pairs.sort(([a], [b]) => b.length - a.length); // the longest that fits
+  const map = new Map(pairs as [string, string][]);
+  const most = pairs.reduce((length, [from]) => Math.max(length, from.length), 0);
   const used = new Set<string>();
+  /** By the longest that fits, found by the name's own parts: neither list is gone through for each of the other. */
   const renamed = (name: string): string | undefined => {
-    for (const [from, to] of pairs) {
-      if (name !== from && !name.startsWith(`${from}.`)) continue;
+    for (let at = Math.min(name.length, most); map.size > 0 && at >= 0; at--) {
+      if (at < name.length && name[at] !== ".") continue;
+      const from = name.slice(0, at);
+      const to = map.get(from);
+      if (to === undefined) continue;
       used.add(from);
-      return to + name.slice(from.length);
+      return to + name.slice(at);
     }
     return undefined;
   };
   return {
     /** Null for a name that does not begin with the prefix. */
     nameOf(name: string): string | null {
-      const plain = name.replace(WRAPPERS, "");
+      const plain = unwrap(name);
       const full = name.startsWith(prefix) ? name : plain;
       if (!full.startsWith(prefix)) return null;
       const own = full.slice(prefix.length);
-      const bare = own.replace(WRAPPERS, "");
+      const bare = unwrap(own);
       return renamed(name) ?? renamed(plain) ?? renamed(own) ?? renamed(bare) ?? bare;
     },
     /** Those that no tensor has. */

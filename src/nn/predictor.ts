@@ -175,6 +175,7 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
       view: null,
     });
     this.#views = [view(input, maxBatch * this.#inSize), view(output, maxBatch * this.#outSize)];
+    Object.freeze(this); // metadata and classes too are what they are
   }
 
   get maxBatch(): number {

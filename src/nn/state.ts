@@ -16,6 +16,10 @@ export interface StateEntry {
   copyTo(target: Numbers): void;
 }
 
+/** Of the list of tensors that do not fit: its lines, and the letters of each. */
+const MOST_LINES = 200;
+const MOST_LETTERS = 400;
+
 /** What wants to be filled. */
 export interface Target {
   readonly name: string;
@@ -48,6 +52,7 @@ export function checkState(
   alsoTaken: readonly string[] = [],
 ): Map<string, StateEntry> {
   const given = new Map(entries.map((entry) => [entry.name, entry]));
+  // A file of a million layers, or tensors, is told of in no million lines.
   const problems: string[] = [];
   for (const { name, shape, dtype } of targets) {
     const entry = given.get(name);
@@ -67,7 +72,10 @@ export function checkState(
   }
   if (problems.length > 0) {
     throw new ShapeError(
-      `${operation}: the tensors are not those that are due\n  ${problems.join("\n  ")}`,
+      `${operation}: the tensors are not those that are due\n  ${problems
+        .slice(0, MOST_LINES)
+        .map((line) => line.slice(0, MOST_LETTERS))
+        .join("\n  ")}${problems.length > MOST_LINES ? `\n  … ${problems.length} in all` : ""}`,
     );
   }
   return given;

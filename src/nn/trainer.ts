@@ -222,7 +222,9 @@ export class Trainer extends Owner {
     const { loss, optimizer, l2 = 0, clipNorm, seed = 0, classWeights } = options;
     network.check(operation); // to read them may have run code of the caller's
     this.lossRule = lossOf(operation, loss, classWeights, network.outSize);
-    this.rule = ruleOf(operation, optimizer);
+    ruleOf(operation, optimizer); // which tells that it may be copied
+    const own = copyDescription(optimizer); // and to read it again may give something else
+    this.rule = ruleOf(operation, own);
     if (!(typeof l2 === "number" && l2 >= 0 && l2 < Infinity)) {
       throw new RangeError(`${operation}: l2 must be a number from 0 up, got ${show(l2)}`);
     }
@@ -252,7 +254,7 @@ export class Trainer extends Owner {
     this.options = Object.freeze({
       ...{ loss, l2, clipNorm, seed },
       classWeights: this.lossRule.classWeights && [...this.lossRule.classWeights],
-      optimizer: copyDescription(optimizer), // as it was checked
+      optimizer: own,
     });
     this.regularised = network.layers.flatMap((layer) =>
       layer instanceof AffineLayer ? [layer.weight] : [],
@@ -338,21 +340,24 @@ export class Trainer extends Owner {
       throw new TypeError(`${operation}: x and y are one argument: fit({ x, y }, { epochs })`);
     }
     checkSettings(operation, "options", options, FIT);
-    const { epochs, batchSize = 32, lastBatch: wanted, earlyStopping } = options;
+    // Each once, wherever it stands: a getter may answer otherwise, and a spread leaves out what is inherited.
+    const { epochs, batchSize = 32, lastBatch: wanted, restart, signal, stopOnNaN } = options;
+    let { earlyStopping } = options;
     checkCount(operation, "epochs", epochs);
     checkCount(operation, "batchSize", batchSize);
-    checkFlags(operation, options, ["restart", "stopOnNaN"]);
+    checkFlags(operation, { restart, stopOnNaN }, ["restart", "stopOnNaN"]);
     if (wanted !== undefined) checkLastBatch(operation, wanted);
     if (earlyStopping !== undefined) {
       checkSettings(operation, "earlyStopping", earlyStopping, STOPPING);
-      const { patience, minDelta = 0 } = earlyStopping;
-      checkFlags(operation, earlyStopping, ["restoreBest"]);
+      const { patience, minDelta = 0, restoreBest } = earlyStopping;
+      checkFlags(operation, { restoreBest }, ["restoreBest"]);
       checkCount(operation, "earlyStopping.patience", patience);
       if (!(typeof minDelta === "number" && minDelta >= 0)) {
         throw new RangeError(
           `${operation}: earlyStopping.minDelta must be a number from 0 up, got ${show(minDelta)}`,
         );
       }
+      earlyStopping = { patience, minDelta, restoreBest };
     }
     const isIterable = Symbol.asyncIterator in data || Symbol.iterator in data;
     // A data set may have other keys, names and counts, but none that was meant for this one.
@@ -365,7 +370,7 @@ export class Trainer extends Owner {
     if (validation !== undefined) this.pairsOf(`${operation}: validation`, validation);
     const count = pairs?.[0].count ?? null;
     // A run without a step has nothing to go on from.
-    if (options.restart || !(this.run?.epoch || this.run?.step)) this.run = null;
+    if (restart || !(this.run?.epoch || this.run?.step)) this.run = null;
     if (this.run && this.run.count !== count) {
       const such = (n: number | null) => (n === null ? "an iterable" : `${n} examples`);
       throw new RangeError(
@@ -379,7 +384,7 @@ export class Trainer extends Owner {
         : this.given(operation, data as Batches, run, idle);
     const steps = count === null ? undefined : stepsOf(count, batchSize, lastBatch);
     const history: EpochEvent[] = [];
-    const given = { ...options, batchSize, validation };
+    const given = { epochs, signal, earlyStopping, batchSize, validation, stopOnNaN };
     return awaitable(this.epochsOf(batches, steps, given, history), history);
   }
 

@@ -79,10 +79,15 @@ export function quote(text: string): string {
   return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
 }
 
-/** A value in a message: strings in quotes, so that "1" is not taken for 1, and of a function not its code. */
+/** A value in a message: strings in quotes, so that "1" is not taken for 1, of a function not its code, and all cut. */
 export function show(value: unknown): string {
   if (typeof value === "function") return "a function";
-  return typeof value === "string" ? quote(value) : String(value);
+  if (typeof value === "string") return quote(value);
+  try {
+    return String(value).slice(0, 60);
+  } catch {
+    return describe(value); // a file's {"toString": 1} has no text
+  }
 }
 
 /** What a value is, for a message that says what was given. */

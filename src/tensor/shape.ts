@@ -1,4 +1,4 @@
-import { describe, ShapeError } from "../runtime/errors.ts";
+import { describe, ShapeError, show } from "../runtime/errors.ts";
 
 /** As many as NumPy takes. */
 export const MOST_AXES = 64;
@@ -16,9 +16,10 @@ export function sameShape(a: readonly number[], b: readonly number[]): boolean {
   return true;
 }
 
-/** "(2, 3)", "(5,)", "()" */
-export function formatShape(shape: readonly number[]): string {
-  return shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(", ")})`;
+/** "(2, 3)", "(5,)", "()"; a file's may have as many lengths as it likes. */
+export function formatShape(shape: readonly unknown[]): string {
+  const { length } = shape;
+  return `(${shape.slice(0, 16).join(", ")}${length > 16 ? ", …" : length === 1 ? "," : ""})`;
 }
 
 /** A copy of a caller's shape, each length read once; they are not looked at. */
@@ -44,7 +45,7 @@ export function checkShape(operation: string, shape: unknown): readonly number[]
   for (const length of own) {
     if (!(Number.isInteger(length) && length >= 0)) {
       throw new ShapeError(
-        `${operation}: shape must hold whole numbers from 0 up, got (${own.join(", ")})`,
+        `${operation}: shape must hold whole numbers from 0 up, got (${own.map(show).join(", ").slice(0, 200)})`,
       );
     }
   }

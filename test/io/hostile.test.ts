@@ -103,6 +103,41 @@ describe("metadata", () => {
     }
   });
 
+  test("that are lists, or objects without a text of their own, are told as what they are", () => {
+    const long = "x".repeat(1_000_000);
+    for (const word of [
+      [long],
+      Array(100_000).fill(7),
+      [[long]],
+      { toString: 1 },
+      [{ toString: 1 }],
+    ]) {
+      for (const bytes of [
+        file({ input: [2], dtype, layers: [{ kind: word }] }),
+        file({ input: [2], dtype, layers: [{ kind: "affine", units: word }] }),
+        file({ input: [2], dtype: word, layers }),
+        file({ input: word, dtype, layers }),
+        file({ input: [word, long], dtype, layers }),
+        file({ input: [2], dtype, layers }, {}, { classes: JSON.stringify(word) }),
+        file({ input: [2], dtype, layers }, {}, { classes: JSON.stringify([word]) }),
+      ]) {
+        for (const { message } of refusals(bytes)) {
+          expect(message).toMatch(/^(loadModel|loadPredictor|Sequential)/);
+          expect(message.length).toBeLessThan(400);
+        }
+      }
+    }
+  });
+
+  test("of twenty thousand layers without weights are listed in a few lines", () => {
+    const many = Array(20_000).fill({ kind: "batchnorm" });
+    for (const { message } of refusals(file({ input: [2], dtype, layers: many }))) {
+      expect(message).toContain("missing: 0.");
+      expect(message).toMatch(/… 80000 in all$/);
+      expect(message.length).toBeLessThan(10_000);
+    }
+  });
+
   test("that name what every object has find nothing by it", () => {
     for (const name of ["__proto__", "constructor", "toString", "hasOwnProperty"]) {
       refusals(file({ input: [2], dtype, layers: [{ kind: name }] }));

@@ -521,7 +521,7 @@ describe("a file is refused with a FormatError that says what was expected and w
     [header({ shape: "[1,1,1,1,1,1,1,5]" }), "U8 of shape (1, 1, 1, 1, 1, 1, 1, 5) takes 5 bytes"],
     [
       header({ shape: `[${"1,".repeat(99)}5]` }),
-      "U8 of shape (1, 1, 1, 1, 1, 1, 1, 1, …) takes 5 bytes",
+      "U8 of shape (1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, …) takes 5 bytes",
     ],
   ] as [string, string | RegExp][])(
     "a tensor with a field that is wrong, missing or unknown: %s",

@@ -208,3 +208,30 @@ describe("what does not fit is refused by name", () => {
     );
   });
 });
+
+describe("a map of very many words", () => {
+  test("is looked up by name: no name of a row is compared with all of them", () => {
+    const names = Array.from({ length: 200_000 }, (_, i) => `column ${i}`);
+    const [first, rest] = [names.slice(0, 100_000), names.slice(100_000)];
+    const metadata = metadataOf({ columns: first.map((name) => ({ name })), dropped: rest });
+    const row = Object.fromEntries(names.map((name, i) => [name, i]));
+    const encoded = encodeRow(metadata, row);
+    expect(encoded.length).toBe(100_000);
+    expect(encoded[99_999]).toBe(99_999);
+  });
+
+  test.each<[string, object]>([
+    ["names that are a number", { features: 5 }],
+    ["names that are an object", { features: {} }],
+    ["no names", { features: [] }],
+    ["columns that are a text", { columns: "a" }],
+    ["what was left out as an object", { columns: [{ name: "a" }], dropped: {} }],
+    ["what was left out as null", { columns: [{ name: "a" }], dropped: null }],
+    ["10^15 inputs without names", {}],
+  ])("with %s is a FormatError, and nothing is made by its claims", (_, data) => {
+    const architecture = JSON.stringify({ input: [1e15] });
+    const call = () => encodeRow(metadataOf(data, { architecture }), { a: 1 });
+    expect(call).toThrow(FormatError);
+    expect(call).toThrow("encodeRow: the metadata's data are not what `lamella train` writes");
+  });
+});

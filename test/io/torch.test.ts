@@ -134,3 +134,18 @@ describe("the names of a file", () => {
     );
   });
 });
+
+describe("names of a file without measure", () => {
+  test("begin with four million wrappers, which are left out", () => {
+    const name = `${"module.".repeat(4_000_000)}0.weight`;
+    const bytes = writeSafetensors({ [name]: tensor(1) });
+    expect(() => loadTorch(runtime, bytes, { input: [4], layers })).toThrow(ShapeError);
+  });
+
+  test("and as many in the map: neither is gone through for each of the other", () => {
+    const many = Array.from({ length: 30_000 }, (_, i) => [`m${i}`, tensor(0)] as const);
+    const names = Object.fromEntries(many.map(([name], i) => [name, `${i + 10}.extra`]));
+    const load = () => loadTorch(runtime, writeSafetensors(many), { input: [4], layers, names });
+    expect(load).toThrow("extra: 10.extra (0,)");
+  });
+});

@@ -158,6 +158,44 @@ describe("options whose getters dispose", () => {
     await lamella.createRuntime(options as Any);
     expect(reads.filter((key) => key in options).sort()).toEqual(Object.keys(options).sort());
   });
+
+  test("Trainer and fit go by what they read first, and fit by what is inherited too", async () => {
+    /** Its values are right once, and then NaN. */
+    const once = (values: object) => {
+      const seen = new Set<PropertyKey>();
+      return new Proxy(values, {
+        get(target, key) {
+          const again = seen.has(key) && Object.hasOwn(target, key);
+          if (Object.hasOwn(target, key)) seen.add(key);
+          return again ? Number.NaN : (target as Any)[key];
+        },
+      }) as Any;
+    };
+    const model = new lamella.Sequential(runtime, { input: [2], layers: [lamella.affine(2)] });
+    const data = { x: [1, 2, 3, 4], y: [0, 1] };
+    const optimizer = lamella.sgd({ learningRate: 0.5 });
+    const given = once({ epochs: 3, batchSize: 1, earlyStopping: once({ patience: 3 }) });
+    const inherited = Object.create({ epochs: 3, batchSize: 1 });
+    for (const options of [given, inherited]) {
+      const trainer = new lamella.Trainer(model, { loss: "softmax", optimizer });
+      let steps = 0;
+      for await (const { type } of trainer.fit(data, options)) if (type === "step") steps++;
+      expect(steps).toBe(6);
+      trainer.dispose();
+    }
+
+    let reads = 0;
+    const changing = {
+      kind: "sgd",
+      get learningRate() {
+        return reads++ < 1 ? 0.5 : "fast";
+      },
+    } as Any;
+    expect(() => new lamella.Trainer(model, { loss: "softmax", optimizer: changing })).toThrow(
+      RangeError,
+    );
+    model.dispose();
+  });
 });
 
 describe("what a model shows of itself", () => {
@@ -178,7 +216,7 @@ describe("what a model shows of itself", () => {
     expect(model.predict([1, 2]).data).toEqual(before);
     expect(model.parameters()[0]).toBe(weight);
     const predictor = model.compile() as Any;
-    for (const key of ["maxBatch", "inputShape", "outputShape", "dtype"]) {
+    for (const key of ["maxBatch", "inputShape", "outputShape", "dtype", "metadata", "classes"]) {
       expect(() => {
         predictor[key] = 1000;
       }).toThrow(TypeError);

@@ -299,10 +299,10 @@ describe("the shape", () => {
     [[1, 0.5], "(1, 0.5)"],
     [[NaN], "(NaN)"],
     [[Infinity], "(Infinity)"],
-    [["1"], "(1)"],
-    [[null], "()"],
+    [["1"], '("1")'],
+    [[null], "(null)"],
     [[[1]], "(1)"],
-    [new Array(1), "()"],
+    [new Array(1), "(undefined)"],
   ])("%o is a ShapeError", (shape, given) => {
     refused(
       ShapeError,
