@@ -164,7 +164,8 @@ describe("every file of JavaScript in the package", () => {
 
   test("makes no code of strings, and imports no module of Node", () => {
     for (const file of scripts()) {
-      const text = project.read(file);
+      // The build breaks long lines within strings, and so within words such as evaluate.
+      const text = project.read(file).replaceAll("\\\n", "");
       expect(text, file).not.toMatch(/\beval\b|\bFunction\(|\bimport\(|\brequire\(/);
       expect(text, file).not.toMatch(/from "node:/);
     }
