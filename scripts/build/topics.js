@@ -16,7 +16,7 @@ const topics = [
   ["Files", "io/"],
   ["Serving", "nn/predictor"],
   ["Layers by hand: forward and backward", "layers/"],
-  ["Losses by hand", "losses/", "tensor/operands"],
+  ["Losses by hand", "losses/", "tensor/operands", "tensor/labels"],
   ["Checking gradients", "tensor/gradcheck"],
   ["Errors", "runtime/errors"],
 ];
