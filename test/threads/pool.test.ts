@@ -334,9 +334,9 @@ describe("a pool", () => {
         runtime.dispose();
         expect(() => runtime.zeros([1])).toThrow(DisposedError);
       }
-      await expect.poll(threadsOf, { timeout: 5000 }).toBeLessThanOrEqual(before + 1);
+      await expect.poll(threadsOf, { timeout: 60_000 }).toBeLessThanOrEqual(before + 1);
     },
-    120_000,
+    900_000, // a thousand pools on a machine that is busy with other things
   );
 
   test("keeps no process alive, used or not, disposed or not", async () => {
