@@ -1,5 +1,6 @@
-// Softmax (cross-entropy) loss: loss = 1/W Σₙ wₙ · (−log softmax(x[n])[yₙ]), dx[n] = wₙ/W · (softmax(x[n]) − onehot(yₙ)),
-// with W = Σₙ wₙ. Without weights wₙ is 1 and W is N.
+// Softmax (cross-entropy) loss, with W = Σₙ wₙ; without weights wₙ is 1 and W is N:
+//   loss = 1/W Σₙ wₙ · (−log softmax(x[n])[yₙ]),
+//   dx[n] = wₙ/W · (softmax(x[n]) − onehot(yₙ)).
 
 import { log } from "../math/log";
 import { expShifted, rowMax, scaleRow } from "../math/reduce";
@@ -21,7 +22,7 @@ export function softmaxLossWorkBytes<T>(C: usize): usize {
   return C * sizeof<T>();
 }
 
-/** What row n adds to W · loss, and its dx. */
+/** Returns what row n adds to W · loss, and writes dx[n] unless dx is 0. */
 // @ts-ignore: decorator
 @inline
 function rowLoss<T>(
@@ -55,8 +56,9 @@ function rowLoss<T>(
 }
 
 /**
- * The loss; dx is not written where its address is 0. N ≥ 1, 0 ≤ y < C. dx overlaps nothing. Without weights (address 0)
- * W is N. A row of weight 0 has no part in the loss, whatever its scores are; where all are 0, so is the loss.
+ * Returns the loss, and writes dx unless its address is 0. N ≥ 1, 0 ≤ y < C; dx overlaps nothing.
+ * Without weights (address 0) the caller gives N as W. A row of weight 0 has no part in the loss,
+ * whatever its scores are; where all weights are 0, the loss and dx are 0.
  */
 export function softmaxLoss<T>(
   dx: usize, // (N, C)

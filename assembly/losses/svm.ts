@@ -1,6 +1,6 @@
 // Multiclass support vector machine (hinge) loss of Weston and Watkins (1999) with margin 1:
-// loss = 1/W Σₙ wₙ · Σ_{j ≠ yₙ} max(0, x[n,j] − x[n,yₙ] + 1) with W = Σₙ wₙ. Without weights wₙ is 1 and W is N. Margins are
-// float64 for either dtype.
+//   loss = 1/W Σₙ wₙ · Σ_{j ≠ yₙ} max(0, x[n,j] − x[n,yₙ] + 1), with W = Σₙ wₙ.
+// Without weights wₙ is 1 and W is N. Margins are float64 for either dtype.
 
 import { loadF64x2, storeF64x2 } from "../simd";
 import { MOST_TERMS, SHARED } from "../threads/queue";
@@ -16,7 +16,7 @@ import {
 } from "../threads/split";
 import { weightOf } from "./weights";
 
-/** What row n adds to W · loss, and its dx. */
+/** Returns what row n adds to W · loss, and writes dx[n] unless dx is 0. */
 // @ts-ignore: decorator
 @inline
 function rowLoss<T>(
@@ -66,8 +66,9 @@ function rowLoss<T>(
 }
 
 /**
- * The loss; dx is not written where its address is 0. N ≥ 1, 0 ≤ y < C. dx overlaps nothing. Without weights (address 0)
- * W is N. A row of weight 0 has no part in the loss, whatever its scores are; where all are 0, so is the loss.
+ * Returns the loss, and writes dx unless its address is 0. N ≥ 1, 0 ≤ y < C; dx overlaps nothing.
+ * Without weights (address 0) the caller gives N as W. A row of weight 0 has no part in the loss,
+ * whatever its scores are; where all weights are 0, the loss and dx are 0.
  */
 export function svmLoss<T>(
   dx: usize, // (N, C)

@@ -5,7 +5,7 @@ import {
   AliasError,
   DisposedError,
   DTypeError,
-  describe as kindOf,
+  describe as describeValue,
   RuntimeMismatchError,
   ShapeError,
 } from "../runtime/errors.ts";
@@ -17,9 +17,9 @@ import { Resource } from "./scope.ts";
 import { formatShape, sameShape } from "./shape.ts";
 import { type Tensor, TensorHandle } from "./tensor.ts";
 
-/** As errors.ts has it, with more about tensors and caches. */
+/** What a value is, as errors.ts tells it; it tells tensors and caches from other objects too. */
 export function describe(value: unknown): string {
-  if (value === null || typeof value !== "object") return kindOf(value);
+  if (value === null || typeof value !== "object") return describeValue(value);
   if (typeof (value as Partial<Tensor>).toTypedArray === "function") {
     return "a tensor of another copy of this package";
   }
@@ -29,7 +29,7 @@ export function describe(value: unknown): string {
     const isOurs = value instanceof Resource;
     return isOurs ? `that of ${operation}` : "one of another copy of this package";
   }
-  return kindOf(value);
+  return describeValue(value);
 }
 
 /** Names in an error what stands where an object of parameters should. */

@@ -43,7 +43,7 @@ const start: Stage<DigitsData> = {
   data: null,
   steps: 0,
 };
-/** Of the test set. */
+/** The number of digits in the test set. */
 const DIGITS = 10_000;
 const digitRange = whole(0, DIGITS - 1);
 
@@ -75,7 +75,7 @@ export function startDigits(place: Place): void {
   );
   const notice = byId("digits-notice");
 
-  /** What is said where nothing else is to be said. */
+  /** The notice that shows while there is no other. */
   let usual = "Loading digits …";
   let digit = 0;
 

@@ -7,8 +7,8 @@ import type { Progress } from "../training/reports.ts";
 export type DigitsData = null;
 
 /**
- * What a network for digits takes and gives, and how many go through it at once outside of
- * training.
+ * The inputs and classes of a network for digits, and how many digits go through it at once
+ * outside of training.
  */
 export const digitsTask = { input: 784, classes: () => 10, atOnce: 2000 };
 
