@@ -4,7 +4,7 @@
 // is little-endian wherever WebAssembly runs today.
 
 import { DTypeError, describe, FormatError, quote, ShapeError, show } from "../runtime/errors.ts";
-import { checkDType, checkInt32 } from "../tensor/convert.ts";
+import { checkDType, checkInt32, gone } from "../tensor/convert.ts";
 import { type DType, type TypedArrayOf, typedArrays } from "../tensor/dtype.ts";
 import { checkShape, formatShape } from "../tensor/shape.ts";
 import {
@@ -13,6 +13,7 @@ import {
   byteOffsetOf,
   bytesIn,
   dtypeOf,
+  isThere,
   kindOf,
   lengthOf,
   viewOf,
@@ -274,7 +275,7 @@ function isBig(array: object): array is BigIntArray {
 
 /** The bytes that this holds, or TypeError. */
 export function bytesOf(operation: string, value: unknown): Uint8Array {
-  const tag = Object.prototype.toString.call(value).slice(8, -1);
+  const tag = describe(value);
   try {
     // A Buffer's slice and subarray are not quite those of the Uint8Array that it is.
     if (kindOf(value) === "Uint8Array") return bytesIn(value);
@@ -284,7 +285,7 @@ export function bytesOf(operation: string, value: unknown): Uint8Array {
   }
   let advice = "";
   if (/^(Response|Request|Blob|File)$/.test(tag)) advice = ": give await its arrayBuffer()";
-  if (tag === "String") advice = ": give the bytes of the file, and not its name, address or text";
+  if (tag === "string") advice = ": give the bytes of the file, and not its name, address or text";
   throw new TypeError(
     `${operation}: bytes must be a Uint8Array or an ArrayBuffer, got ${describe(value)}${advice}`,
   );
@@ -445,11 +446,19 @@ function compare(a: string, b: string): number {
   return (a.codePointAt(i) ?? -1) - (b.codePointAt(i) ?? -1);
 }
 
-function pairs<T>(operation: string, name: string, of: ByName<T>): Iterable<readonly [string, T]> {
-  if (typeof of !== "object" || of === null) {
-    throw new TypeError(`${operation}: ${name} must be pairs, a Map or an object, got ${show(of)}`);
+function* pairs<T>(operation: string, name: string, of: ByName<T>): Iterable<readonly [string, T]> {
+  let list: Iterable<unknown> = [of];
+  if (typeof of === "object" && of !== null && !ArrayBuffer.isView(of)) {
+    list = Symbol.iterator in of ? (of as Iterable<unknown>) : Object.entries(of);
   }
-  return Symbol.iterator in of ? (of as Iterable<readonly [string, T]>) : Object.entries(of);
+  for (const pair of list) {
+    if (!Array.isArray(pair)) {
+      throw new TypeError(
+        `${operation}: ${name} must be pairs, a Map or an object, got ${show(pair)}`,
+      );
+    }
+    yield pair as unknown as readonly [string, T];
+  }
 }
 
 /**
@@ -496,7 +505,8 @@ export function writeSafetensors(
       );
     }
     const { data, dtype: named } = tensor;
-    const dtype = Object.hasOwn(fileDTypes, named) ? fileDTypes[named as DType] : named;
+    const isOurs = typeof named === "string" && Object.hasOwn(fileDTypes, named);
+    const dtype = isOurs ? fileDTypes[named as DType] : named;
     if (!isDType(dtype)) {
       throw new DTypeError(
         `${operation}: ${place}: dtype must be one of ${order.join(", ")}, got ${show(dtype)}`,
@@ -516,6 +526,7 @@ export function writeSafetensors(
         `${operation}: ${place}: ${dtype} takes a ${container} or bytes, got a ${tag}`,
       );
     }
+    if (!isThere(data)) throw gone(`${operation}: ${place}: data`);
     const bytes = bytesIn(data);
     const byteLength = bytes.length;
     if (elementsOf(shape, dtype) * bits[dtype] !== byteLength * 8) {

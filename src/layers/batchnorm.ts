@@ -1,4 +1,4 @@
-import { ShapeError, show } from "../runtime/errors.ts";
+import { ShapeError, show, textOf } from "../runtime/errors.ts";
 import { type Cache, type Saved, SavedState } from "../tensor/cache.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
 import {
@@ -163,7 +163,7 @@ export function batchnormForward<D extends FloatDType>(
   checkTensorShape(operation, "gamma", gammas, [D]);
   checkTensorShape(operation, "beta", betas, [D]);
   if (mode !== "train" && mode !== "test") {
-    throw new RangeError(`Invalid forward batchnorm mode "${String(mode)}"`);
+    throw new RangeError(`Invalid forward batchnorm mode "${textOf(mode)}"`);
   }
   if (!(typeof eps === "number" && eps > 0)) {
     throw new RangeError(`${operation}: eps must be above 0, got ${show(eps)}`);
@@ -324,6 +324,7 @@ export function recalibrate<D extends FloatDType>(
   checkObject(operation, "bnParam", bnParam);
   checkKeys(operation, "bnParam", bnParam, PARAM);
   if (
+    ArrayBuffer.isView(batches) ||
     typeof (batches as Partial<Iterable<unknown>> | undefined)?.[Symbol.iterator] !== "function"
   ) {
     throw new TypeError(`${operation}: batches must be iterable, got ${show(batches)}`);

@@ -1,4 +1,4 @@
-import { show } from "../runtime/errors.ts";
+import { show, textOf } from "../runtime/errors.ts";
 import { type Cache, type Saved, SavedState } from "../tensor/cache.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
 import { checkSeed } from "../tensor/numbers.ts";
@@ -67,7 +67,7 @@ function checkParam(operation: string, param: DropoutParam): Readonly<DropoutPar
   checkKeys(operation, "dropoutParam", param, PARAM);
   const { p, mode, seed } = param;
   if (mode !== "train" && mode !== "test") {
-    throw new RangeError(`Invalid forward dropout mode "${String(mode)}"`);
+    throw new RangeError(`Invalid forward dropout mode "${textOf(mode)}"`);
   }
   if (!(typeof p === "number" && p >= 0 && p < 1)) {
     throw new RangeError(`${operation}: p must be in [0, 1), got ${show(p)}`);

@@ -85,12 +85,12 @@ const MOST_WARMUPS = 8;
 
 /** Refuses what is neither a rate of 0 or more nor a schedule of such. */
 export function checkRate(operation: string, name: string, rate: unknown): void {
-  const number = (key: string, value: unknown, isRight: boolean, what: string) => {
-    if (typeof value === "number" && value < Infinity && isRight) return;
+  const number = (key: string, value: unknown, isRight = true, what = "a number from 0 up") => {
+    if (typeof value === "number" && value >= 0 && value < Infinity && isRight) return;
     throw new RangeError(`${operation}: ${key} must be ${what}, got ${show(value)}`);
   };
   if (rate === null || typeof rate !== "object") {
-    number(name, rate, (rate as number) >= 0, "a number from 0 up, or a schedule");
+    number(name, rate, true, "a number from 0 up, or a schedule");
     return;
   }
   const { kind, from, to, steps, every, factor, after } = rate as Record<string, unknown>;
@@ -118,12 +118,12 @@ export function checkRate(operation: string, name: string, rate: unknown): void 
       `${operation}: ${name} must be a number or a schedule, got kind ${show(kind)}`,
     );
   }
-  number(`${name}.from`, from, (from as number) >= 0, "a number from 0 up");
+  number(`${name}.from`, from);
   if (kind === "step") {
     count("every", every);
-    number(`${name}.factor`, factor, (factor as number) >= 0, "a number from 0 up");
+    number(`${name}.factor`, factor);
   } else {
     count("steps", steps);
-    number(`${name}.to`, to, (to as number) >= 0, "a number from 0 up");
+    number(`${name}.to`, to);
   }
 }

@@ -1,7 +1,7 @@
 import type { ClassWeights } from "../losses/weights.ts";
 import { ShapeError, show } from "../runtime/errors.ts";
 import { type FloatDType, itemSize } from "../tensor/dtype.ts";
-import { checkCount, checkSeed } from "../tensor/numbers.ts";
+import { checkCount, checkSeed, grouped } from "../tensor/numbers.ts";
 import { checkObject, describe, liveTensor, operandLike } from "../tensor/operands.ts";
 import { LegacyRandom, type Random } from "../tensor/random.ts";
 import { LamellaRuntime, type Runtime } from "../tensor/runtime.ts";
@@ -24,7 +24,7 @@ import { Network } from "./network.ts";
 import { CompiledPredictor, type Predictor, type PredictorHost } from "./predictor.ts";
 import { programOf } from "./program.ts";
 import { checkSettings } from "./settings.ts";
-import { matchState, type StateEntry, type StateSource, targetsOf } from "./state.ts";
+import { matchState, nameOf, type StateEntry, type StateSource, targetsOf } from "./state.ts";
 
 export interface SequentialOptions<D extends FloatDType = FloatDType> {
   /** The shape of one example: [784], or [28, 28]. */
@@ -275,7 +275,7 @@ export class Sequential<
     const network = networkOf(operation, this);
     checkObject(operation, "dict", dict);
     const entries = Object.entries(dict).map(([name, value]): StateEntry => {
-      const tensor = liveTensor(operation, name, value);
+      const tensor = liveTensor(operation, nameOf(name), value);
       const { shape, dtype } = tensor;
       return { name, shape, dtype, copyTo: (target) => target.set(tensor.data) };
     });
@@ -414,7 +414,6 @@ export class Sequential<
   /** The layers as a table: what each puts out, and how many parameters it has. Of more than 100 layers it has 100. */
   summary(): string {
     const network = networkOf("Sequential.summary", this);
-    const count = (n: number) => String(n).replace(/\B(?=(\d{3})+$)/g, ",");
     const each = (shape: readonly number[]) => `(N, ${shape.join(", ")})`;
     const rows = [
       ["", "layer", "output", "parameters"],
@@ -423,16 +422,16 @@ export class Sequential<
         const hidden = length - MOST_ROWS;
         if (hidden > 0 && i >= MOST_ROWS - LAST_ROWS && i < length - LAST_ROWS) {
           return i === MOST_ROWS - LAST_ROWS
-            ? [["", `… ${count(hidden)} more layers`, "", ""]]
+            ? [["", `… ${grouped(hidden)} more layers`, "", ""]]
             : [];
         }
         const learned = slots.filter((slot) => slot.learned);
         const size = learned.reduce((sum, { value }) => sum + value.size, 0);
-        return [[String(i), label, each(outShape), count(size)]];
+        return [[String(i), label, each(outShape), grouped(size)]];
       }),
     ];
     const widths = [0, 1, 2, 3].map((k) =>
-      Math.max(...rows.map((row) => (row[k] as string).length)),
+      rows.reduce((most, row) => Math.max(most, (row[k] as string).length), 0),
     );
     const lines = rows.map((row) =>
       row
@@ -445,9 +444,10 @@ export class Sequential<
     const total = network.learned.reduce((sum, { value }) => sum + value.size, 0);
     const bytes =
       network.slots.reduce((sum, { value }) => sum + value.size, 0) * itemSize[network.dtype];
-    return [...lines, `${count(total)} parameters, ${network.dtype}, ${count(bytes)} bytes`].join(
-      "\n",
-    );
+    return [
+      ...lines,
+      `${grouped(total)} parameters, ${network.dtype}, ${grouped(bytes)} bytes`,
+    ].join("\n");
   }
 
   override toString(): string {

@@ -1,6 +1,7 @@
 // What a model or a training is filled with: tensors by their names, from a file or another model.
 
-import { ShapeError } from "../runtime/errors.ts";
+import { quote, ShapeError } from "../runtime/errors.ts";
+import { grouped } from "../tensor/numbers.ts";
 import { formatShape, sameShape } from "../tensor/shape.ts";
 import type { Network } from "./network.ts";
 
@@ -15,10 +16,6 @@ export interface StateEntry {
   readonly dtype: string;
   copyTo(target: Numbers): void;
 }
-
-/** Of the list of tensors that do not fit: its lines, and the letters of each. */
-const MOST_LINES = 200;
-const MOST_LETTERS = 400;
 
 /** What wants to be filled. */
 export interface Target {
@@ -44,6 +41,12 @@ export function targetsOf({ slots, dtype }: Network): Target[] {
   }));
 }
 
+/** Of the lines of a message that may be any number. */
+const MOST_CHARACTERS = 1200;
+
+/** A name as it is, where it is one that a line of a message can show; else in quotes. */
+export const nameOf = (name: string) => (/^[ -~]{1,60}$/.test(name) ? name : quote(name));
+
 /** Entries by their names, which are those of the targets; else lists all that does not fit. */
 export function checkState(
   operation: string,
@@ -52,31 +55,30 @@ export function checkState(
   alsoTaken: readonly string[] = [],
 ): Map<string, StateEntry> {
   const given = new Map(entries.map((entry) => [entry.name, entry]));
-  // A file of a million layers, or tensors, is told of in no million lines.
-  const problems: string[] = [];
+  // A file may name any number of tensors that are not due: the message has the first of them, and how many more there are.
+  let lines = "";
+  let more = 0;
+  const problem = (line: string) => {
+    if (lines.length < MOST_CHARACTERS) lines += `\n  ${line}`;
+    else more++;
+  };
   for (const { name, shape, dtype } of targets) {
     const entry = given.get(name);
     if (!entry) {
-      problems.push(`missing: ${name} ${formatShape(shape)}`);
+      problem(`missing: ${name} ${formatShape(shape)}`);
     } else if (!sameShape(entry.shape, shape)) {
-      problems.push(
-        `shape: ${name} must be ${formatShape(shape)}, got ${formatShape(entry.shape)}`,
-      );
+      problem(`shape: ${name} must be ${formatShape(shape)}, got ${formatShape(entry.shape)}`);
     } else if (entry.dtype !== dtype && !alsoTaken.includes(entry.dtype)) {
-      problems.push(`dtype: ${name} must be ${dtype}, got ${entry.dtype}`);
+      problem(`dtype: ${name} must be ${dtype}, got ${entry.dtype}`);
     }
   }
   const names = new Set(targets.map(({ name }) => name));
   for (const { name, shape } of entries) {
-    if (!names.has(name)) problems.push(`extra: ${name} ${formatShape(shape)}`);
+    if (!names.has(name)) problem(`extra: ${nameOf(name)} ${formatShape(shape)}`);
   }
-  if (problems.length > 0) {
-    throw new ShapeError(
-      `${operation}: the tensors are not those that are due\n  ${problems
-        .slice(0, MOST_LINES)
-        .map((line) => line.slice(0, MOST_LETTERS))
-        .join("\n  ")}${problems.length > MOST_LINES ? `\n  … ${problems.length} in all` : ""}`,
-    );
+  if (lines) {
+    const rest = more > 0 ? `\n  … and ${grouped(more)} more` : "";
+    throw new ShapeError(`${operation}: the tensors are not those that are due${lines}${rest}`);
   }
   return given;
 }

@@ -359,13 +359,17 @@ export class Trainer extends Owner {
       }
       earlyStopping = { patience, minDelta, restoreBest };
     }
-    const isIterable = Symbol.asyncIterator in data || Symbol.iterator in data;
+    if (signal !== undefined && typeof signal?.throwIfAborted !== "function") {
+      throw new TypeError(`${operation}: signal must be an AbortSignal, got ${show(signal)}`);
+    }
+    const isIterable =
+      !ArrayBuffer.isView(data) && (Symbol.asyncIterator in data || Symbol.iterator in data);
     // A data set may have other keys, names and counts, but none that was meant for this one.
     for (const key in data) {
       if (key === "validation" || !/^va[il]+d/i.test(key)) continue;
       throw new TypeError(`${operation}: the data has no ${quote(key)}; did you mean validation?`);
     }
-    const pairs = isIterable ? undefined : this.pairsOf(operation, data, true);
+    const pairs = isIterable ? undefined : this.pairsOf(operation, data as TrainingData, true);
     const validation = (data as TrainingData).validation ?? options.validation;
     if (validation !== undefined) this.pairsOf(`${operation}: validation`, validation);
     const count = pairs?.[0].count ?? null;

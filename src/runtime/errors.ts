@@ -74,25 +74,46 @@ export function rethrowUnless(name: string, error: unknown): void {
   if ((error as Error | null)?.name !== name) throw error;
 }
 
-/** A string in a message, in quotes, and no longer than a line however long a file made it. */
-export function quote(text: string): string {
-  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
+/** A text in a message, no longer than a line however long a file or a caller made it. */
+export function cut(text: string, most = 60): string {
+  return text.length > most ? `${text.slice(0, most)}…` : text;
 }
 
-/** A value in a message: strings in quotes, so that "1" is not taken for 1, of a function not its code, and all cut. */
+/** The same in quotes, with what cannot be seen escaped. */
+export function quote(text: string): string {
+  return JSON.stringify(cut(text));
+}
+
+/** A value in a message: strings in quotes, so that "1" is not taken for 1. No value makes it throw, or long. */
 export function show(value: unknown): string {
+  return typeof value === "string" ? quote(value) : textOf(value);
+}
+
+/** The same without quotes; a list's first values, with nothing for what is not there. */
+export function textOf(value: unknown, levels = 3): string {
+  if (typeof value === "bigint" && value !== BigInt.asIntN(64, value)) return "bigint";
   if (typeof value === "function") return "a function";
-  if (typeof value === "string") return quote(value);
+  const kind = describe(value);
+  if (value === null || typeof value !== "object") return cut(String(value));
+  if (kind !== "Array" || levels === 0) return /^\w+$/.test(kind) ? `[object ${kind}]` : kind;
   try {
-    return String(value).slice(0, 60);
+    const list = (value as unknown[]).slice(0, MOST_VALUES);
+    const texts = Array.from(list, (part) => textOf(part ?? "", levels - 1)).join(",");
+    return cut((value as unknown[]).length > MOST_VALUES ? `${texts},…` : texts, 300);
   } catch {
-    return describe(value); // a file's {"toString": 1} has no text
+    return kind; // a getter of the caller's
   }
 }
 
-/** What a value is, for a message that says what was given. */
+const MOST_VALUES = 8;
+
+/** What a value is, for a message that says what was given. No value makes it throw. */
 export function describe(value: unknown): string {
   if (value === null || typeof value !== "object") return value === null ? "null" : typeof value;
-  if (typeof (value as { then?: unknown }).then === "function") return "a Promise: await it";
-  return Object.prototype.toString.call(value).slice(8, -1);
+  try {
+    if (typeof (value as { then?: unknown }).then === "function") return "a Promise: await it";
+    return cut(Object.prototype.toString.call(value).slice(8, -1));
+  } catch {
+    return "an object that throws when it is read"; // a proxy or a getter
+  }
 }

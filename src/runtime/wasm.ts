@@ -1,6 +1,6 @@
 // From what a caller passes as `wasm`, or from the build that an entry has with it, to a compiled module.
 
-import { describe as describeAny } from "./errors.ts";
+import { cut, describe, textOf } from "./errors.ts";
 import { readFileUrl } from "./hosts/node.ts";
 import type { Pool } from "./pool.ts";
 
@@ -40,11 +40,6 @@ const SIMD = new Uint8Array([
 
 const NO_SIMD =
   "it lacks the SIMD instructions of WebAssembly: Chrome has them from 91 on, Firefox from 89, Safari from 16.4, and a processor needs SSE4.1";
-
-/** A value's kind, whichever realm it comes from: "ArrayBuffer", "Response", … */
-function tagOf(value: unknown): string {
-  return Object.prototype.toString.call(value).slice(8, -1);
-}
 
 /** Compiled once in a process. */
 const modules = new WeakMap<Inlined, WebAssembly.Module>();
@@ -90,7 +85,7 @@ class Loader {
       const ready = this.asReady(module);
       if (!ready) {
         throw this.error(
-          `expected this host, or the bundler, to make a WebAssembly.Module of ${file}, got ${describe(module)}; give one as the option wasm`,
+          `expected this host, or the bundler, to make a WebAssembly.Module of ${file}, got ${sourceOf(module)}; give one as the option wasm`,
         );
       }
       compiled = this.compile(ready);
@@ -128,26 +123,30 @@ class Loader {
 
   private refuseToWait(source: unknown): never {
     throw this.error(
-      `expected a WebAssembly.Module or bytes, got ${describe(source)}; await ${this.operation.replace("Sync", "")} for the others`,
+      `expected a WebAssembly.Module or bytes, got ${sourceOf(source)}; await ${this.operation.replace("Sync", "")} for the others`,
     );
   }
 
   /** A module or bytes as they are, null for what has to be waited for. */
   private asReady(source: unknown): WebAssembly.Module | Bytes | null {
-    if (tagOf(source) === "WebAssembly.Module") return source as WebAssembly.Module;
-    if (ArrayBuffer.isView(source)) {
-      return new Uint8Array(source.buffer as ArrayBuffer, source.byteOffset, source.byteLength);
+    if (describe(source) === "WebAssembly.Module") return source as WebAssembly.Module;
+    try {
+      if (ArrayBuffer.isView(source)) {
+        return new Uint8Array(source.buffer as ArrayBuffer, source.byteOffset, source.byteLength);
+      }
+      return /^(Shared)?ArrayBuffer$/.test(describe(source))
+        ? new Uint8Array(source as ArrayBuffer)
+        : null;
+    } catch {
+      throw this.error("the buffer of bytes is gone: transferred, or made smaller");
     }
-    return /^(Shared)?ArrayBuffer$/.test(tagOf(source))
-      ? new Uint8Array(source as ArrayBuffer)
-      : null;
   }
 
   private async fetch(source: unknown): Promise<Bytes> {
-    if (tagOf(source) === "Response") return this.read(source as Response);
-    if (typeof source !== "string" && tagOf(source) !== "URL") {
+    if (describe(source) === "Response") return this.read(source as Response);
+    if (typeof source !== "string" && describe(source) !== "URL") {
       throw this.error(
-        `expected a WebAssembly.Module, bytes, a Response or a URL, got ${describe(source)}`,
+        `expected a WebAssembly.Module, bytes, a Response or a URL, got ${sourceOf(source)}`,
       );
     }
     let response: Response;
@@ -160,7 +159,9 @@ class Loader {
       requireGlobal("fetch");
       response = await fetch(url);
     } catch (cause) {
-      throw this.error(`cannot read ${source}: ${(cause as Error).message}`, { cause });
+      throw this.error(`cannot read ${cut(String(source), 200)}: ${(cause as Error).message}`, {
+        cause,
+      });
     }
     return this.read(response);
   }
@@ -227,11 +228,12 @@ class Loader {
   private refused(what: string, advice?: string): WebAssembly.CompileError {
     const hint = WebAssembly.validate(SIMD) ? advice : NO_SIMD;
     const message = `${this.operation}: ${what}: ${this.refusal.message}`;
-    return new WebAssembly.CompileError(hint ? `${message}; ${hint}` : message);
+    return new WebAssembly.CompileError(cut(hint ? `${message}; ${hint}` : message, 999));
   }
 
   private error(message: string, options?: ErrorOptions): TypeError {
-    return new TypeError(`${this.operation}: wasm: ${message}`, options);
+    // What a host says may have a data URL in it, or the names in a module.
+    return new TypeError(`${this.operation}: wasm: ${cut(message, 999)}`, options);
   }
 }
 
@@ -241,9 +243,8 @@ function requireGlobal(name: "URL" | "fetch"): void {
   throw new Error(`this host has no ${name}; give the bytes`);
 }
 
-function describe(value: unknown): string {
-  return value !== null && typeof value === "object" ? describeAny(value) : String(value);
-}
+/** What was given as a source, or as a build. */
+const sourceOf = (value: unknown) => (typeof value === "object" ? describe(value) : textOf(value));
 
 function startsAsWasm(bytes: Bytes): boolean {
   return bytes[0] === 0 && bytes[1] === 0x61 && bytes[2] === 0x73 && bytes[3] === 0x6d;

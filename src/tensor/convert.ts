@@ -68,7 +68,7 @@ class ViewNumbers implements Numbers {
   }
 }
 
-function gone(place: string): TypeError {
+export function gone(place: string): TypeError {
   return new TypeError(
     `${place}'s buffer is gone: transferred, or a tensor's before memory grew, or made smaller`,
   );
@@ -113,6 +113,7 @@ function flatten(
     if (depth >= rank) throw ragged(operation, place, "a number", "an array");
     // Once: another reading may give another length.
     const length = kind ? lengthOf(level) : (level as unknown[]).length >>> 0;
+    if (kind && length === 0 && !isThere(level)) throw gone(`${operation}: ${place}`);
     if (depth === shape.length) {
       // One that holds itself has no end.
       if (shape.push(length) > MOST_AXES) {

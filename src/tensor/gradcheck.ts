@@ -1,8 +1,10 @@
 import { ShapeError, show } from "../runtime/errors.ts";
+import { numbersOf } from "./convert.ts";
 import type { FloatDType } from "./dtype.ts";
-import { floatOperand, liveTensor, operandLike } from "./operands.ts";
+import { describe, floatOperand, liveTensor, operandLike } from "./operands.ts";
 import { formatShape, sameShape } from "./shape.ts";
 import { type Tensor, TensorHandle } from "./tensor.ts";
+import { kindOf } from "./views.ts";
 
 /**
  * The gradient of f at x by central differences: (f(x + h) − f(x − h)) / 2h for each element; where f
@@ -110,14 +112,12 @@ function valuesOf(name: string, value: unknown): [ArrayLike<number>, readonly nu
   if (value instanceof TensorHandle) {
     return [liveTensor("relativeError", name, value).data, value.shape];
   }
-  const isArray = Array.isArray(value)
-    ? value.every((element) => typeof element === "number")
-    : ArrayBuffer.isView(value) && !(value instanceof DataView);
-  if (!isArray) {
+  const isArray = Array.isArray(value) || kindOf(value) !== undefined;
+  const numbers = isArray ? numbersOf("relativeError", name, value, "float64") : undefined;
+  if (numbers?.shape.length !== 1) {
     throw new TypeError(
-      `relativeError: ${name} must be a tensor, an array of numbers or a number, got ${Array.isArray(value) ? "an array of something else" : Object.prototype.toString.call(value).slice(8, -1)}`,
+      `relativeError: ${name} must be a tensor, an array of numbers or a number, got ${numbers ? "an array of something else" : describe(value)}`,
     );
   }
-  const list = value as ArrayLike<number>;
-  return [list, [list.length]];
+  return [numbers.part(0, numbers.length), numbers.shape];
 }

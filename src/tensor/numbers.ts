@@ -21,3 +21,8 @@ export function checkSeed(operation: string, seed: unknown): number {
   }
   return seed as number;
 }
+
+/** "1,234,567" */
+export function grouped(n: number): string {
+  return String(n).replace(/\B(?=(\d{3})+$)/g, ",");
+}

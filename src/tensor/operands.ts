@@ -3,6 +3,7 @@
 
 import {
   AliasError,
+  cut,
   DisposedError,
   DTypeError,
   describe as describeValue,
@@ -19,16 +20,16 @@ import { type Tensor, TensorHandle } from "./tensor.ts";
 
 /** What a value is, as errors.ts tells it; it tells tensors and caches from other objects too. */
 export function describe(value: unknown): string {
-  if (value === null || typeof value !== "object") return describeValue(value);
-  if (typeof (value as Partial<Tensor>).toTypedArray === "function") {
-    return "a tensor of another copy of this package";
-  }
-  const { operation, dispose } = value as Partial<SavedState>;
-  if (typeof operation === "string" && typeof dispose === "function") {
-    // Of a cache's class nothing is asked, so that a bundle without layers goes without it.
-    const isOurs = value instanceof Resource;
-    return isOurs ? `that of ${operation}` : "one of another copy of this package";
-  }
+  try {
+    if (value instanceof TensorHandle) return "a tensor";
+    const { toTypedArray, operation, dispose } = Object(value) as Partial<Tensor & SavedState>;
+    if (typeof toTypedArray === "function") return "a tensor of another copy of this package";
+    if (typeof operation === "string" && typeof dispose === "function") {
+      // Of a cache's class nothing is asked, so that a bundle without layers goes without it.
+      const isOurs = value instanceof Resource;
+      return isOurs ? `that of ${cut(operation)}` : "one of another copy of this package";
+    }
+  } catch {} // a getter of the caller's
   return describeValue(value);
 }
 

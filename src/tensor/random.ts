@@ -1,3 +1,4 @@
+import { textOf } from "../runtime/errors.ts";
 import type { LamellaRuntime } from "./runtime.ts";
 import { checkShape } from "./shape.ts";
 import type { Tensor } from "./tensor.ts";
@@ -74,7 +75,9 @@ export class LegacyRandom implements Random {
     const from = high === undefined || high === null ? 0 : low;
     const to = high ?? low;
     if (!(Number.isInteger(from) && Number.isInteger(to))) {
-      throw new RangeError(`randint: low and high must be whole numbers, got ${low} and ${high}`);
+      throw new RangeError(
+        `randint: low and high must be whole numbers, got ${textOf(low)} and ${textOf(high)}`,
+      );
     }
     if (!(from < to && from >= -(2 ** 31) && to <= 2 ** 31)) {
       throw new RangeError(
@@ -89,7 +92,9 @@ export class LegacyRandom implements Random {
 
   permutation(n: number): Tensor<"int32"> {
     if (!(Number.isInteger(n) && n >= 0 && n < 2 ** 31)) {
-      throw new RangeError(`permutation: n must be a whole number in [0, 2147483648), got ${n}`);
+      throw new RangeError(
+        `permutation: n must be a whole number in [0, 2147483648), got ${textOf(n)}`,
+      );
     }
     return this.draw("permutation", "int32", Object.freeze([n]), (out, state) =>
       this.runtime.core.exports.mt19937_permutation(out, state, n),

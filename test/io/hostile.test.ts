@@ -129,12 +129,73 @@ describe("metadata", () => {
     }
   });
 
+  test("of another value than is due, whatever it is, are refused in words, and not by the engine", () => {
+    const long = "x".repeat(1_000_000);
+    const many = new Array(100_000).fill(long.slice(0, 10));
+    const values: unknown[] = [
+      { toString: 1 },
+      { toJSON: 1, length: 3 },
+      long,
+      many,
+      [many],
+      [{ kind: 1 }],
+    ];
+    for (const value of values) {
+      for (const claim of [
+        { input: value, dtype, layers },
+        { input: [value], dtype, layers },
+        { input: [2], dtype: value, layers },
+        { input: [2], dtype, layers: value },
+        { input: [2], dtype, layers: [value] },
+        { input: [2], dtype, layers: [{ kind: value }] },
+        { input: [2], dtype, layers: [{ kind: "affine", units: value }] },
+        { input: [2], dtype, layers: [{ kind: "dropout", p: value }] },
+        { input: [2], dtype, layers: [{ kind: "batchnorm", eps: value }] },
+        { input: [2], dtype, layers: [{ kind: "leakyRelu", negativeSlope: value }] },
+      ]) {
+        for (const { message } of refusals(file(claim))) {
+          expect(message).toMatch(/^(loadModel|loadPredictorSync|Sequential): /);
+          expect(message.length).toBeLessThan(2000);
+        }
+      }
+    }
+  });
+
   test("of twenty thousand layers without weights are listed in a few lines", () => {
     const many = Array(20_000).fill({ kind: "batchnorm" });
     for (const { message } of refusals(file({ input: [2], dtype, layers: many }))) {
       expect(message).toContain("missing: 0.");
-      expect(message).toMatch(/… 80000 in all$/);
-      expect(message.length).toBeLessThan(10_000);
+      expect(message).toMatch(/… and 79,9\d\d more$/);
+      expect(message.length).toBeLessThan(2000);
+    }
+  });
+
+  test("of a hundred thousand layers without tensors give a message of a page, with how many more there are", () => {
+    const count = 100_000;
+    const claim = {
+      input: [2],
+      dtype,
+      layers: new Array(count).fill({ kind: "affine", units: 2 }),
+    };
+    for (const { message } of refusals(file(claim))) {
+      expect(message).toContain("\n  missing: 0.weight (2, 2)\n  missing: 0.bias (2,)\n");
+      const lines = message.split("\n").slice(1, -1);
+      const more = (2 * count - lines.length).toLocaleString("en");
+      expect(message).toMatch(new RegExp(`\n  … and ${more} more$`));
+      expect(message.length).toBeLessThan(2000);
+    }
+  });
+
+  test("beside a hundred thousand tensors too many give as short a message, whatever the names", () => {
+    const data = new Float32Array(1);
+    const names = Array.from({ length: 100_000 }, (_, i) => `${i}\u001b[2J\n${"n".repeat(99)}`);
+    const tensors = Object.fromEntries(
+      names.map((name) => [name, { dtype: "F32", shape: [], data } as const]),
+    );
+    for (const { message } of refusals(file({ input: [2], dtype, layers }, tensors))) {
+      expect(message).toMatch(/extra: "0\\u001b\[2J\\nn+…" \(\)\n/);
+      expect(message).toMatch(/\n {2}… and 99,9\d\d more$/);
+      expect(message.length).toBeLessThan(2000);
     }
   });
 
@@ -142,6 +203,9 @@ describe("metadata", () => {
     for (const name of ["__proto__", "constructor", "toString", "hasOwnProperty"]) {
       refusals(file({ input: [2], dtype, layers: [{ kind: name }] }));
       refusals(file({ input: [2], dtype: name, layers }));
+      for (const { message } of refusals(file({ input: [2], dtype, layers }, {}, { kind: name }))) {
+        expect(message).toMatch(/: expected a model, got "\w+"$/);
+      }
     }
     refusals(file(`{"__proto__":{"input":[2],"dtype":"${dtype}","layers":[{"kind":"relu"}]}}`));
     expect(({} as Record<string, unknown>).layers).toBeUndefined();

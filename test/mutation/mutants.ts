@@ -1688,8 +1688,8 @@ export const mutants: readonly Mutant[] = [
     ["nn/sequential", "io/model"],
     [
       "tensors too many are passed over",
-      "if (!names.has(name)) problems.push",
-      'if (name === "") problems.push',
+      "if (!names.has(name)) problem(",
+      'if (name === "") problem(',
     ],
     [
       "dtypes are not compared",

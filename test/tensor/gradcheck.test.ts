@@ -336,11 +336,11 @@ describe("relativeError", () => {
   });
 
   test.each([
-    [undefined, "Undefined"],
-    [null, "Null"],
-    ["1", "String"],
+    [undefined, "undefined"],
+    [null, "null"],
+    ["1", "string"],
     [{}, "Object"],
-    [true, "Boolean"],
+    [true, "boolean"],
     [new DataView(new ArrayBuffer(8)), "DataView"],
     [[[1]], "an array of something else"],
   ])("of %o is a TypeError that names the argument, and what it is", (wrong, given) => {
@@ -351,6 +351,12 @@ describe("relativeError", () => {
       expect(call).toThrow(TypeError);
       expect(call).toThrow(new RegExp(`^relativeError: ${name} must be .*, got ${given}$`));
     }
+  });
+
+  test("of an array with nothing in it is refused at the first of its holes", () => {
+    expect(() => relativeError(new Array(2 ** 32 - 1), [1])).toThrow(
+      "relativeError: a[0] must be a number, got undefined",
+    );
   });
 
   test("of a disposed tensor is a DisposedError that names the call and the argument", () => {

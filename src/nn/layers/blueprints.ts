@@ -41,7 +41,7 @@ export function checkSpecs(operation: string, specs: unknown): readonly LayerSpe
     const kind = spec?.kind;
     if (!(typeof kind === "string" && Object.hasOwn(drafts, kind))) {
       throw new TypeError(
-        `${operation}: layer ${i} must be one of ${Object.keys(drafts).join(", ")}, got ${show(kind ?? spec)}${typeof spec === "function" ? ": call it" : ""}`,
+        `${operation}: layer ${i} must be one of ${Object.keys(drafts).join(", ")}, got ${show(kind ?? given)}${typeof given === "function" ? ": call it" : ""}`,
       );
     }
     own.push(spec as LayerSpec);

@@ -1,4 +1,4 @@
-import { ShapeError } from "../../runtime/errors.ts";
+import { ShapeError, show, textOf } from "../../runtime/errors.ts";
 import { formatShape, sizeOf } from "../../tensor/shape.ts";
 import { checkSettings } from "../settings.ts";
 import type { Draft } from "./blueprint.ts";
@@ -45,13 +45,15 @@ export class NormalizeLayer extends Layer {
     super(draftNormalize(spec, place, inShape), setting);
     const slot = (name: "mean" | "std") => {
       const given = spec[name];
-      const values = typeof given === "number" ? [given] : Array.from(given ?? []);
-      const { length } = values;
+      const isNumber = typeof given === "number";
+      const length = isNumber ? 1 : given?.length;
       if (length !== 1 && length !== this.inSize) {
         throw new ShapeError(
-          `${place}: ${name} must be a number or ${this.inSize} numbers, one for each feature of ${formatShape(inShape)}, got ${given ? length : typeof given}`,
+          `${place}: ${name} must be a number or ${this.inSize} numbers, one for each feature of ${formatShape(inShape)}, got ${show(length ?? given)}`,
         );
       }
+      // A copy: what a getter gives is asked for once.
+      const values = Array.from({ length }, (_, i) => (isNumber ? given : given[i]));
       for (let i = 0; i < length; i++) {
         const value = values[i];
         if (
@@ -62,7 +64,7 @@ export class NormalizeLayer extends Layer {
           )
         ) {
           throw new RangeError(
-            `${place}: ${name}[${i}] must be ${name === "std" ? "above 0" : "a number"}, got ${value}`,
+            `${place}: ${name}[${i}] must be ${name === "std" ? "above 0" : "a number"}, got ${textOf(value)}`,
           );
         }
       }
