@@ -63,12 +63,6 @@ export function classesOf(
   }
 }
 
-/** Which call reads a kind of file: a Map, as a file's kind may be what every object has a property for. */
-const readers = new Map<string | undefined, string>([
-  ["model", "loadModel"],
-  ["checkpoint", "Trainer.resume"],
-]);
-
 /** Refuses a file that is not ours, or of another kind: FormatError with the name of the call that reads what it is. */
 export function checkOurs(operation: string, { metadata }: StoredFile, kind: string): void {
   if (metadata.get("format") !== "lamella") {
@@ -78,7 +72,8 @@ export function checkOurs(operation: string, { metadata }: StoredFile, kind: str
   }
   const given = metadata.get("kind");
   if (given !== kind) {
-    const reader = readers.get(given);
+    let reader = given === "model" ? "loadModel" : "";
+    if (given === "checkpoint") reader = "Trainer.resume";
     throw new FormatError(
       `${operation}: expected a ${kind}, got ${show(given)}${reader ? `, which ${reader} reads` : ""}`,
     );

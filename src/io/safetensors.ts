@@ -23,36 +23,20 @@ import { foundIn } from "./found.ts";
 import { Scanner } from "./scanner.ts";
 import { decodeUtf8, encodeUtf8 } from "./utf8.ts";
 
-/** Bits per element, in the order of the reference implementation: a file has its tensors in the reverse of it. */
-const bits = {
-  BOOL: 8,
-  F4: 4,
-  F6_E2M3: 6,
-  F6_E3M2: 6,
-  U8: 8,
-  I8: 8,
-  F8_E5M2: 8,
-  F8_E4M3: 8,
-  F8_E8M0: 8,
-  F8_E4M3FNUZ: 8,
-  F8_E5M2FNUZ: 8,
-  I16: 16,
-  U16: 16,
-  F16: 16,
-  BF16: 16,
-  I32: 32,
-  U32: 32,
-  F32: 32,
-  C64: 64,
-  F64: 64,
-  I64: 64,
-  U64: 64,
-} as const;
+/** All dtypes, in the order of the reference implementation: a file has its tensors in the reverse of it. */
+const order = [
+  ...(["BOOL", "F4", "F6_E2M3", "F6_E3M2", "U8", "I8", "F8_E5M2", "F8_E4M3", "F8_E8M0"] as const),
+  ...(["F8_E4M3FNUZ", "F8_E5M2FNUZ", "I16", "U16", "F16", "BF16", "I32", "U32", "F32"] as const),
+  ...(["C64", "F64", "I64", "U64"] as const),
+];
 
 /** A dtype by the name that a file gives it. */
-export type SafetensorsDType = keyof typeof bits;
+export type SafetensorsDType = (typeof order)[number];
 
-const order = Object.keys(bits);
+/** Bits per element: the first number in the name. */
+const bits = Object.fromEntries(
+  order.map((dtype) => [dtype, Number(/\d+/.exec(dtype) ?? 8)]),
+) as Record<SafetensorsDType, number>;
 
 export const fileDTypes: Record<DType, SafetensorsDType> = {
   float32: "F32",

@@ -73,11 +73,11 @@ export interface Predictor<D extends FloatDType = "float32"> {
 
 /** The one implementation of Predictor. */
 export class CompiledPredictor<D extends FloatDType> extends Owner implements Predictor<D> {
-  // Behind getters, as the kernels go by them.
-  readonly #maxBatch: number;
-  readonly #inputShape: readonly number[];
-  readonly #outputShape: readonly number[];
-  readonly #dtype: D;
+  // The kernels go by these: the constructor freezes them.
+  readonly maxBatch: number;
+  readonly inputShape: readonly number[];
+  readonly outputShape: readonly number[];
+  readonly dtype: D;
   readonly metadata: ReadonlyMap<string, string>;
   readonly classes: readonly string[] | undefined;
   readonly #host: PredictorHost;
@@ -99,10 +99,10 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
   ) {
     super();
     this.#host = host;
-    this.#dtype = dtype;
-    this.#maxBatch = maxBatch;
-    this.#inputShape = inputShape;
-    this.#outputShape = outputShape;
+    this.dtype = dtype;
+    this.maxBatch = maxBatch;
+    this.inputShape = inputShape;
+    this.outputShape = outputShape;
     this.metadata = metadata;
     this.classes = classes;
     this.#inSize = sizeOf(inputShape);
@@ -175,23 +175,7 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
       view: null,
     });
     this.#views = [view(input, maxBatch * this.#inSize), view(output, maxBatch * this.#outSize)];
-    Object.freeze(this); // metadata and classes too are what they are
-  }
-
-  get maxBatch(): number {
-    return this.#maxBatch;
-  }
-
-  get inputShape(): readonly number[] {
-    return this.#inputShape;
-  }
-
-  get outputShape(): readonly number[] {
-    return this.#outputShape;
-  }
-
-  get dtype(): D {
-    return this.#dtype;
+    Object.freeze(this);
   }
 
   get input(): TypedArrayOf<D> {
@@ -202,10 +186,10 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
     return this.#view("output", 1);
   }
 
-  run(batch: number = this.#maxBatch): void {
-    if (!(Number.isInteger(batch) && batch >= 0 && batch <= this.#maxBatch)) {
+  run(batch: number = this.maxBatch): void {
+    if (!(Number.isInteger(batch) && batch >= 0 && batch <= this.maxBatch)) {
       throw new RangeError(
-        `Predictor.run: batch must be a whole number from 0 to maxBatch (${this.#maxBatch}), got ${show(batch)}`,
+        `Predictor.run: batch must be a whole number from 0 to maxBatch (${this.maxBatch}), got ${show(batch)}`,
       );
     }
     this.#check("run");
@@ -222,9 +206,9 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
 
   #scores(x: Float64Array, length: number): TypedArrayOf<D> {
     const batch = length / this.#inSize;
-    if (!(Number.isInteger(batch) && batch <= this.#maxBatch)) {
+    if (!(Number.isInteger(batch) && batch <= this.maxBatch)) {
       throw new ShapeError(
-        `Predictor.predict: x must hold up to ${this.#maxBatch} examples of shape ${formatShape(this.#inputShape)}, so a multiple of ${this.#inSize} numbers, got ${length} numbers`,
+        `Predictor.predict: x must hold up to ${this.maxBatch} examples of shape ${formatShape(this.inputShape)}, so a multiple of ${this.#inSize} numbers, got ${length} numbers`,
       );
     }
     this.#check("predict");
@@ -239,10 +223,10 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
     const { toTypedArray, shape } = (x ?? {}) as Partial<Tensor>;
     const isTensor = typeof toTypedArray === "function";
     const data = isTensor ? toTypedArray.call(x) : x;
-    const numbers = numbersOf(operation, "x", data, this.#dtype);
+    const numbers = numbersOf(operation, "x", data, this.dtype);
     if (isTensor || numbers.shape.length > 1) {
       const given = isTensor ? checkShape(operation, shape) : numbers.shape;
-      countOf(operation, "x", { shape: given, length: sizeOf(given) }, this.#inputShape, isTensor);
+      countOf(operation, "x", { shape: given, length: sizeOf(given) }, this.inputShape, isTensor);
     }
     return numbers;
   }
@@ -269,7 +253,7 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
     const entry = this.#views[which];
     const buffer = this.#host.buffer();
     if (entry.view?.buffer !== buffer) {
-      const Elements = typedArrays[this.#dtype] as Float32ArrayConstructor;
+      const Elements = typedArrays[this.dtype] as Float32ArrayConstructor;
       entry.view = new Elements(
         buffer as ArrayBuffer,
         entry.address,

@@ -1,7 +1,6 @@
 // What a model or a training is filled with: tensors by their names, from a file or another model.
 
 import { quote, ShapeError } from "../runtime/errors.ts";
-import { grouped } from "../tensor/numbers.ts";
 import { formatShape, sameShape } from "../tensor/shape.ts";
 import type { Network } from "./network.ts";
 
@@ -77,7 +76,7 @@ export function checkState(
     if (!names.has(name)) problem(`extra: ${nameOf(name)} ${formatShape(shape)}`);
   }
   if (lines) {
-    const rest = more > 0 ? `\n  … and ${grouped(more)} more` : "";
+    const rest = more > 0 ? `\n  … and ${more} more` : "";
     throw new ShapeError(`${operation}: the tensors are not those that are due${lines}${rest}`);
   }
   return given;

@@ -165,7 +165,7 @@ describe("metadata", () => {
     const many = Array(20_000).fill({ kind: "batchnorm" });
     for (const { message } of refusals(file({ input: [2], dtype, layers: many }))) {
       expect(message).toContain("missing: 0.");
-      expect(message).toMatch(/… and 79,9\d\d more$/);
+      expect(message).toMatch(/… and 799\d\d more$/);
       expect(message.length).toBeLessThan(2000);
     }
   });
@@ -180,7 +180,7 @@ describe("metadata", () => {
     for (const { message } of refusals(file(claim))) {
       expect(message).toContain("\n  missing: 0.weight (2, 2)\n  missing: 0.bias (2,)\n");
       const lines = message.split("\n").slice(1, -1);
-      const more = (2 * count - lines.length).toLocaleString("en");
+      const more = 2 * count - lines.length;
       expect(message).toMatch(new RegExp(`\n  … and ${more} more$`));
       expect(message.length).toBeLessThan(2000);
     }
@@ -194,7 +194,7 @@ describe("metadata", () => {
     );
     for (const { message } of refusals(file({ input: [2], dtype, layers }, tensors))) {
       expect(message).toMatch(/extra: "0\\u001b\[2J\\nn+…" \(\)\n/);
-      expect(message).toMatch(/\n {2}… and 99,9\d\d more$/);
+      expect(message).toMatch(/\n {2}… and 999\d\d more$/);
       expect(message.length).toBeLessThan(2000);
     }
   });
