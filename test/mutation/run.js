@@ -1,5 +1,5 @@
 // npm run mutate [-- words]: makes the mutants of mutants.ts one by one, in a copy of the repository, and runs the tests
-// that should notice. Words pick those whose file or description has one of them. Fails where a mutant survives that is not
+// that should notice. Words pick those whose file, function or description has one of them. Fails where a mutant survives that is not
 // explained, where an explained one is killed, and where one cannot be made.
 //
 // Node 22 or newer: older ones know no relaxed SIMD, and its mutants count as failures there.
@@ -19,6 +19,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";
 import { build } from "esbuild";
+import { locate } from "./anchor.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -35,12 +36,14 @@ async function load(entry) {
 }
 const { mutants } = await load(join(root, "test/mutation/mutants.ts"));
 const words = process.argv.slice(2);
-const chosen = mutants.filter(
-  ({ file, breaks }) =>
-    words.length === 0 || words.some((word) => `${file} ${breaks}`.includes(word)),
-);
+const chosen = mutants
+  .map((mutant) => {
+    const place = locate(mutant);
+    return { ...mutant, place, label: `${place.path}: ${mutant.within}: ${mutant.breaks}` };
+  })
+  .filter(({ label }) => words.length === 0 || words.some((word) => label.includes(word)));
 if (chosen.length === 0) {
-  console.error(`no mutant has ${words.join(" or ")} in its file or description`);
+  console.error(`no mutant has ${words.join(" or ")} in its file, function or description`);
   process.exit(1);
 }
 
@@ -144,17 +147,13 @@ function killer(output) {
 }
 
 /** Whether the tests notice, in this time; the build as well may. */
-async function attempt({ file, from, to, build: kind, tests }, timeout) {
+async function attempt({ place, to, build: kind, tests }, timeout) {
+  const { path: file, start, end } = place;
   const original = readFileSync(file, "utf8");
-  if (original.split(from).length !== 2)
-    return { problem: "its text is not in the file exactly once" };
   const before = readdirSync("build", { withFileTypes: true })
     .filter((entry) => entry.isFile()) // build/blocks and the like are of other commands
     .map(({ name }) => [name, readFileSync(`build/${name}`)]);
-  writeFileSync(
-    file,
-    original.replace(from, () => to),
-  );
+  writeFileSync(file, original.slice(0, start) + to + original.slice(end));
   try {
     if (kind === "all") {
       const { failed, output } = await node(["scripts/build.js"]);
@@ -193,7 +192,7 @@ const counts = { killed: 0, explained: 0, failed: 0 };
 for (const [i, mutant] of chosen.entries()) {
   const limit = await limitOf(mutant);
   const { killed, problem } = limit.problem ? limit : await attempt(mutant, limit.timeout);
-  const label = `${i + 1}/${chosen.length} ${mutant.file}: ${mutant.breaks}`;
+  const label = `${i + 1}/${chosen.length} ${mutant.label}`;
   if (problem) {
     counts.failed++;
     console.log(`FAILED    ${label}\n          ${problem}`);
