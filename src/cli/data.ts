@@ -361,8 +361,8 @@ function tellColumns(
     const more = found.length > 8 ? `, and ${found.length - 8} more` : "";
     note(`${name}: ${what}: ${shown.join(", ")}${more}`);
   };
-  const emptyIn = (column: TableColumn) =>
-    profiles.find((profile) => profile.name === column.name)?.empties ?? 0;
+  const empties = new Map(profiles.map((profile) => [profile.name, profile.empties]));
+  const emptyIn = (column: TableColumn) => empties.get(column.name) ?? 0;
   tell(
     ({ values }) => values,
     "one input for each of its values",

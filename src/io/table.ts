@@ -3,7 +3,8 @@
 
 import { checkInput } from "../nn/architecture.ts";
 import { FormatError, quote, ShapeError, show } from "../runtime/errors.ts";
-import { sizeOf } from "../tensor/shape.ts";
+import { numbersOf } from "../tensor/convert.ts";
+import { formatShape, sizeOf } from "../tensor/shape.ts";
 import { jsonOf } from "./model_file.ts";
 import {
   decodeBy,
@@ -30,7 +31,7 @@ function mapOf(operation: string, metadata: ReadonlyMap<string, string>) {
   const known = maps.get(metadata);
   if (known) return known;
   const file = { metadata } as Parameters<typeof jsonOf>[1];
-  if (!metadata.has("data")) {
+  if (typeof metadata.get("data") !== "string") {
     throw new FormatError(
       `${operation}: the metadata have no data, the map from a table that \`lamella train\` writes`,
     );
@@ -126,11 +127,23 @@ export function encodeRow(
  * float32 does not have. Scores of classes, and of values near 0, are as they were.
  *
  * @param metadata of the predictor: `predictor.metadata`
- * @throws FormatError where the metadata have no map
+ * @param scores as `predict` gives them: a typed array of numbers, or an array
+ * @throws FormatError where the metadata have no map; TypeError where scores are not numbers in a row
  */
 export function decodeScores(
   metadata: ReadonlyMap<string, string>,
   scores: ArrayLike<number>,
 ): Float64Array<ArrayBuffer> {
-  return decodeBy(mapOf("decodeScores", metadata).target, scores);
+  const operation = "decodeScores";
+  const { target } = mapOf(operation, metadata);
+  const numbers = numbersOf(operation, "scores", scores, "float64");
+  if (numbers.shape.length !== 1) {
+    throw new TypeError(
+      `${operation}: scores must be numbers in a row, got an array of shape ${formatShape(numbers.shape)}`,
+    );
+  }
+  // Of the array's kind by itself, whatever a class of the caller's makes of it.
+  const own = new Float64Array(numbers.length);
+  own.set(numbers.part(0, numbers.length));
+  return decodeBy(target, own);
 }

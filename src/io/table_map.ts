@@ -112,11 +112,11 @@ export function encodeCell(
   if (isEmpty) {
     if (missing === undefined && !indicator) return expected;
     cell = missing;
-  }
+  } else if (!/^(string|number|boolean|bigint)$/.test(typeof cell)) return expected;
   if (indicator) out[at + widthOf(column) - 1] = isEmpty ? 1 : 0;
   if (values) {
-    if (typeof cell === "object") return expected;
-    const text = String(cell);
+    // Where nothing stands for an empty cell, no value is meant.
+    const text = cell === undefined ? undefined : String(cell);
     for (let i = 0; i < values.length; i++) {
       const value = values[i] as string;
       // A number or a boolean of JSON may be written otherwise in the table.
@@ -129,7 +129,7 @@ export function encodeCell(
     return undefined;
   }
   let value = Number.NaN;
-  if (typeof cell !== "string") value = typeof cell === "object" ? value : Number(cell);
+  if (typeof cell !== "string") value = Number(cell);
   else if (kind === "date") value = daysOf(cell);
   else value = Number(decimal ? cell.replace(decimal, ".") : cell);
   const input = (value - offset) / scale;

@@ -42,7 +42,7 @@ export interface Predictor<D extends FloatDType = "float32"> {
   readonly dtype: D;
   /** The names of the classes, where the model has names: as many as scores, or two for one score. */
   readonly classes: readonly string[] | undefined;
-  /** The metadata of the file that it was loaded from; empty for a model that was compiled. */
+  /** The metadata of the file that it was loaded from, to be read alone; empty for a model that was compiled. */
   readonly metadata: ReadonlyMap<string, string>;
   /**
    * The examples of a run, (maxBatch, …inputShape): a live view that the caller fills. The getter makes it anew when the
@@ -103,7 +103,10 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
     this.maxBatch = maxBatch;
     this.inputShape = inputShape;
     this.outputShape = outputShape;
-    this.metadata = metadata;
+    // Others read it too: it is a map without what would change it.
+    this.metadata = Object.freeze(
+      Object.defineProperties(metadata, { set: {}, delete: {}, clear: {} }),
+    );
     this.classes = classes;
     this.#inSize = sizeOf(inputShape);
     this.#outSize = sizeOf(outputShape);

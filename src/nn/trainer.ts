@@ -429,8 +429,9 @@ export class Trainer extends Owner {
   /**
    * The trainer whose checkpoint this is, and its model with it (`trainer.model`), in any runtime: the next fit with the
    * same data and options goes on where it stood.
-   * @throws FormatError for bytes that are no checkpoint; ShapeError with a list of all tensors that are missing, extra or
-   *   of another shape or dtype; MemoryError
+   * @throws FormatError for bytes that are no checkpoint, and for a field that is none, with its name; ShapeError with a list
+   *   of all tensors that are missing, extra or of another shape or dtype; RangeError and TypeError for options that a trainer
+   *   does not take; MemoryError
    */
   static resume(runtime: Runtime, bytes: Uint8Array | ArrayBuffer): Trainer {
     const operation = "Trainer.resume";
@@ -760,31 +761,50 @@ export class Trainer extends Owner {
 
   /** What a checkpoint holds beside the model and the options. */
   private restore(operation: string, saved: Saved, entries: readonly StateEntry[]): void {
-    const whole = (name: string, value: unknown): number => {
-      if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number;
-      throw new FormatError(`${operation}: ${name} is ${show(value)} in the metadata's training`);
-    };
-    const { run, power1, power2 } = saved;
-    const { key, counter } = { ...saved.dropout };
-    this.taken = whole("taken", saved.taken);
-    this.power1 = Number(power1);
-    this.power2 = Number(power2);
+    // Some fields of an object, each checked.
+    const read = (
+      from: unknown,
+      path: string,
+      keys: string,
+      isRight: (value: unknown) => boolean,
+    ) =>
+      Object.fromEntries(
+        keys.split(" ").map((key) => {
+          const value = Object(from)[key];
+          if (isRight(value)) return [key, typeof value === "string" ? Number(value) : value];
+          throw new FormatError(
+            `${operation}: ${path}${key} is ${show(value)} in the metadata's training`,
+          );
+        }),
+      );
+    const isWhole = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
+    const isPower = (value: unknown) => typeof value === "number" && value >= 0 && value <= 1;
+    // A loss that JSON has no number for is a text.
+    const isLoss = (value: unknown) =>
+      typeof value === "number" || ["NaN", "Infinity", "-Infinity"].includes(value as string);
+    const { run, dropout } = saved;
+    Object.assign(
+      this,
+      read(saved, "", "taken", isWhole),
+      read(saved, "", "power1 power2", isPower),
+    );
     const { stream } = this.network;
-    stream.key = checkSeed(operation, key);
-    stream.counter = whole("dropout.counter", counter);
-    if (run) {
+    Object.assign(
+      stream,
+      read(dropout, "dropout.", "key", (key) => isWhole(key) && (key as number) < 2 ** 32),
+      read(dropout, "dropout.", "counter", isWhole),
+    );
+    if (run !== null) {
+      // In the order in which they are written again.
       this.run = {
-        epoch: whole("run.epoch", run.epoch),
-        step: whole("run.step", run.step),
-        examples: whole("run.examples", run.examples),
-        lossSum: Number(run.lossSum),
-        right: Number(run.right),
-        best: run.best === null ? null : Number(run.best),
-        stale: whole("run.stale", run.stale),
-        count: run.count === null ? null : whole("run.count", run.count),
+        ...read(run, "run.", "epoch step examples", isWhole),
+        ...read(run, "run.", "lossSum right", isLoss),
+        ...read(run, "run.", "best", (best) => best === null || isLoss(best)),
+        ...read(run, "run.", "stale", isWhole),
+        ...read(run, "run.", "count", (count) => count === null || isWhole(count)),
         // Checkpoints from before there was a choice go on as they began.
-        lastBatch: checkLastBatch(operation, run.lastBatch ?? "keep"),
-      };
+        lastBatch: checkLastBatch(`${operation}: run`, Object(run).lastBatch ?? "keep"),
+      } as Run;
     }
     const targets: Target[] = this.stateByName().map(([name, tensor]) => ({
       ...{ name, shape: tensor.shape, dtype: fileDTypes[tensor.dtype] },

@@ -3,12 +3,13 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { afterAll, describe, expect, test, vi } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { checkHeader } from "../../src/cli/csv.ts";
 import { readQuestions, readTraining } from "../../src/cli/data.ts";
 import { limits } from "../../src/cli/files.ts";
 import { RowLimits } from "../../src/cli/row_limits.ts";
 import { environment } from "../package/installed.ts";
+import { searchedIn } from "../support/searched.ts";
 import { Folder, idx, iris, outcome, program } from "./command.ts";
 
 const folder = new Folder();
@@ -145,28 +146,6 @@ test("a header is checked in reads that grow with its columns alone", () => {
   names.push("column7");
   expect(() => checkHeader(names, "t")).toThrow('t: two columns are called "column7"');
 });
-
-/** The elements that searches of arrays may have looked at, and those that were copied, while `action` ran. */
-async function searchedIn(action: () => Promise<unknown>): Promise<number> {
-  let elements = 0;
-  const spies = (["indexOf", "includes", "slice"] as const).map((name) => {
-    const original = Array.prototype[name] as (...given: unknown[]) => unknown;
-    return vi.spyOn(Array.prototype, name).mockImplementation(function (
-      this: unknown[],
-      ...given: unknown[]
-    ) {
-      const result = Reflect.apply(original, this, given);
-      elements += Array.isArray(result) ? result.length : this.length;
-      return result as never;
-    });
-  });
-  try {
-    await action();
-  } finally {
-    for (const spy of spies) spy.mockRestore();
-  }
-  return elements;
-}
 
 test.each([
   ["of three thousand columns", ""],

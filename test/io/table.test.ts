@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { FormatError, ShapeError } from "../../src/index.ts";
 import { daysOf } from "../../src/io/table_map.ts";
 import { decodeScores, encodeRow } from "../../src/predict.ts";
+import { searchedIn } from "../support/searched.ts";
 
 const metadataOf = (data: object, more: Record<string, string> = {}) =>
   new Map(Object.entries({ format: "lamella", data: JSON.stringify(data), ...more }));
@@ -174,6 +175,24 @@ describe("what does not fit is refused by name", () => {
       ShapeError,
       'row must have 5 cells, one for each column ("sex", "age", "day", "deck", "class"), got 1',
     ],
+    [
+      "a symbol as a cell",
+      { ...row, age: Symbol("a") },
+      TypeError,
+      'column "age" has Symbol(a), expected a number',
+    ],
+    [
+      "a function as a text",
+      { ...row, sex: () => 1 },
+      TypeError,
+      'column "sex" has a function, expected a text',
+    ],
+    [
+      "what throws when it is made a text",
+      { ...row, sex: { toString: 1 } },
+      TypeError,
+      'column "sex" has [object Object], expected a text',
+    ],
     ["no row", null, TypeError, "row must be an object or an array of cells, got null"],
   ])("%s", (what, given, kind, message) => {
     // A date that is empty takes the map's; the first row has an age that is empty too.
@@ -209,15 +228,86 @@ describe("what does not fit is refused by name", () => {
   });
 });
 
+test("an empty cell that nothing stands for is no value of its column, whatever its values are", () => {
+  const column = { name: "a", kind: "category", values: ["undefined", "null"], indicator: true };
+  expect([...encodeRow(metadataOf({ columns: [column] }), [""])]).toEqual([0, 0, 1]);
+});
+
+describe("scores", () => {
+  const metadata = metadataOf({ columns: [{ name: "a" }], target: { offset: 10, scale: 2 } });
+
+  test.each<[string, ArrayLike<number>]>([
+    ["as a predictor gives them", Float32Array.of(1, 2.5)],
+    ["in an array", [1, 2.5]],
+    [
+      "in an array of a class whose length and iterator lie",
+      new (class extends Float64Array {
+        override get length() {
+          return 1e9;
+        }
+        override [Symbol.iterator](): never {
+          throw new Error("asked");
+        }
+      })([1, 2.5]),
+    ],
+  ])("%s are brought to the label's unit", (_, scores) => {
+    expect([...decodeScores(metadata, scores)]).toEqual([12, 15]);
+  });
+
+  test("that are gone, nested or none are a TypeError with what was given", () => {
+    const gone = new Float32Array(2);
+    structuredClone(gone.buffer, { transfer: [gone.buffer] });
+    const throwing = new Proxy([1], {
+      get() {
+        throw new Error("read");
+      },
+    });
+    for (const [given, message] of [
+      [undefined, "scores must be a typed array of numbers or an array, got undefined"],
+      [null, "scores must be a typed array of numbers or an array, got null"],
+      [5, "scores must be a typed array of numbers or an array, got number"],
+      ["12", "scores must be a typed array of numbers or an array, got string"],
+      [{ length: 1e9 }, "scores must be a typed array of numbers or an array, got Object"],
+      [new BigInt64Array(1), "scores must be a typed array of numbers or an array"],
+      [[[1], [2]], "scores must be numbers in a row, got an array of shape (2, 1)"],
+      [["1"], "scores[0] must be a number, got string"],
+      [[1, { valueOf: 1 }], "scores[1] must be a number, got Object"],
+      [[1, Symbol("a")], "scores[1] must be a number, got symbol"],
+      [gone, "scores's buffer is gone"],
+    ]) {
+      const call = () => decodeScores(metadata, given as number[]);
+      expect(call).toThrow(TypeError);
+      expect(call).toThrow(`decodeScores: ${message}`);
+    }
+    expect(() => decodeScores(metadata, throwing)).toThrow("read");
+  });
+
+  test("are read once, and no more of them than there are", () => {
+    const reads: PropertyKey[] = [];
+    const scores = new Proxy([1, 2.5], {
+      get(target, key) {
+        reads.push(key);
+        return Reflect.get(target, key);
+      },
+    });
+    expect([...decodeScores(metadata, scores)]).toEqual([12, 15]);
+    expect(reads).toEqual(["length", "0", "1"]);
+  });
+});
+
 describe("a map of very many words", () => {
-  test("is looked up by name: no name of a row is compared with all of them", () => {
-    const names = Array.from({ length: 200_000 }, (_, i) => `column ${i}`);
-    const [first, rest] = [names.slice(0, 100_000), names.slice(100_000)];
+  test("is looked up by name: no name of a row is compared with all of them", async () => {
+    const names = Array.from({ length: 4000 }, (_, i) => `column ${i}`);
+    const [first, rest] = [names.slice(0, 2000), names.slice(2000)];
     const metadata = metadataOf({ columns: first.map((name) => ({ name })), dropped: rest });
     const row = Object.fromEntries(names.map((name, i) => [name, i]));
-    const encoded = encodeRow(metadata, row);
-    expect(encoded.length).toBe(100_000);
-    expect(encoded[99_999]).toBe(99_999);
+    let encoded = new Float32Array(0);
+    const searched = await searchedIn(() => {
+      encoded = encodeRow(metadata, row);
+    });
+    expect(searched).toBeLessThan(20 * names.length);
+    expect(encoded.length).toBe(2000);
+    expect(encoded[1999]).toBe(1999);
   });
 
   test.each<[string, object]>([

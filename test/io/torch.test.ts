@@ -10,6 +10,7 @@ import {
   writeSafetensors,
 } from "../../src/index.ts";
 import { seeded } from "../support/core.ts";
+import { searchedIn } from "../support/searched.ts";
 
 const runtime = createRuntimeSync();
 const layers = [affine(3), relu(), affine(2)];
@@ -142,10 +143,13 @@ describe("names of a file without measure", () => {
     expect(() => loadTorch(runtime, bytes, { input: [4], layers })).toThrow(ShapeError);
   });
 
-  test("and as many in the map: neither is gone through for each of the other", () => {
-    const many = Array.from({ length: 30_000 }, (_, i) => [`m${i}`, tensor(0)] as const);
+  test("and as many in the map: neither is gone through for each of the other", async () => {
+    const count = 3000;
+    const many = Array.from({ length: count }, (_, i) => [`m${i}`, tensor(0)] as const);
     const names = Object.fromEntries(many.map(([name], i) => [name, `${i + 10}.extra`]));
-    const load = () => loadTorch(runtime, writeSafetensors(many), { input: [4], layers, names });
-    expect(load).toThrow("extra: 10.extra (0,)");
+    const bytes = writeSafetensors(many);
+    const load = () => loadTorch(runtime, bytes, { input: [4], layers, names });
+    const searched = await searchedIn(() => expect(load).toThrow("extra: 10.extra (0,)"));
+    expect(searched).toBeLessThan(100 * count);
   });
 });

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import * as lamella from "../../src/index.ts";
+import { loadPredictorSync } from "../../src/predict.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: calls are made by name here
 type Any = any;
@@ -222,5 +223,39 @@ describe("what a model shows of itself", () => {
       }).toThrow(TypeError);
     }
     expect(() => predictor.run(2)).toThrow(RangeError);
+  });
+
+  test("nor are a predictor's lists and its metadata: what its caller reads is what others read", () => {
+    const plain = new lamella.Sequential(runtime, { input: [2], layers: [lamella.affine(2)] });
+    const bytes = lamella.saveModel(plain, { classes: ["no", "yes"] });
+    const model = lamella.loadModel(runtime, bytes);
+    const [loaded, compiled] = [loadPredictorSync(bytes) as Any, model.compile() as Any];
+    for (const { metadata, inputShape, outputShape } of [loaded, compiled]) {
+      const before = [...metadata];
+      for (const call of ["set", "delete", "clear"]) {
+        expect(() => metadata[call]("format", "other")).toThrow(TypeError);
+        expect(() => {
+          metadata[call] = Map.prototype.set;
+        }).toThrow(TypeError);
+      }
+      expect(() => {
+        metadata.get = () => "other";
+      }).toThrow(TypeError);
+      expect([...metadata]).toEqual(before);
+      for (const shape of [inputShape, outputShape]) {
+        expect(() => shape.push(1)).toThrow(TypeError);
+        expect(() => {
+          shape[0] = 1000;
+        }).toThrow(TypeError);
+      }
+    }
+    expect(loaded.metadata.get("format")).toBe("lamella");
+    expect(new Map(loaded.metadata).set("format", "mine").get("format")).toBe("mine");
+    const { classes } = model as Any;
+    expect(classes).toEqual(["no", "yes"]);
+    expect(loaded.classes).toEqual(classes);
+    for (const list of [classes, loaded.classes, compiled.classes]) {
+      expect(() => list.push("more")).toThrow(TypeError);
+    }
   });
 });

@@ -345,8 +345,8 @@ describe("a checkpoint that is none", () => {
     [
       "no place in dropout's stream",
       () => training((s) => delete s.dropout),
-      RangeError,
-      "Trainer.resume: seed must be a whole number",
+      FormatError,
+      "Trainer.resume: dropout.key is undefined in the metadata's training",
     ],
     [
       "a run that is none",
@@ -382,6 +382,74 @@ describe("a checkpoint that is none", () => {
     expect(resume).toThrow(kind as never);
     expect(resume).toThrow(message);
     expect(runtime.memory).toMatchObject({ bytesLive: memory.bytesLive, tensors: memory.tensors });
+  });
+
+  // What may stand in a field, whatever its kind is: a text, null or a fraction may be right in some.
+  const hostile: unknown[] = [
+    ...[{}, [], [1], { toString: 1 }, "", "1", "NaN", true, false, null],
+    ...[-1, 0.5, 2 ** 32, 2 ** 53, 1e308, "A".repeat(1e5)],
+  ];
+
+  test("in any field of its training is refused by a message with the field's name, or goes on", async () => {
+    const trainer = start(createRuntimeSync(), "float32", { optimizer: adam(), l2: 0.1, seed: 3 });
+    for await (const event of trainer.fit(data, options)) {
+      if ("step" in event && event.step === 2) break;
+    }
+    const { tensors, metadata } = readSafetensors(trainer.checkpoint());
+    const written = metadata.get("training") as string;
+    const paths: string[][] = [];
+    const visit = (value: object, path: string[]) => {
+      for (const [key, part] of Object.entries(value)) {
+        paths.push([...path, key]);
+        if (part !== null && typeof part === "object") visit(part, [...path, key]);
+      }
+    };
+    visit(JSON.parse(written), []);
+    for (const field of ["run.lossSum", "run.right", "run.best", "power2", "dropout.key"]) {
+      expect(paths.map((path) => path.join("."))).toContain(field);
+    }
+    const { bytesLive } = runtime.memory;
+    const accepted = new Set<string>();
+    for (const path of paths) {
+      const key = path.at(-1) as string;
+      for (const value of [undefined, ...hostile]) {
+        const saved = JSON.parse(written);
+        let at = saved;
+        for (const part of path.slice(0, -1)) at = at[part];
+        at[key] = value;
+        const text = JSON.stringify(saved);
+        const bytes = writeSafetensors(tensors, {
+          ...Object.fromEntries(metadata),
+          training: text,
+        });
+        try {
+          const resumed = Trainer.resume(runtime, bytes);
+          const again = Trainer.resume(runtime, resumed.checkpoint());
+          for (const each of [resumed, resumed.model, again, again.model]) each.dispose();
+          accepted.add(`${path.join(".")}: ${text.length > 1e4 ? "long" : JSON.stringify(value)}`);
+        } catch (error) {
+          expect(error).toSatisfy(
+            (error) =>
+              error instanceof FormatError ||
+              error instanceof RangeError ||
+              error instanceof TypeError,
+          );
+          const { message } = error as Error;
+          expect(message).toMatch(/^(Trainer|Trainer\.resume): /);
+          // An optimizer without a kind is none.
+          expect(message).toContain(key === "kind" ? path[0] : key);
+          expect(message.length).toBeLessThan(400);
+        }
+      }
+    }
+    // No object, text or truth value goes for a number; a loss may be NaN.
+    const wrong = /^(power|taken|dropout|run).*: ([[{tfl]|"(?!NaN"))/;
+    expect([...accepted].filter((what) => wrong.test(what))).toEqual([]);
+    expect([...accepted]).toContain('run.lossSum: "NaN"');
+    for (const what of ["power1: -1", "taken: 0.5", "dropout.key: 4294967296", "run.count: -1"]) {
+      expect(accepted).not.toContain(what);
+    }
+    expect(runtime.memory).toMatchObject({ bytesLive });
   });
 
   test("and loadModel says who reads one", () => {
