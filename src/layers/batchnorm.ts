@@ -14,8 +14,7 @@ import {
   upstream,
 } from "../tensor/operands.ts";
 import { checkKeys } from "../tensor/options.ts";
-import type { LamellaRuntime } from "../tensor/runtime.ts";
-import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
+import type { Tensor, TensorHandle, TensorRuntime } from "../tensor/tensor.ts";
 
 const FORWARD = ["out"];
 const BACKWARD = ["dx", "dgamma", "dbeta"];
@@ -115,11 +114,7 @@ function storeRunning<D extends FloatDType>(
   }
 }
 
-function zeros<D extends FloatDType>(
-  runtime: LamellaRuntime,
-  dtype: D,
-  D: number,
-): TensorHandle<D> {
+function zeros<D extends FloatDType>(runtime: TensorRuntime, dtype: D, D: number): TensorHandle<D> {
   const tensor = runtime.create(dtype, Object.freeze([D]));
   tensor.data.fill(0);
   return tensor;

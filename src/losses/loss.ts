@@ -13,8 +13,7 @@ import {
   operandLike,
 } from "../tensor/operands.ts";
 import { checkKeys } from "../tensor/options.ts";
-import type { LamellaRuntime } from "../tensor/runtime.ts";
-import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
+import type { Tensor, TensorHandle, TensorRuntime } from "../tensor/tensor.ts";
 import { type ClassWeights, checkClassWeights, fillRowWeights } from "./weights.ts";
 
 const LABEL = ["dx", "classWeights"];
@@ -43,7 +42,7 @@ type LabelKernel = (
   N: number,
   C: number,
   W: number,
-  runtime: LamellaRuntime,
+  runtime: TensorRuntime,
 ) => number;
 
 /** A loss of scores x (N, C) by their labels y (N,), the mean over the rows, weighted where there are class weights. */

@@ -3,7 +3,7 @@
 
 import build from "../../build/core.inline.js";
 import type { instantiate } from "../../build/core.js";
-import type { Build } from "./wasm.ts";
+import type { Build } from "./build.ts";
 
 export const coreBuild: Build = build;
 

@@ -6,32 +6,7 @@
 import type { Instance } from "./core.ts";
 import { cores, nodeWorkers } from "./hosts/node_workers.ts";
 import { webWorkers } from "./hosts/web_workers.ts";
-
-/** A thread of the host. */
-export interface HostWorker {
-  /** Ends it, wherever it is. */
-  terminate(): void;
-  /** All are there: it takes tasks from now on, and lets the process end meanwhile. */
-  begin(): void;
-}
-
-export interface WorkerEvents {
-  ready(): void;
-  /** It has ended, or never began. */
-  failed(reason: string): void;
-}
-
-/** A way in which a host starts workers. */
-export interface WorkerSource {
-  /** @throws Error, or tells of a failure by the event */
-  start(data: WorkerData, events: WorkerEvents): HostWorker;
-}
-
-export interface WorkerData {
-  module: WebAssembly.Module;
-  memory: WebAssembly.Memory;
-  thread: number;
-}
+import type { HostWorker, WorkerSource } from "./hosts/workers.ts";
 
 /** "auto" takes no more: what is left to win is small. */
 const AUTO_THREADS = 16;

@@ -2,9 +2,9 @@
 // there is no allocator.
 
 import build from "../../build/predict.inline.js";
+import type { Build } from "./build.ts";
 import type { Kernels } from "./core.ts";
 import { MemoryError, rethrowUnless } from "./errors.ts";
-import type { Build } from "./wasm.ts";
 
 export const predictBuild: Build = build;
 

@@ -1,20 +1,9 @@
 // From what a caller passes as `wasm`, or from the build that an entry has with it, to a compiled module.
 
+import type { Build } from "./build.ts";
 import { cut, describe, textOf } from "./errors.ts";
 import { readFileUrl } from "./hosts/node.ts";
 import type { Pool } from "./pool.ts";
-
-/** The build of a core that an entry has with it; scripts/build/inline.js makes it. */
-export interface Build {
-  /** By what name people import it: "lamella/core.wasm". */
-  readonly file: string;
-  /** With spaces between them. */
-  readonly exportNames: string;
-  /** Its bytes, */
-  readonly hex?: string;
-  /** or in the entries for hosts that compile nothing at run time what the host, or a bundler, makes of the import of its file. */
-  readonly module?: unknown;
-}
 
 /**
  * Another build of the core, as an import gives it: `lamella/wasm/relaxed`, `/shared` or `/relaxed-shared`. Where this host does not know its instructions,

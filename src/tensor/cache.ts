@@ -1,8 +1,7 @@
 import type { FloatDType } from "./dtype.ts";
-import type { LamellaRuntime } from "./runtime.ts";
 import { Resource } from "./scope.ts";
 import { formatShape } from "./shape.ts";
-import type { TensorHandle } from "./tensor.ts";
+import type { TensorHandle, TensorRuntime } from "./tensor.ts";
 
 /**
  * What a forward call leaves for its backward: handles of its own on its operands, which it lets go when it is
@@ -18,7 +17,7 @@ export interface Cache {
 export interface Saved {
   /** The forward call that made it. */
   readonly operation: string;
-  readonly runtime: LamellaRuntime;
+  readonly runtime: TensorRuntime;
   readonly dtype: FloatDType;
   /** Of the forward's output, so of the dout that its backward takes. */
   readonly outShape: readonly number[];

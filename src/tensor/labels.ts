@@ -3,9 +3,8 @@
 import { DTypeError, RuntimeMismatchError, ShapeError, show } from "../runtime/errors.ts";
 import { type Numbers, numbersOf } from "./convert.ts";
 import { describe, liveTensor, TensorNumbers } from "./operands.ts";
-import type { LamellaRuntime } from "./runtime.ts";
 import { formatShape } from "./shape.ts";
-import { type Tensor, TensorHandle } from "./tensor.ts";
+import { type Tensor, TensorHandle, type TensorRuntime } from "./tensor.ts";
 import { dtypeOf, kindOf } from "./views.ts";
 
 /** What the losses take as labels: for each row a whole number in [0, C), or a one-hot row (N, C). */
@@ -58,7 +57,7 @@ export function labelsOf(
   y: unknown,
   C: number,
   count: number,
-  runtime: LamellaRuntime,
+  runtime: TensorRuntime,
   owner: "x" | "the model",
   isLive = false,
 ): LabelRows {

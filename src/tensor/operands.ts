@@ -13,10 +13,9 @@ import {
 import { type Saved, SavedState } from "./cache.ts";
 import type { Numbers } from "./convert.ts";
 import type { DType, FloatDType, TypedArrayOf } from "./dtype.ts";
-import type { LamellaRuntime } from "./runtime.ts";
 import { Resource } from "./scope.ts";
 import { formatShape, sameShape } from "./shape.ts";
-import { type Tensor, TensorHandle } from "./tensor.ts";
+import { type Tensor, TensorHandle, type TensorRuntime } from "./tensor.ts";
 
 /** What a value is, as errors.ts tells it; it tells tensors and caches from other objects too. */
 export function describe(value: unknown): string {
@@ -94,7 +93,7 @@ export function operandLike<D extends FloatDType>(
   name: string,
   value: Tensor<D>,
   firstName: string,
-  first: { runtime: LamellaRuntime; dtype: FloatDType },
+  first: { runtime: TensorRuntime; dtype: FloatDType },
 ): TensorHandle<D> {
   const tensor = liveTensor(operation, name, value);
   if (tensor.runtime !== first.runtime) {
@@ -146,7 +145,7 @@ export function destination<D extends FloatDType>(
   value: Tensor<D> | false | undefined,
   shape: readonly number[],
   firstName: string,
-  first: { runtime: LamellaRuntime; dtype: FloatDType },
+  first: { runtime: TensorRuntime; dtype: FloatDType },
 ): TensorHandle<D> | undefined {
   if (value === undefined || value === false) return undefined;
   const tensor = operandLike(operation, name, value, firstName, first);

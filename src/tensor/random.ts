@@ -1,7 +1,6 @@
 import { textOf } from "../runtime/errors.ts";
-import type { LamellaRuntime } from "./runtime.ts";
 import { checkShape } from "./shape.ts";
-import type { Tensor } from "./tensor.ts";
+import type { Tensor, TensorRuntime } from "./tensor.ts";
 
 /** The lengths of a shape, one by one as NumPy's rand takes them, or as one array. */
 export type ShapeArguments = readonly number[] | [readonly number[]];
@@ -37,7 +36,7 @@ export class LegacyRandom implements Random {
   readonly state: Uint8Array<ArrayBuffer>;
 
   constructor(
-    private readonly runtime: LamellaRuntime,
+    private readonly runtime: TensorRuntime,
     seed: number,
   ) {
     const { exports } = runtime.core;

@@ -19,7 +19,7 @@ import { LegacyRandom, type Random } from "./random.ts";
 import { Owner, type Resource, Scope } from "./scope.ts";
 import { checkShape, formatShape, sizeOf } from "./shape.ts";
 import { Books, Storage } from "./storage.ts";
-import { type Tensor, TensorHandle } from "./tensor.ts";
+import { type Tensor, TensorHandle, type TensorRuntime } from "./tensor.ts";
 
 export interface RuntimeOptions extends MemoryLimits {
   /**
@@ -108,7 +108,7 @@ export interface Runtime {
 const UINT32 = 2 ** 32;
 
 /** The one implementation of Runtime; layers and losses see the rest of it. */
-export class LamellaRuntime extends Owner implements Runtime {
+export class LamellaRuntime extends Owner implements Runtime, TensorRuntime {
   readonly variant: "strict" | "relaxed";
   disposed = false;
   /** Why it is disposed, where nobody asked for it. */

@@ -1,6 +1,7 @@
+import type { Core, Kernels } from "../runtime/core.ts";
 import { DisposedError, ShapeError } from "../runtime/errors.ts";
-import { type DType, type TypedArrayOf, typedArrays } from "./dtype.ts";
-import type { LamellaRuntime } from "./runtime.ts";
+import type { Memory } from "../runtime/memory.ts";
+import { type DType, type FloatDType, type TypedArrayOf, typedArrays } from "./dtype.ts";
 import { denoInspectSymbol, inspectSymbol, Resource } from "./scope.ts";
 import { checkShape, copyShape, formatShape, sizeOf } from "./shape.ts";
 import type { Storage } from "./storage.ts";
@@ -38,6 +39,35 @@ export interface Tensor<D extends DType = DType> {
   [Symbol.dispose](): void;
 }
 
+/**
+ * What tensors, caches, layers and losses ask of the runtime that they belong to. LamellaRuntime
+ * (runtime.ts) implements it; it stands here, as a runtime makes tensors and a tensor has a runtime.
+ */
+export interface TensorRuntime {
+  readonly disposed: boolean;
+  readonly linear: Memory;
+  readonly core: Core;
+  readonly threads: number;
+  /** Throws where this runtime has been disposed. */
+  check(operation: string): void;
+  /** The kernels of a floating dtype. */
+  kernels(dtype: FloatDType): Kernels;
+  /** A tensor of the current scope; its elements are whatever the memory held. */
+  create<D extends DType>(dtype: D, shape: readonly number[]): TensorHandle<D>;
+  /** A tensor of no scope that lives until it is disposed or forgotten. */
+  lasting<D extends DType>(dtype: D, shape: readonly number[]): TensorHandle<D>;
+  /** Puts a new resource into the current scope; outside all scopes the garbage collector frees it. */
+  own<R extends Resource>(resource: R): R;
+  /** Runs fn; where it throws, what it had made is freed, else it belongs to the current scope. */
+  atomically<T>(fn: () => T): T;
+  /** Runs fn with the address of this many bytes, which are free again after it. */
+  withWorkspace<T>(bytes: number, fn: (address: number) => T): T;
+  /** Runs fn, then disposes what was made inside it and is not in its result. */
+  scope<T>(fn: () => T): T;
+  /** The key of the runtime's own generator, and the first of this many blocks of its stream. */
+  takeRandomBlocks(blocks: number): { key: number; low: number; high: number };
+}
+
 /** A host's own function that shows a value as console.log does. */
 type Inspect = (value: unknown, options: object) => string;
 
@@ -52,9 +82,9 @@ const gone = {
 export class TensorHandle<D extends DType = DType> extends Resource implements Tensor<D> {
   private view: TypedArrayOf<D> | null = null;
 
-  /** Use LamellaRuntime.allocate, or alias; the handle belongs to no scope yet. */
+  /** Use a runtime's create or lasting, or alias; the handle belongs to no scope yet. */
   constructor(
-    readonly runtime: LamellaRuntime,
+    readonly runtime: TensorRuntime,
     /** Until dispose: a handle that has given up its data must not keep it from being collected. */
     public storage: Storage,
     private readonly type: D,

@@ -18,7 +18,8 @@ import {
 } from "../../src/index.ts";
 import type { Instance } from "../../src/runtime/core.ts";
 import { cores, nodeWorkers } from "../../src/runtime/hosts/node_workers.ts";
-import { Pool, type WorkerData } from "../../src/runtime/pool.ts";
+import type { WorkerData } from "../../src/runtime/hosts/workers.ts";
+import { Pool } from "../../src/runtime/pool.ts";
 import { inside, queueOf } from "./inside.ts";
 
 const PAGE = 65536;

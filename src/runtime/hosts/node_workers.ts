@@ -1,6 +1,6 @@
 // Workers of node:worker_threads, which Node, Deno and Bun have.
 
-import type { WorkerSource } from "../pool.ts";
+import type { WorkerSource } from "./workers.ts";
 
 const SOURCE = `const { parentPort, workerData } = process.getBuiltinModule("node:worker_threads");
 const { module, memory, thread } = workerData;

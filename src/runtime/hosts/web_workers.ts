@@ -1,7 +1,7 @@
 // Workers of browsers: from a Blob, for which nothing has to be served; else from a file, which a Content-Security-Policy
 // of script-src 'self' allows and the Blob not.
 
-import type { HostWorker, WorkerData, WorkerEvents, WorkerSource } from "../pool.ts";
+import type { HostWorker, WorkerData, WorkerEvents, WorkerSource } from "./workers.ts";
 
 /** Also what build/worker.js is. The second message is sent when all workers have answered the first. */
 export const SOURCE = `onmessage = ({ data: { module, memory, thread } }) => {
