@@ -76,7 +76,19 @@ export { type FlattenSpec, flatten } from "./nn/layers/flatten.ts";
 export type { LayerSpec } from "./nn/layers/layers.ts";
 export { type NormalizeSpec, normalize } from "./nn/layers/normalize.ts";
 export { type ReluSpec, relu } from "./nn/layers/relu.ts";
-export type { LossName } from "./nn/losses.ts";
+export type { LossName } from "./nn/names.ts";
+export type { Predictor } from "./nn/predictor.ts";
+export { type Parameter, Sequential, type SequentialOptions } from "./nn/sequential.ts";
+export type { Batch, Batches, LastBatch, TrainingData } from "./nn/training/batches.ts";
+export type { EvaluateOptions, Evaluation } from "./nn/training/evaluate.ts";
+export type {
+  EpochEvent,
+  History,
+  StepEvent,
+  Training,
+  TrainingEvent,
+} from "./nn/training/events.ts";
+export type { FitOptions, StopSignal } from "./nn/training/fit_options.ts";
 export {
   adam,
   adamw,
@@ -85,31 +97,16 @@ export {
   type Optimizer,
   rmsprop,
   sgd,
-} from "./nn/optimizers.ts";
-export type { Predictor } from "./nn/predictor.ts";
-export { cosine, type LearningRate, linear, type Schedule, step, warmup } from "./nn/schedules.ts";
+} from "./nn/training/optimizers.ts";
+export type { TrainerOptions } from "./nn/training/options.ts";
 export {
-  type EvaluateOptions,
-  type Evaluation,
-  type Parameter,
-  Sequential,
-  type SequentialOptions,
-} from "./nn/sequential.ts";
-export {
-  type Batch,
-  type Batches,
-  type EpochEvent,
-  type FitOptions,
-  type History,
-  type LastBatch,
-  type StepEvent,
-  type StopSignal,
-  Trainer,
-  type TrainerOptions,
-  type Training,
-  type TrainingData,
-  type TrainingEvent,
-} from "./nn/trainer.ts";
+  cosine,
+  type LearningRate,
+  linear,
+  type Schedule,
+  step,
+  warmup,
+} from "./nn/training/schedules.ts";
 export {
   AliasError,
   DisposedError,
@@ -135,3 +132,4 @@ export {
   type RuntimeOptions,
 } from "./tensor/runtime.ts";
 export type { Tensor } from "./tensor/tensor.ts";
+export { Trainer } from "./trainer.ts";

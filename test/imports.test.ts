@@ -14,7 +14,8 @@ const facade = [
   ["src/runtime"],
   ["src/tensor"],
   ["src/layers", "src/losses"],
-  ["src/nn", "src/io"],
+  ["src/nn"],
+  ["src/io"],
   ["src"], // the entries: index.ts and its like
   ["src/cli", "examples"],
 ];
@@ -33,9 +34,6 @@ const mapOfTables = "src/io/table_map.ts";
 const knownCircles = [
   "assembly/blas: gemm.ts → gemm_long.ts → gemm.ts",
   "src/nn/layers: blueprints.ts → layers.ts → blueprints.ts",
-  "src: io → nn → io",
-  "src/nn: data.ts → network.ts → losses.ts → data.ts",
-  "src/nn: losses.ts → network.ts → losses.ts",
 ];
 
 /** Beyond the list below: what a file may use, and why no result hangs on it. */
@@ -244,6 +242,8 @@ describe("this test", () => {
     ["src/layers/relu.ts", "../index.ts"],
     ["src/layers/relu.ts", "../../build/index.js"],
     ["src/nn/sequential.ts", "../cli/train.ts"],
+    ["src/nn/training/fit.ts", "../../io/checkpoint.ts"],
+    ["src/nn/training/fit.ts", "../../trainer.ts"],
     ["src/nn/sequential.ts", "../../build/limits.wasm"],
     ["src/cli/train.ts", "../index.ts"],
     ["src/cli/train.ts", "../nn/sequential.ts"],
@@ -275,7 +275,7 @@ describe("this test", () => {
     ["src/runtime/hosts/node.ts", "../wasm.ts"],
     ["src/layers/relu.ts", "../runtime/errors.ts"],
     ["src/layers/relu.ts", "../losses/loss.ts"],
-    ["src/nn/sequential.ts", "../io/safetensors.ts"],
+    ["src/io/checkpoint.ts", "../nn/training/fit.ts"],
     ["src/index.ts", "./nn/sequential.ts"],
     ["src/predict.ts", "./runtime/core.ts"],
     ["src/cli/train.ts", "lamella"],

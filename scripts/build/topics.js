@@ -3,16 +3,19 @@
 
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 
-/** The first prefix of a source's path that fits gives the topic; the page has the topics in this order. */
+/**
+ * The longest prefix of a source's path that fits gives the topic; the page has the topics in this
+ * order.
+ */
 const topics = [
   ["Runtimes and memory", "tensor/runtime", "runtime/wasm"],
   ["Tensors", "tensor/tensor", "tensor/convert", "tensor/dtype", "tensor/cache"],
   ["Random numbers", "tensor/random"],
-  ["Models", "nn/sequential", "nn/data"],
+  ["Models", "nn/sequential", "nn/data", "nn/training/evaluate"],
   ["Layers of a model", "nn/layers/"],
   ["Initial weights", "nn/initializers"],
-  ["Training", "nn/trainer", "nn/training", "nn/losses"],
-  ["Optimizers and learning rates", "nn/optimizers", "nn/schedules"],
+  ["Training", "trainer", "nn/training/", "nn/names"],
+  ["Optimizers and learning rates", "nn/training/optimizers", "nn/training/schedules"],
   ["Files", "io/"],
   ["Serving", "nn/predictor"],
   ["Layers by hand: forward and backward", "layers/"],
@@ -22,10 +25,11 @@ const topics = [
 ];
 
 function topicOf(source) {
-  const found = topics.find(([, ...prefixes]) =>
-    prefixes.some((prefix) => source.startsWith(prefix)),
+  const fits = topics.flatMap(([topic, ...prefixes]) =>
+    prefixes.filter((prefix) => source.startsWith(prefix)).map((prefix) => [prefix, topic]),
   );
-  return found?.[0];
+  fits.sort(([a], [b]) => b.length - a.length);
+  return fits[0]?.[1];
 }
 
 /** The exported names of an entry, by topic. */

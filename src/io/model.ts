@@ -1,6 +1,5 @@
 // Models to files and back; model_file.ts tells what is in one.
 
-import { isLoss } from "../nn/losses.ts";
 import { checkNames } from "../nn/names.ts";
 import {
   type AnyModel,
@@ -9,6 +8,7 @@ import {
   sequentialFrom,
 } from "../nn/sequential.ts";
 import { fileFloats, matchState, type StateEntry, targetsOf } from "../nn/state.ts";
+import { isLoss } from "../nn/training/losses.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
 import { checkKeys } from "../tensor/options.ts";
 import type { Runtime } from "../tensor/runtime.ts";

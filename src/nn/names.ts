@@ -1,6 +1,12 @@
-// What a model's scores mean: the names of its classes.
+// What a model's scores mean: the loss that it is trained with, and the names of its classes.
 
 import { quote, show } from "../runtime/errors.ts";
+
+/**
+ * "softmax" and "svm" take labels in [0, C) or one-hot rows (N, C); "bce" (binary cross-entropy from scores, before any sigmoid) takes targets from
+ * 0 to 1 and "mse" (mean squared error) any numbers, both in the shape of the scores.
+ */
+export type LossName = "softmax" | "svm" | "bce" | "mse";
 
 /**
  * Names of classes, checked: texts that differ, one a score; a model of one score that tells two classes apart has two.

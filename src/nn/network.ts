@@ -11,7 +11,7 @@ import type { TensorHandle } from "../tensor/tensor.ts";
 import type { Initializer } from "./initializers.ts";
 import { DropoutStream, type Layer, type Slot } from "./layers/layer.ts";
 import { buildLayers } from "./layers/layers.ts";
-import type { LossName } from "./losses.ts";
+import type { LossName } from "./names.ts";
 
 /** The buffers for batches of up to `capacity` examples. */
 export interface Plan {

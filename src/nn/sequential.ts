@@ -1,4 +1,3 @@
-import type { ClassWeights } from "../losses/weights.ts";
 import { ShapeError, show } from "../runtime/errors.ts";
 import { type FloatDType, itemSize } from "../tensor/dtype.ts";
 import { checkCount, checkSeed, grouped } from "../tensor/numbers.ts";
@@ -12,19 +11,14 @@ import { checkFloatDType, checkInput } from "./architecture.ts";
 import { copyRows, type Examples, rowsOf } from "./data.ts";
 import { heNormal, type Initializer } from "./initializers.ts";
 import type { LayerSpec } from "./layers/layers.ts";
-import {
-  classesOf,
-  countRight,
-  type LossName,
-  lossOf,
-  toProbabilities,
-  truthOf,
-} from "./losses.ts";
+import type { LossName } from "./names.ts";
 import { Network } from "./network.ts";
 import { CompiledPredictor, type Predictor, type PredictorHost } from "./predictor.ts";
 import { programOf } from "./program.ts";
 import { checkSettings } from "./settings.ts";
 import { matchState, nameOf, type StateEntry, type StateSource, targetsOf } from "./state.ts";
+import { type EvaluateOptions, type Evaluation, evaluating, passes } from "./training/evaluate.ts";
+import { classesOf, toProbabilities } from "./training/losses.ts";
 
 export interface SequentialOptions<D extends FloatDType = FloatDType> {
   /** The shape of one example: [784], or [28, 28]. */
@@ -48,27 +42,6 @@ export interface Parameter<D extends FloatDType = FloatDType> {
   readonly value: Tensor<D>;
   /** Of the last backward; all 0 before the first. */
   readonly gradient: Tensor<D>;
-}
-
-/** What a model scores on examples it is shown. */
-export interface Evaluation {
-  /** The mean loss, weighted where there are class weights; without regularisation. */
-  loss: number;
-  /** The share of right answers, from 0 to 1; NaN for "mse". */
-  accuracy: number;
-}
-
-/** What evaluate is asked. */
-export interface EvaluateOptions {
-  x: Examples;
-  /** Labels, or for "bce" and "mse" targets in the shape of the scores. */
-  y: Examples;
-  /** Default "softmax". */
-  loss?: LossName | undefined;
-  /** For "softmax" and "svm", a number from 0 up for each class: the loss is the weighted mean. Default 1 each. */
-  classWeights?: ClassWeights | undefined;
-  /** Examples that go through at once; default 256. */
-  batchSize?: number | undefined;
 }
 
 const EVALUATE = ["x", "y", "loss", "batchSize", "classWeights"];
@@ -361,10 +334,11 @@ export class Sequential<
    * @throws as forward; RangeError for a loss of no known name, a label out of range, and for no examples at all
    */
   evaluate(options: EvaluateOptions): Evaluation {
-    checkSettings("Sequential.evaluate", "options", options, EVALUATE);
+    const operation = "Sequential.evaluate";
+    checkSettings(operation, "options", options, EVALUATE);
     const { x, y, loss = "softmax", batchSize = BATCH, classWeights } = options;
     const given = { x, y, loss, batchSize, classWeights };
-    const evaluation = evaluating("Sequential.evaluate", this, given);
+    const evaluation = evaluating(operation, networkOf(operation, this), given);
     let step = evaluation.next();
     while (!step.done) step = evaluation.next();
     return step.value;
@@ -466,43 +440,3 @@ const LAST_ROWS = 10;
 
 /** Of a model that may have been disposed. */
 const engineOf = (model: object) => networks.get(model) as Network;
-
-/** The scores of all rows in test mode, batch by batch, in the plan. */
-function* passes(network: Network, rows: ReturnType<typeof rowsOf>, batchSize: number) {
-  for (let start = 0; start < rows.count; start += batchSize) {
-    const N = Math.min(batchSize, rows.count - start);
-    const plan = network.reserve(N);
-    copyRows(plan.input, rows, start, start + N);
-    network.forward(N, false);
-    yield { plan, start, N };
-  }
-}
-
-/** Evaluates, and stops after each batch. */
-export function* evaluating(
-  operation: string,
-  model: AnyModel,
-  given: EvaluateOptions & { loss: LossName; batchSize: number },
-): Generator<void, Evaluation> {
-  const network = networkOf(operation, model);
-  const { x, y, loss, batchSize, classWeights } = given;
-  checkCount(operation, "batchSize", batchSize);
-  const rule = lossOf(operation, loss, classWeights, network.outSize);
-  const rows = rowsOf(operation, "x", x, network.inShape, network);
-  const truth = truthOf(operation, rule, y, network, rows.count);
-  if (rows.count === 0) {
-    throw new RangeError(`${operation}: x has no examples, and the loss is a mean over them`);
-  }
-  let sum = 0;
-  let weight = 0;
-  let right = 0;
-  for (const { plan, start, N } of passes(network, rows, batchSize)) {
-    truth.read(start, start + N)(plan);
-    sum += plan.W * rule.run(network, plan, N);
-    weight += plan.W;
-    right += countRight(loss, network, plan, N);
-    network.passed = null;
-    yield;
-  }
-  return { loss: weight === 0 ? 0 : sum / weight, accuracy: right / rows.count };
-}

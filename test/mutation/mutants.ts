@@ -1959,7 +1959,7 @@ export const mutants: readonly Mutant[] = [
   ),
   ...mutantsOf(
     "none",
-    ["io/model", "io/safetensors", "nn/resume"],
+    ["io/model", "io/safetensors", "io/checkpoint"],
     [
       "transpose",
       "weights are not transposed",
@@ -2003,7 +2003,7 @@ export const mutants: readonly Mutant[] = [
   ),
   ...mutantsOf(
     "none",
-    ["nn/sequential", "nn/trainer"],
+    ["nn/sequential", "nn/training/trainer"],
     [
       "Network.reserve",
       "the buffer that a layer needs again is written over",
@@ -2025,7 +2025,7 @@ export const mutants: readonly Mutant[] = [
   ),
   ...mutantsOf(
     "none",
-    ["nn/trainer", "errors"],
+    ["nn/training/trainer", "errors"],
     [
       "rules",
       "momentum by Nesterov's kernel",
@@ -2047,54 +2047,54 @@ export const mutants: readonly Mutant[] = [
   ),
   ...mutantsOf(
     "none",
-    ["nn/trainer", "nn/resume"],
+    ["nn/training/trainer", "io/checkpoint"],
     [
-      "Trainer.train",
+      "Stepper.regularise",
       "l2 without its half",
-      "loss += 0.5 * l2 * squares;",
-      "loss += l2 * squares;",
+      "return 0.5 * l2 * squares;",
+      "return l2 * squares;",
     ],
     [
-      "Trainer.train",
+      "Stepper.regularise",
       "l2 is not in the gradient",
       "kernels.axpy(value.size, l2, value.address, gradient.address);",
       "",
     ],
     [
-      "Trainer.train",
+      "Stepper.clip",
       "gradients are stretched to the norm as well",
       "if (scale < 1) {",
       "if (scale !== 1) {",
     ],
     [
-      "Trainer.train",
+      "Stepper.update",
       "Adam's powers lag a step behind",
       "update.correction1 = 1 - this.power1;",
       "update.correction1 = 1 - this.power1 / ((optimizer as { beta1?: number }).beta1 ?? 1);",
     ],
     [
-      "Trainer.isOver",
+      "Fit.isOver",
       "patience is one epoch more",
       "return run.stale >= patience;",
       "return run.stale > patience;",
     ],
     [
-      "Trainer.epochsOf",
+      "Fit.epochs",
       "an epoch's mean is that of its last step",
       "run.lossSum += N * loss;",
       "run.lossSum = (run.examples) * loss;",
     ],
     [
-      "Trainer.minibatches",
+      "minibatches",
       "an epoch that goes on begins at its first example",
-      "for (let start = run.examples; start < x.count;",
+      "for (let start = first; start < count;",
       "for (let start = 0; start < x.count;",
     ],
-    ["Trainer.epochsOf", "an aborted fit goes on", "signal?.throwIfAborted();", ""],
+    ["Fit.epochs", "an aborted fit goes on", "signal?.throwIfAborted();", ""],
     [
-      "Trainer.restore",
+      "restore",
       "the checkpoint forgets dropout's place",
-      'stream.counter = whole("dropout.counter", counter);',
+      'read(dropout, "dropout.", "counter", isWhole),',
       "",
     ],
     [
@@ -2106,7 +2106,7 @@ export const mutants: readonly Mutant[] = [
   ),
   ...mutantsOf(
     "none",
-    ["nn/trainer", "nn/resume"],
+    ["nn/training/trainer", "io/checkpoint"],
     [
       "rateAt",
       "the last step of a line is its end",
@@ -2128,7 +2128,7 @@ export const mutants: readonly Mutant[] = [
   ),
   ...mutantsOf(
     "none",
-    ["nn/trainer", "nn/sequential"],
+    ["nn/training/trainer", "nn/sequential"],
     [
       "countRight",
       "a score of 0 is a yes",
@@ -2191,7 +2191,7 @@ export const mutants: readonly Mutant[] = [
   ),
   ...mutantsOf(
     "none",
-    ["nn/sequential", "nn/trainer"],
+    ["nn/sequential", "nn/training/trainer"],
     [
       "heNormal",
       "He by the features out",

@@ -8,7 +8,7 @@ import { defineConfig } from "vitest/config";
 const room = process.env.LAMELLA_ROOM ?? "";
 const folder = room.split("/")[0];
 const more = {
-  tensor: ["errors", "faults", "runtime/wasm", "threads/start", "losses/softmax", "nn/resume"],
+  tensor: ["errors", "faults", "runtime/wasm", "threads/start", "losses/softmax", "io/checkpoint"],
   layers: ["errors"],
   losses: ["errors"],
   runtime: [

@@ -10,7 +10,7 @@ import {
   Sequential,
   Trainer,
   writeSafetensors,
-} from "../../src/index.ts";
+} from "../../../src/index.ts";
 
 const runtime = createRuntimeSync();
 

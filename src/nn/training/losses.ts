@@ -1,16 +1,11 @@
 // What a model can be trained for: what the loss takes beside the scores, its kernel, and what counts as right.
 
-import { type ClassWeights, checkClassWeights, fillRowWeights } from "../losses/weights.ts";
-import { ShapeError, show } from "../runtime/errors.ts";
-import { labelsOf } from "../tensor/labels.ts";
-import { copyRows, rowsOf } from "./data.ts";
-import type { Network, Plan } from "./network.ts";
-
-/**
- * "softmax" and "svm" take labels in [0, C) or one-hot rows (N, C); "bce" (binary cross-entropy from scores, before any sigmoid) takes targets from
- * 0 to 1 and "mse" (mean squared error) any numbers, both in the shape of the scores.
- */
-export type LossName = "softmax" | "svm" | "bce" | "mse";
+import { type ClassWeights, checkClassWeights, fillRowWeights } from "../../losses/weights.ts";
+import { ShapeError, show } from "../../runtime/errors.ts";
+import { labelsOf } from "../../tensor/labels.ts";
+import { copyRows, rowsOf } from "../data.ts";
+import type { LossName } from "../names.ts";
+import type { Network, Plan } from "../network.ts";
 
 type Kernel = (network: Network, plan: Plan, N: number) => number;
 

@@ -1,10 +1,10 @@
 // Update rules as plain descriptions, so that a checkpoint can hold them, and the table of their kernels. The rules and
 // defaults are CS231n's where the course has them, and PyTorch's elsewhere (docs/decisions/).
 
-import type { Kernels } from "../runtime/core.ts";
-import { show } from "../runtime/errors.ts";
+import type { Kernels } from "../../runtime/core.ts";
+import { show } from "../../runtime/errors.ts";
+import { checkSettings } from "../settings.ts";
 import { checkRate, type LearningRate } from "./schedules.ts";
-import { checkSettings } from "./settings.ts";
 
 interface Rated {
   readonly learningRate: LearningRate;
@@ -89,7 +89,8 @@ export interface Update {
   correction2: number;
 }
 
-interface Rule {
+/** How an update rule is kept and run. */
+export interface Rule {
   /** Tensors that each parameter has beside it, all 0 at the start. */
   readonly state: readonly string[];
   /** The settings beside the rate, and where each must lie. */

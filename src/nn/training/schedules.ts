@@ -1,7 +1,7 @@
 // Learning rates as functions of the number of steps taken: plain descriptions, so that a checkpoint can hold them.
 
-import { show } from "../runtime/errors.ts";
-import { checkSettings } from "./settings.ts";
+import { show } from "../../runtime/errors.ts";
+import { checkSettings } from "../settings.ts";
 
 /** A rate that changes from step to step, as step(), linear(), cosine() and warmup() make it. */
 export type Schedule =

