@@ -176,6 +176,7 @@ async function imagesOf(
   }
   const { shape, data } = parseIdx(bytes, name);
   const [count = 0, ...each] = shape;
+  checkLimit("maxRows", options, count, name, "examples");
   const size = each.reduce((product, length) => product * length, 1);
   if (count === 0 || size === 0) throw new Fault(`${name}: has no examples`);
   if (each.length === 0) {
@@ -433,6 +434,8 @@ export async function readQuestions(
       USAGE,
     );
   }
+  // A file of a hundred bytes may claim any number.
+  checkLimit("maxColumns", options, size, "the model", "inputs, of which a row has a column each");
   const table: Table = {
     ...(known ?? { columns: unnamed(size).map((column) => ({ name: column })), dropped: [] }),
     ...{ label: known?.label, header: false },

@@ -1,6 +1,6 @@
 // Bytes from files and the standard input, within limits. What is written is in output.ts.
 
-import { closeSync, fstatSync, openSync, readFileSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import process from "node:process";
 import { createGunzip } from "node:zlib";
 import { FormatError, readSafetensors, type SafetensorsFile } from "lamella";
@@ -124,7 +124,8 @@ export class Input {
 /** Opens a file, or the standard input for "-". */
 export async function openInput(path: string, given: Partial<Limits> = {}): Promise<Input> {
   const most = given.maxBytes ?? limits.maxBytes;
-  const raw = path === "-" ? await readStandardInput(most) : readFile(path, most);
+  const refuse = (size: number) => checkLimit("maxBytes", given, size, nameOf(path), "bytes");
+  const raw = path === "-" ? await readStandardInput(most) : readFile(path, most, refuse);
   return new Input(path, raw, given);
 }
 
@@ -132,29 +133,43 @@ export async function openInput(path: string, given: Partial<Limits> = {}): Prom
 export const readInput = async (path: string, given: Partial<Limits> = {}) =>
   (await openInput(path, given)).bytes();
 
-/** Of what has no end, as a device or a pipe may have none, no more is read than shows that it is too long. */
-const readFile = (path: string, most: number) =>
+/**
+ * No more is read than shows that it is too long: of what has no end, as a device or a pipe may have none, and of a file
+ * that grows. One that is too long by its size is not read at all.
+ *
+ * @param refuse throws
+ */
+const readFile = (path: string, most: number, refuse: (size: number) => void) =>
   touching(path, () => {
     const file = openSync(path, "r");
     try {
-      if (fstatSync(file).isFile()) return new Uint8Array(readFileSync(file));
-      const chunks: Uint8Array[] = [];
-      for (let length = 0; length <= most; ) {
-        const chunk = new Uint8Array(CHUNK);
-        const count = readSync(file, chunk);
-        if (count === 0) break;
-        chunks.push(chunk.subarray(0, count));
-        length += count;
+      const { size } = fstatSync(file);
+      if (size > most) refuse(size);
+      // A byte more shows the end.
+      let bytes = new Uint8Array(Math.max(size + 1, CHUNK));
+      let length = 0;
+      for (let count = -1; count !== 0 && length <= most; length += count) {
+        if (length === bytes.length) {
+          const larger = new Uint8Array(Math.min(2 * length, most + 1));
+          larger.set(bytes);
+          bytes = larger;
+        }
+        count = readSync(file, bytes, length, bytes.length - length, null);
       }
-      return new Uint8Array(Buffer.concat(chunks));
+      return bytes.subarray(0, length);
     } finally {
       closeSync(file);
     }
   });
 
+/** Of a model. */
+const MOST_BYTES = 2 ** 31;
+
 /** A safetensors file and its bytes; what is none is told by the file's name. */
 export function readModel(path: string): { bytes: Uint8Array<ArrayBuffer>; file: SafetensorsFile } {
-  const bytes = readFile(path, 2 ** 31);
+  const bytes = readFile(path, MOST_BYTES, () => {
+    throw new Fault(`${visible(path)}: is larger than 2 GiB, and no such model is read`);
+  });
   try {
     return { bytes, file: readSafetensors(bytes) };
   } catch (error) {
@@ -172,5 +187,6 @@ async function readStandardInput(most: number): Promise<Uint8Array<ArrayBuffer>>
     length += (chunk as Uint8Array).length;
     if (length > most) break;
   }
-  return new Uint8Array(Buffer.concat(chunks));
+  const { buffer, byteOffset } = Buffer.concat(chunks);
+  return new Uint8Array(buffer as ArrayBuffer, byteOffset, length);
 }

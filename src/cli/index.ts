@@ -65,7 +65,7 @@ const limitTexts: Record<keyof Limits, string> = {
   maxBytes: "bytes of a file of data, after gzip is unpacked",
   maxRowBytes: "bytes of a row of a table",
   maxColumns: "columns of a table",
-  maxRows: "rows of a table",
+  maxRows: "rows of a table, or images",
   maxCells: "cells of a table, its rows times its columns",
 };
 /** What data may cost; files beyond it are refused. */

@@ -6,12 +6,12 @@ import { csvCell } from "./csv_cell.ts";
 import { type Data, type DataOptions, pathsOf, readQuestions } from "./data.ts";
 import { descriptionOf, tableIn } from "./description.ts";
 import { Fault, quoted, USAGE, visible } from "./fault.ts";
-import { readModel } from "./files.ts";
+import { checkLimit, readModel } from "./files.ts";
 import { refuseToAppend } from "./output.ts";
 import { numberOf } from "./profile.ts";
 import { highest, qualityOfClasses, qualityOfValues, rmseText, scoresOf } from "./quality.ts";
 import { openRuntime } from "./runtime.ts";
-import { integer, json, note, percent, print } from "./terminal.ts";
+import { integer, json, note, percent, printLines } from "./terminal.ts";
 
 export const answers = ["class", "probabilities", "values"] as const;
 
@@ -63,6 +63,7 @@ export async function predict(
 
   const inputs = model.input.reduce((product, length) => product * length, 1);
   const data = await readQuestions(input, options, model.input, tableIn(description, inputs));
+  checkLimit("maxCells", options, data.count * width, data.name, "scores");
   const scores = scoresOf(model, data.x as Float64Array, data.count);
   const { target } = description ?? {};
   // In the label's own unit, and where that is far from 0 in float64.
@@ -99,25 +100,36 @@ export async function predict(
   };
   const quality = qualityOf(data);
 
-  if (options.json) {
-    const predictions = Array.from({ length: count }, (_, n) => {
-      const row = rowOf(n);
-      if (answer === "values") return { values: row };
-      if (answer === "class") return { class: row[0], [valueName]: row[1] };
-      const each = (classes as string[]).map((name, i) => [name, row[i + 1]]);
-      return { class: row[0], [isMargin ? "scores" : "probabilities"]: Object.fromEntries(each) };
-    });
-    print(json({ model: path, count, ...quality?.figures, predictions }, 2));
-  } else {
-    const { rawCsv = false } = options;
-    const cell = (value: string | number | null) =>
-      typeof value === "string" ? csvCell(value, rawCsv) : `${value ?? ""}`;
-    const lines = [head.map(cell).join(",")];
-    for (let n = 0; n < count; n++) lines.push(rowOf(n).map(cell).join(","));
-    print(lines.join("\n"), rawCsv);
-  }
+  const { rawCsv = false } = options;
+  await (options.json ? printLines(jsonLines()) : printLines(csvLines(), rawCsv));
   if (quality) note(quality.text);
   runtime.dispose();
+
+  function* csvLines() {
+    const cell = (value: string | number | null) =>
+      typeof value === "string" ? csvCell(value, rawCsv) : `${value ?? ""}`;
+    yield head.map(cell).join(",");
+    for (let n = 0; n < count; n++) yield rowOf(n).map(cell).join(",");
+  }
+
+  /** One document, as `JSON.stringify` would write the whole. */
+  function* jsonLines() {
+    const whole = json({ model: path, count, ...quality?.figures, predictions: [] }, 2);
+    const end = "]\n}";
+    yield whole.slice(0, -end.length);
+    for (let n = 0; n < count; n++) {
+      const row = rowOf(n);
+      let prediction: object = { class: row[0], [valueName]: row[1] };
+      if (answer === "values") prediction = { values: row };
+      if (answer === "probabilities") {
+        const each = (classes as string[]).map((name, i) => [name, row[i + 1]]);
+        const key = isMargin ? "scores" : "probabilities";
+        prediction = { class: row[0], [key]: Object.fromEntries(each) };
+      }
+      yield `${json(prediction, 2).replace(/^/gm, "    ")}${n + 1 < count ? "," : ""}`;
+    }
+    yield `  ${end}`;
+  }
 
   /** How right the answers are, where the data tell. */
   function qualityOf({ labels, table, name }: Data) {

@@ -11,20 +11,26 @@ const MOST_ANSWERS = 10;
 const MOST_LINES = 40;
 const MOST_CONFUSED = 100;
 
-/** The scores of all examples, as the network puts them out. */
-export function scoresOf(
+/** Visits the scores of all examples, part by part, as the network puts them out; `start` is a part's first example. */
+export function eachScores(
   model: Sequential,
   x: Float64Array,
   count: number,
-): Float32Array<ArrayBuffer> {
+  visit: (scores: Float32Array<ArrayBuffer>, start: number) => void,
+): void {
   const inSize = x.length / count;
-  const outSize = model.output.reduce((product, length) => product * length, 1);
-  const scores = new Float32Array(count * outSize);
   for (let n = 0; n < count; n += BATCH) {
     const part = model.predict(x.subarray(n * inSize, (n + BATCH) * inSize));
-    scores.set(part.toTypedArray() as Float32Array, n * outSize);
+    visit(part.toTypedArray() as Float32Array<ArrayBuffer>, n);
     part.dispose();
   }
+}
+
+/** The same as one array. */
+export function scoresOf(model: Sequential, x: Float64Array, count: number) {
+  const outSize = model.output.reduce((product, length) => product * length, 1);
+  const scores = new Float32Array(count * outSize);
+  eachScores(model, x, count, (part, start) => scores.set(part, start * outSize));
   return scores;
 }
 

@@ -67,6 +67,39 @@ export function print(text = "", isRaw = false): void {
   }
 }
 
+/** Lines that go out together. */
+const TOGETHER = 1000;
+
+/**
+ * Prints lines as they are made: however many there are, and however slow the reader is, few are held at a time. Who has
+ * left is told no more of them.
+ */
+export async function printLines(lines: Iterable<string>, isRaw = false): Promise<void> {
+  let part: string[] = [];
+  for (const line of lines) {
+    if (part.push(line) < TOGETHER) continue;
+    print(part.join("\n"), isRaw);
+    part = [];
+    await written();
+    if (isClosed) return;
+  }
+  if (part.length > 0) print(part.join("\n"), isRaw);
+}
+
+/** When the reader has taken what was printed, or takes nothing any more. */
+function written(): Promise<void> {
+  const { stdout } = process;
+  return new Promise((resolve) => {
+    if (isClosed || !stdout.writableNeedDrain) return resolve();
+    const ends = ["drain", "error", "close"];
+    const end = () => {
+      for (const name of ends) stdout.removeListener(name, end);
+      resolve();
+    };
+    for (const name of ends) stdout.on(name, end);
+  });
+}
+
 /** What no script should take for a result. */
 export function note(text: string): void {
   process.stderr.write(`${visibleLines(text)}\n`);

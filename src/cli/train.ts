@@ -30,6 +30,7 @@ import { numberOf } from "./profile.ts";
 import {
   type ClassFigures,
   type ClassQuality,
+  eachScores,
   highest,
   qualityOfClasses,
   qualityOfValues,
@@ -417,13 +418,18 @@ export async function train(path: string, options: TrainOptions): Promise<number
 
   /** What the file says of these examples. */
   function measure({ x, y, count }: Part): Measured {
-    const scores = scoresOf(served, x as Float64Array, count);
     if (!classes) {
+      const scores = scoresOf(served, x as Float64Array, count);
       const values = qualityOfValues(y, decodeBy(data.table?.target, scores));
       return { count, values, loss: values.rmse * values.rmse };
     }
     const { loss: value } = served.evaluate({ x: x as Float64Array, y, loss, classWeights });
-    const quality = qualityOfClasses(y, highest(scores, classes.length), classes);
+    // Not the scores of all: of many examples and many classes they are more than a memory holds.
+    const answers = new Int32Array(count);
+    eachScores(served, x as Float64Array, count, (scores, start) =>
+      answers.set(highest(scores, classes.length), start),
+    );
+    const quality = qualityOfClasses(y, answers, classes);
     return { count, classes: quality, loss: value };
   }
 

@@ -1,6 +1,8 @@
 // What a file of data may cost: limits by name, and work in proportion to what is there.
 
 import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { truncateSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, describe, expect, test } from "vitest";
@@ -8,6 +10,7 @@ import { checkHeader } from "../../src/cli/csv.ts";
 import { readQuestions, readTraining } from "../../src/cli/data.ts";
 import { limits } from "../../src/cli/files.ts";
 import { RowLimits } from "../../src/cli/row_limits.ts";
+import { writeSafetensors } from "../../src/index.ts";
 import { environment } from "../package/installed.ts";
 import { searchedIn } from "../support/searched.ts";
 import { Folder, idx, iris, outcome, program } from "./command.ts";
@@ -50,6 +53,10 @@ describe("a file of data beyond a limit is refused by the name of the option", (
     [
       ["cell.csv", "--max-row-bytes", "100"],
       "cell.csv, row 2: has more than 100 bytes; --max-row-bytes",
+    ],
+    [
+      ["t-images-idx3-ubyte.gz", "--max-rows", "1"],
+      "t-images-idx3-ubyte.gz: has more than 1 examples; --max-rows",
     ],
     [["long.csv", "--max-bytes", "43"], "long.csv: has more than 43 bytes; --max-bytes"],
     [
@@ -110,6 +117,113 @@ describe("two megabytes of gzip cost no gigabytes", () => {
       "lamella train: cell.csv.gz, row 2: has more than 16777216 bytes; --max-row-bytes raises this limit\n",
     );
   }, 60_000);
+});
+
+test("a file that is too long by its size is not read", async () => {
+  folder.write("sparse.csv", "");
+  truncateSync(join(folder.path, "sparse.csv"), 1.5 * 2 ** 30);
+  const { stdout, stderr, code, peak } = await withPeak("train", "sparse.csv");
+  expect({ stdout, code }).toEqual({ stdout: "", code: 1 });
+  expect(stderr).toBe(
+    "lamella train: sparse.csv: has more than 1073741824 bytes; --max-bytes raises this limit\n",
+  );
+  expect(peak).toBeLessThan(200);
+  truncateSync(join(folder.path, "sparse.csv"), 2 ** 31 + 1);
+  for (const args of [
+    ["inspect", "sparse.csv"],
+    ["predict", "sparse.csv", "long.csv"],
+  ]) {
+    const refused = await withPeak(...args);
+    expect(refused).toMatchObject({ stdout: "", code: 1 });
+    expect(refused.stderr).toContain("sparse.csv: is larger than 2 GiB, and no such model is read");
+    expect(refused.peak).toBeLessThan(200);
+  }
+});
+
+describe("a model of a hundred bytes costs no more than the data that it is asked about", () => {
+  const claiming = (input: number[], layers: object[]) =>
+    writeSafetensors([], {
+      ...{ format: "lamella", kind: "model", version: "1", weight_layout: "in,out" },
+      architecture: JSON.stringify({ input, dtype: "float32", layers }),
+    });
+
+  test.each([[[200_000_000]], [[1e15]], [[1e5, 1e5, 1e5]]])(
+    "where it claims to take examples of shape %j",
+    async (input) => {
+      folder.write("claims.safetensors", claiming(input, [{ kind: "relu" }]));
+      const { stderr, code, peak } = await withPeak("predict", "claims.safetensors", "long.csv");
+      expect(stderr).toBe(
+        "lamella predict: the model: has more than 1000000 inputs, of which a row has a column each; --max-columns raises this limit\n",
+      );
+      expect(code).toBe(1);
+      expect(peak).toBeLessThan(200);
+    },
+  );
+
+  test("where its scores are more than the cells that a table may have", async () => {
+    folder.write("relu.safetensors", claiming([2], [{ kind: "relu" }]));
+    folder.write("ten.csv", "1,2\n".repeat(10));
+    const args = ["predict", "relu.safetensors", "ten.csv", "--no-header", "--max-cells"];
+    expect(await folder.lamella(...args, "20")).toMatchObject({ code: 0 });
+    const one = ["predict", "relu.safetensors", "t-images-idx3-ubyte.gz", "--max-cells"];
+    folder.write("relu.safetensors", claiming([100], [{ kind: "relu" }]));
+    expect(await folder.lamella(...one, "200")).toMatchObject({ code: 0 });
+    expect(await folder.lamella(...one, "199")).toEqual({
+      stdout: "",
+      stderr:
+        "lamella predict: t-images-idx3-ubyte.gz: has more than 199 scores; --max-cells raises this limit\n",
+      code: 1,
+    });
+  });
+});
+
+describe("answers are printed as they are made", () => {
+  const count = 300_000;
+  folder.write("many.csv", "1,2\n".repeat(count));
+  const model = () =>
+    folder.write(
+      "two.safetensors",
+      writeSafetensors([], {
+        ...{ format: "lamella", kind: "model", version: "1", weight_layout: "in,out" },
+        architecture: '{"input":[2],"dtype":"float32","layers":[{"kind":"relu"}]}',
+      }),
+    );
+
+  test("to a reader who takes them slowly", async () => {
+    model();
+    const child = folder.start("predict", "two.safetensors", "many.csv", "--no-header");
+    child.stdout?.pause();
+    let text = "";
+    child.stdout?.on("readable", () => {
+      const part = child.stdout?.read();
+      if (part) text += part;
+    });
+    const [code] = await once(child, "close");
+    expect(code).toBe(0);
+    expect(text).toBe(`value_0,value_1\n${"1,2\n".repeat(count)}`);
+  });
+
+  test("and to nobody once the reader has left", async () => {
+    model();
+    for (const more of [[], ["--json"]]) {
+      const child = folder.start("predict", "two.safetensors", "many.csv", "--no-header", ...more);
+      child.stdout?.once("data", () => child.stdout?.destroy());
+      const ended = outcome(child);
+      expect(await ended).toMatchObject({ stderr: "", code: 0 });
+    }
+  });
+
+  test("as JSON they are the document that JSON.stringify makes of the whole", async () => {
+    model();
+    folder.write("few.csv", "1,2\n0.5,1e9\n");
+    for (const name of ["few.csv", "many.csv"]) {
+      const args = ["predict", "two.safetensors", name, "--no-header", "--json"];
+      const text = await folder.succeeding(...args);
+      const { predictions } = JSON.parse(text);
+      expect(text).toBe(`${JSON.stringify(JSON.parse(text), null, 2)}\n`);
+      expect(predictions).toHaveLength(name === "few.csv" ? 2 : count);
+    }
+  });
 });
 
 test("a source without an end is read up to the limit and no further", async () => {
