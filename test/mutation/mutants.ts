@@ -2094,7 +2094,7 @@ export const mutants: readonly Mutant[] = [
     [
       "restore",
       "the checkpoint forgets dropout's place",
-      'read(dropout, "dropout.", "counter", isWhole),',
+      'read(dropout, "dropout.", "counter", isWhole)',
       "",
     ],
     [
