@@ -47,7 +47,6 @@ export { mseLoss } from "./losses/mse.ts";
 export { softmaxLoss } from "./losses/softmax.ts";
 export { svmLoss } from "./losses/svm.ts";
 export type { ClassWeights } from "./losses/weights.ts";
-export type { Examples } from "./nn/data.ts";
 export {
   constant,
   heNormal,
@@ -124,6 +123,7 @@ export type { DType, FloatDType, TypedArrayOf } from "./tensor/dtype.ts";
 export { numericalGradient, relativeError } from "./tensor/gradcheck.ts";
 export type { Labels } from "./tensor/labels.ts";
 export type { Random, ShapeArguments } from "./tensor/random.ts";
+export type { Examples } from "./tensor/rows.ts";
 export {
   createRuntime,
   createRuntimeSync,

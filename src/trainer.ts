@@ -1,7 +1,6 @@
 // The public Trainer: it trains by src/nn/training, and is kept in files by src/io/checkpoint.ts.
 
 import { readCheckpoint, writeCheckpoint } from "./io/checkpoint.ts";
-import type { Examples } from "./nn/data.ts";
 import { type AnyModel, networkOf } from "./nn/sequential.ts";
 import { checkSettings } from "./nn/settings.ts";
 import { type Batch, type Batches, feedOf, type TrainingData } from "./nn/training/batches.ts";
@@ -12,6 +11,7 @@ import type { FitOptions } from "./nn/training/fit_options.ts";
 import { checkTrainerOptions, type TrainerOptions } from "./nn/training/options.ts";
 import { Stepper } from "./nn/training/step.ts";
 import { LegacyRandom } from "./tensor/random.ts";
+import type { Examples } from "./tensor/rows.ts";
 import type { Runtime } from "./tensor/runtime.ts";
 import { Owner } from "./tensor/scope.ts";
 

@@ -11,7 +11,7 @@ const topics = [
   ["Runtimes and memory", "tensor/runtime", "runtime/wasm"],
   ["Tensors", "tensor/tensor", "tensor/convert", "tensor/dtype", "tensor/cache"],
   ["Random numbers", "tensor/random"],
-  ["Models", "nn/sequential", "nn/data", "nn/training/evaluate"],
+  ["Models", "nn/sequential", "tensor/rows", "nn/training/evaluate"],
   ["Layers of a model", "nn/layers/"],
   ["Initial weights", "nn/initializers"],
   ["Training", "trainer", "nn/training/", "nn/names"],

@@ -143,7 +143,7 @@ export function decodeScores(
     );
   }
   // Of the array's kind by itself, whatever a class of the caller's makes of it.
-  const own = new Float64Array(numbers.length);
-  own.set(numbers.part(0, numbers.length));
+  const own = new Float64Array(numbers.size);
+  own.set(numbers.part(0, numbers.size));
   return decodeBy(target, own);
 }

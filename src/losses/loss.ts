@@ -74,7 +74,7 @@ export function labelLoss<D extends FloatDType, X extends Tensor<D> | false>(
   return runtime.withWorkspace(own ? 0 : 4 * N, (work) =>
     runtime.withWorkspace(classWeights ? 8 * N : 0, (weights) => {
       const { buffer } = runtime.linear.wasm;
-      if (!own) labels.copy(new Int32Array(buffer, work, N), 0, N);
+      if (!own) labels.copyTo(new Int32Array(buffer, work, N), 0, N);
       const address = own ? own.address : work;
       let W = N;
       if (classWeights) {

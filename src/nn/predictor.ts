@@ -2,11 +2,11 @@ import type { Kernels } from "../runtime/core.ts";
 import { DisposedError, ShapeError, show } from "../runtime/errors.ts";
 import { countOf, type Numbers, numbersOf } from "../tensor/convert.ts";
 import { type FloatDType, itemSize, type TypedArrayOf, typedArrays } from "../tensor/dtype.ts";
+import type { Examples } from "../tensor/rows.ts";
 import { Owner } from "../tensor/scope.ts";
 import { checkShape, formatShape, sizeOf } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { kindOf, lengthOf } from "../tensor/views.ts";
-import type { Examples } from "./data.ts";
 import type { Operand, Operation } from "./program.ts";
 
 /** What a predictor computes with, and where: one block of memory that is its own. */
@@ -204,7 +204,7 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
     const length = kindOf(x) === undefined ? 0 : lengthOf(x);
     if (length > 0) return this.#scores(x as Float64Array, length);
     const numbers = this.#numbersOf(x);
-    return this.#scores(numbers.part(0, numbers.length), numbers.length);
+    return this.#scores(numbers.part(0, numbers.size), numbers.size);
   }
 
   #scores(x: Float64Array, length: number): TypedArrayOf<D> {
@@ -229,7 +229,7 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
     const numbers = numbersOf(operation, "x", data, this.dtype);
     if (isTensor || numbers.shape.length > 1) {
       const given = isTensor ? checkShape(operation, shape) : numbers.shape;
-      countOf(operation, "x", { shape: given, length: sizeOf(given) }, this.inputShape, isTensor);
+      countOf(operation, "x", given, this.inputShape, isTensor);
     }
     return numbers;
   }

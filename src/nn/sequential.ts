@@ -3,12 +3,12 @@ import { type FloatDType, itemSize } from "../tensor/dtype.ts";
 import { checkCount, checkSeed, grouped } from "../tensor/numbers.ts";
 import { checkObject, describe, liveTensor, operandLike } from "../tensor/operands.ts";
 import { LegacyRandom, type Random } from "../tensor/random.ts";
+import { type Examples, rowsOf } from "../tensor/rows.ts";
 import { LamellaRuntime, type Runtime } from "../tensor/runtime.ts";
 import { Owner } from "../tensor/scope.ts";
 import { formatShape, sameShape } from "../tensor/shape.ts";
 import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
 import { checkFloatDType, checkInput } from "./architecture.ts";
-import { copyRows, type Examples, rowsOf } from "./data.ts";
 import { heNormal, type Initializer } from "./initializers.ts";
 import type { LayerSpec } from "./layers/layers.ts";
 import type { LossName } from "./names.ts";
@@ -171,7 +171,7 @@ export class Sequential<
     return network.runtime.atomically(() => {
       const scores = network.runtime.create(network.dtype, [N, ...network.outShape]);
       const plan = network.reserve(Math.max(N, 1));
-      copyRows(plan.input, rows, 0, N);
+      rows.copyTo(plan.input.data, 0, N);
       network.forward(N, mode === "train");
       scores.data.set(plan.scores.data.subarray(0, scores.size));
       return scores as Tensor as Tensor<D>;

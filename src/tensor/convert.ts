@@ -20,18 +20,18 @@ const MOST_AHEAD = 65536;
 
 type Plain = Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer>;
 
-/** Numbers that were given, and can be copied. */
+/** Numbers that were given, and can be copied. A tensor is such numbers itself. */
 export interface Numbers {
-  /** That of a tensor made of them. */
+  /** The dtype of a tensor that is made of them. */
   readonly dtype: DType;
   readonly shape: readonly number[];
-  /** How many there are: the product of the shape. */
-  readonly length: number;
-  /** A typed array with those from start to end, to be copied from at once. */
+  /** How many numbers there are: the product of the shape. */
+  readonly size: number;
+  /** A typed array with the numbers from start to end, to be copied from at once. */
   part(start: number, end: number): Float64Array;
 }
 
-/** Those of a typed array: one of the caller's, or one of ours. */
+/** The numbers of a typed array, be it the caller's or ours. */
 class ViewNumbers implements Numbers {
   readonly shape: readonly number[];
   readonly dtype: DType;
@@ -42,28 +42,28 @@ class ViewNumbers implements Numbers {
     private readonly place: string,
     private given: Float64Array,
     private readonly kind: string,
-    readonly length: number,
+    readonly size: number,
     shape?: readonly number[],
     /** That it is a view of, where that is a runtime's memory: as it grows, its views end. */
     private readonly memory?: WebAssembly.Memory,
     private readonly byteOffset = 0,
   ) {
-    this.shape = shape ?? [length];
+    this.shape = shape ?? [size];
     this.dtype = shape ? "float32" : (dtypeOf(kind) ?? "float32");
   }
 
   part(start: number, end: number): Float64Array {
-    const { memory, kind, length } = this;
+    const { memory, kind, size } = this;
     if (memory && bufferOf(this.given) !== memory.buffer) {
-      this.given = viewOf(kind, memory.buffer as ArrayBuffer, this.byteOffset, length);
+      this.given = viewOf(kind, memory.buffer as ArrayBuffer, this.byteOffset, size);
       this.plain = null;
     }
     const { given } = this;
     const there = lengthOf(given);
-    if (there < length) throw gone(this.place);
+    if (there < size) throw gone(this.place);
     // Whoever copies from it at once asks it for nothing but its elements.
     if (end - start === there) return given;
-    this.plain ??= viewOf(kind, bufferOf(given), byteOffsetOf(given), length);
+    this.plain ??= viewOf(kind, bufferOf(given), byteOffsetOf(given), size);
     return this.plain.subarray(start, end);
   }
 }
@@ -226,32 +226,33 @@ export function numbersOf(
 
 /** A copy of numbers that int32 holds; RangeError with the place of one that it does not. */
 export function wholeNumbers(operation: string, name: string, numbers: Numbers): Numbers {
-  const { shape, length } = numbers;
-  const copy = new Float64Array(length);
-  copy.set(numbers.part(0, length));
-  for (let i = 0; i < length; i++) {
+  const { shape, size } = numbers;
+  const copy = new Float64Array(size);
+  copy.set(numbers.part(0, size));
+  for (let i = 0; i < size; i++) {
     const value = copy[i] as number;
     if (value !== (value | 0)) checkInt32(operation, `${name}${placeOf(i, shape)}`, value);
   }
-  return new ViewNumbers(name, copy, "Float64Array", length, shape);
+  return new ViewNumbers(name, copy, "Float64Array", size, shape);
 }
 
 /**
- * How many examples of this shape these are: (N, …shape), where either may be flat, or, but for a tensor, their numbers
- * in a row.
+ * How many examples of this shape something of the given shape holds: (N, …shape), where either may
+ * be flat, or all numbers in one row, which a tensor's may not be.
  */
 export function countOf(
   operation: string,
   name: string,
-  { shape: given, length }: Pick<Numbers, "shape" | "length">,
+  given: readonly number[],
   shape: readonly number[],
   isTensor: boolean,
 ): number {
   const width = sizeOf(shape);
   if (given.length === 1 && !isTensor) {
-    if (length % width === 0) return length / width;
+    const size = given[0] as number;
+    if (size % width === 0) return size / width;
     throw new ShapeError(
-      `${operation}: ${name} has ${length} numbers, which are no whole number of examples of shape ${formatShape(shape)}`,
+      `${operation}: ${name} has ${size} numbers, which are no whole number of examples of shape ${formatShape(shape)}`,
     );
   }
   const each = given.slice(1);

@@ -119,5 +119,5 @@ function valuesOf(name: string, value: unknown): [ArrayLike<number>, readonly nu
       `relativeError: ${name} must be a tensor, an array of numbers or a number, got ${numbers ? "an array of something else" : describe(value)}`,
     );
   }
-  return [numbers.part(0, numbers.length), numbers.shape];
+  return [numbers.part(0, numbers.size), numbers.shape];
 }

@@ -1,8 +1,9 @@
 // Labels as callers have them: class numbers in an array, a typed array or an int32 tensor, or one-hot rows.
 
-import { DTypeError, RuntimeMismatchError, ShapeError, show } from "../runtime/errors.ts";
+import { DTypeError, ShapeError, show } from "../runtime/errors.ts";
 import { type Numbers, numbersOf } from "./convert.ts";
-import { describe, liveTensor, TensorNumbers } from "./operands.ts";
+import { describe } from "./operands.ts";
+import { numbersFrom, Rows } from "./rows.ts";
 import { formatShape } from "./shape.ts";
 import { type Tensor, TensorHandle, type TensorRuntime } from "./tensor.ts";
 import { dtypeOf, kindOf } from "./views.ts";
@@ -15,41 +16,33 @@ export type Labels =
   | Tensor<"int32">
   | readonly (readonly number[] | (ArrayBufferView & ArrayLike<number>))[];
 
-/** Labels of rows, as class numbers. */
-export class LabelRows {
+/** Labels of rows as class numbers, which are checked again wherever they are copied. */
+class LabelRows extends Rows {
   constructor(
     private readonly operation: string,
     private readonly C: number,
-    private readonly numbers: Numbers,
-    /** An array of JavaScript's, which is read again whenever it is copied. */
-    readonly live?: readonly unknown[],
-    /** A tensor that holds them, checked where it lies. */
-    readonly tensor?: TensorHandle,
-  ) {}
+    numbers: Numbers,
+  ) {
+    super(numbers.size, 1, numbers);
+  }
 
-  /**
-   * Copies those from start to end, or those that an order has there, and checks them in the copy. It
-   * runs no code of the caller's unless they are `live`.
-   */
-  copy(to: Int32Array, start: number, end: number, order?: ArrayLike<number>): void {
-    const { operation, C, numbers, live } = this;
-    const count = end - start;
-    const values = numbers.part(order ? 0 : start, order ? numbers.length : end);
-    if (!order && !live) to.set(values);
-    for (let i = 0; i < count; i++) {
-      const place = order ? (order[start + i] as number) : start + i;
-      if (live) to[i] = checkLabel(operation, live[place], place, C);
-      else if (order) to[i] = values[place] as number;
-      // Their owner has had turns since they were checked.
-      checkLabel(operation, to[i], place, C);
+  /** The tensor that holds them, where one does: its labels are used where they lie. */
+  get tensor(): TensorHandle | undefined {
+    return this.numbers instanceof TensorHandle ? this.numbers : undefined;
+  }
+
+  override copyTo(target: Int32Array, start: number, end: number, order?: ArrayLike<number>): void {
+    super.copyTo(target, start, end, order);
+    // Their owner has had turns since they were checked.
+    for (let i = start; i < end; i++) {
+      checkLabel(this.operation, target[i - start], order ? (order[i] as number) : i, this.C);
     }
   }
 }
 
 /**
- * Labels in [0, C) of so many rows of x, checked.
+ * Labels in [0, C) of this many rows of x, checked.
  * @param owner what the runtime is of: "x", or "the model"
- * @param isLive an array is read again each time that labels are copied, and not once and for all here
  * @throws TypeError, ShapeError, DTypeError, or RangeError with the index and value of the first wrong label
  */
 export function labelsOf(
@@ -59,32 +52,19 @@ export function labelsOf(
   count: number,
   runtime: TensorRuntime,
   owner: "x" | "the model",
-  isLive = false,
 ): LabelRows {
-  let numbers: Numbers;
-  let live: readonly unknown[] | undefined;
-  const tensor = y instanceof TensorHandle ? liveTensor(operation, "y", y) : undefined;
-  if (tensor) {
-    if (tensor.runtime !== runtime) {
-      throw new RuntimeMismatchError(`${operation}: y and ${owner} belong to different runtimes`);
-    }
-    if (tensor.dtype !== "int32" && tensor.shape.length === 1) {
-      throw new DTypeError(`${operation}: y must be int32, got ${tensor.dtype}`);
-    }
-    numbers = new TensorNumbers(tensor);
-  } else if (Array.isArray(y)) {
+  const rows = (classes: unknown) =>
+    new LabelRows(operation, C, numbersOf(operation, "y", classes, "float32"));
+  if (Array.isArray(y)) {
     const length = y.length >>> 0;
     const first: unknown = length > 0 ? y[0] : undefined;
-    if (Array.isArray(first) || kindOf(first)) {
-      numbers = numbersOf(operation, "y", y, "float32");
-    } else {
+    if (!(Array.isArray(first) || kindOf(first))) {
       checkPairs(operation, length, count, owner);
       const own = new Int32Array(length);
       for (let i = 0; i < length; i++) own[i] = checkLabel(operation, i > 0 ? y[i] : first, i, C);
-      if (isLive) live = y;
-      return new LabelRows(operation, C, numbersOf(operation, "y", own, "float32"), live);
+      return rows(own);
     }
-  } else {
+  } else if (!(y instanceof TensorHandle)) {
     const kind = kindOf(y) ?? "";
     if (dtypeOf(kind)?.startsWith("float")) {
       throw new DTypeError(
@@ -96,26 +76,28 @@ export function labelsOf(
         `${operation}: y must be an Int32Array, an array of whole numbers or an int32 tensor, got ${describe(y)}`,
       );
     }
-    numbers = numbersOf(operation, "y", y, "float32", runtime.linear.wasm);
   }
-
-  const { shape, length } = numbers;
+  const numbers = numbersFrom(operation, "y", y, "float32", runtime, owner);
+  const { shape, size, dtype } = numbers;
+  const isTensor = numbers instanceof TensorHandle;
+  if (isTensor && dtype !== "int32" && shape.length === 1) {
+    throw new DTypeError(`${operation}: y must be int32, got ${dtype}`);
+  }
   if (shape.length === 2 && shape[1] === C) {
     checkPairs(operation, shape[0] as number, count, owner);
-    const classes = classesOf(operation, numbers.part(0, length), count, C);
-    return new LabelRows(operation, C, numbersOf(operation, "y", classes, "float32"));
+    return rows(classesOf(operation, numbers.part(0, size), count, C));
   }
-  const isPaired = length === count || !tensor || owner !== "x";
+  const isPaired = size === count || !isTensor || owner !== "x";
   if (shape.length !== 1 || !isPaired) {
     const due = owner === "x" ? `(${count},)` : "(N,)";
     throw new ShapeError(
       `${operation}: y must have shape ${due}, got ${formatShape(shape)}; one-hot rows are (N, ${C})`,
     );
   }
-  checkPairs(operation, length, count, owner);
-  const values = numbers.part(0, length);
-  for (let i = 0; i < length; i++) checkLabel(operation, values[i], i, C);
-  return new LabelRows(operation, C, numbers, undefined, tensor);
+  checkPairs(operation, size, count, owner);
+  const values = numbers.part(0, size);
+  for (let i = 0; i < size; i++) checkLabel(operation, values[i], i, C);
+  return new LabelRows(operation, C, numbers);
 }
 
 /** Refuses labels of another number than there are rows. */

@@ -11,8 +11,7 @@ import {
   ShapeError,
 } from "../runtime/errors.ts";
 import { type Saved, SavedState } from "./cache.ts";
-import type { Numbers } from "./convert.ts";
-import type { DType, FloatDType, TypedArrayOf } from "./dtype.ts";
+import type { FloatDType } from "./dtype.ts";
 import { Resource } from "./scope.ts";
 import { formatShape, sameShape } from "./shape.ts";
 import { type Tensor, TensorHandle, type TensorRuntime } from "./tensor.ts";
@@ -50,28 +49,6 @@ export function liveTensor(operation: string, name: string, value: unknown): Ten
     throw new DisposedError(`${operation}: ${name}'s runtime has been disposed`);
   }
   return value;
-}
-
-/** The numbers of a tensor, wherever the memory has them. */
-export class TensorNumbers implements Numbers {
-  constructor(private readonly tensor: TensorHandle) {}
-
-  get dtype(): DType {
-    return this.tensor.dtype;
-  }
-
-  get shape(): readonly number[] {
-    return this.tensor.shape;
-  }
-
-  get length(): number {
-    return this.tensor.size;
-  }
-
-  part(start: number, end: number): Float64Array {
-    const data = this.tensor.data as TypedArrayOf<DType> as Float64Array;
-    return end - start === this.length ? data : data.subarray(start, end);
-  }
 }
 
 /** The first operand of a call: a live tensor of a floating dtype. */

@@ -8,12 +8,13 @@ import {
   checkInt32,
   type NestedArray,
   type NumberArray,
+  type Numbers,
   numbersOf,
   wholeNumbers,
 } from "./convert.ts";
 import { type DType, type DTypeOf, type FloatDType, itemSize } from "./dtype.ts";
 import { checkSeed } from "./numbers.ts";
-import { liveTensor, TensorNumbers } from "./operands.ts";
+import { liveTensor } from "./operands.ts";
 import { checkKeys } from "./options.ts";
 import { LegacyRandom, type Random } from "./random.ts";
 import { Owner, type Resource, Scope } from "./scope.ts";
@@ -178,16 +179,16 @@ export class LamellaRuntime extends Owner implements Runtime, TensorRuntime {
     if (dtype !== undefined) checkDType(operation, dtype);
     const given = shape === undefined ? undefined : checkShape(operation, shape);
     const own = dtype === undefined || dtype === "float32" ? "float32" : "float64";
-    let numbers =
+    let numbers: Numbers =
       data instanceof TensorHandle
-        ? new TensorNumbers(liveTensor(operation, "data", data))
+        ? liveTensor(operation, "data", data)
         : numbersOf(operation, "data", data, own, this.linear.wasm);
     this.check(operation); // to read an array may run code of the caller's
-    const { length } = numbers;
+    const { size } = numbers;
     const due = given ?? Object.freeze(numbers.shape);
-    if (sizeOf(due) !== length) {
+    if (sizeOf(due) !== size) {
       throw new ShapeError(
-        `${operation}: shape ${formatShape(due)} holds ${sizeOf(due)} elements but data has ${length}`,
+        `${operation}: shape ${formatShape(due)} holds ${sizeOf(due)} elements but data has ${size}`,
       );
     }
     const chosen = dtype ?? numbers.dtype;
@@ -195,7 +196,7 @@ export class LamellaRuntime extends Owner implements Runtime, TensorRuntime {
       numbers = wholeNumbers(operation, "data", numbers);
     }
     const tensor = this.create(chosen, due);
-    tensor.data.set(numbers.part(0, length));
+    tensor.data.set(numbers.part(0, size));
     return tensor as Tensor as T;
   }
 

@@ -1,6 +1,7 @@
 import type { Core, Kernels } from "../runtime/core.ts";
 import { DisposedError, ShapeError } from "../runtime/errors.ts";
 import type { Memory } from "../runtime/memory.ts";
+import type { Numbers } from "./convert.ts";
 import { type DType, type FloatDType, type TypedArrayOf, typedArrays } from "./dtype.ts";
 import { denoInspectSymbol, inspectSymbol, Resource } from "./scope.ts";
 import { checkShape, copyShape, formatShape, sizeOf } from "./shape.ts";
@@ -79,7 +80,7 @@ const gone = {
 } as unknown as Storage;
 
 /** The one implementation of Tensor. */
-export class TensorHandle<D extends DType = DType> extends Resource implements Tensor<D> {
+export class TensorHandle<D extends DType = DType> extends Resource implements Tensor<D>, Numbers {
   private view: TypedArrayOf<D> | null = null;
 
   /** Use a runtime's create or lasting, or alias; the handle belongs to no scope yet. */
@@ -124,6 +125,12 @@ export class TensorHandle<D extends DType = DType> extends Resource implements T
       ) as TypedArrayOf<D>;
     }
     return this.view;
+  }
+
+  /** The elements from start to end, as a view. */
+  part(start: number, end: number): Float64Array {
+    const data = this.data as TypedArrayOf<DType> as Float64Array;
+    return end - start === this.size ? data : data.subarray(start, end);
   }
 
   toTypedArray(): TypedArrayOf<D> {

@@ -2,7 +2,7 @@
 
 import { show } from "../../runtime/errors.ts";
 import { checkObject } from "../../tensor/operands.ts";
-import { copyRows, type Examples, type Rows, rowsOf } from "../data.ts";
+import { type Examples, type Rows, rowsOf } from "../../tensor/rows.ts";
 import type { Plan } from "../network.ts";
 import { type Truth, truthOf } from "./losses.ts";
 import type { Stepper } from "./step.ts";
@@ -14,7 +14,10 @@ export interface Batch {
   y: Examples;
 }
 
-/** Examples of which fit makes minibatches itself; x and y are read while it trains, not copied. */
+/**
+ * Examples of which fit makes minibatches itself. Tensors and typed arrays are read while it trains,
+ * not copied.
+ */
 export interface TrainingData extends Batch {
   /** Examples that are evaluated after each epoch. */
   validation?: Batch | undefined;
@@ -38,15 +41,12 @@ export interface Feed {
 /** Examples that fit the model, and labels or targets that fit the loss. */
 export type Pairs = readonly [x: Rows, y: Truth];
 
-/**
- * The pairs of a batch, checked.
- * @param isLive an array of labels is read again whenever it is copied, not once here
- */
-export function pairsOf(operation: string, stepper: Stepper, batch: Batch, isLive = false): Pairs {
+/** The pairs of a batch, checked; arrays are read here, once. */
+export function pairsOf(operation: string, stepper: Stepper, batch: Batch): Pairs {
   checkObject(operation, "batch", batch);
   const { network, settings } = stepper;
   const x = rowsOf(operation, "x", batch.x, network.inShape, network);
-  const y = truthOf(operation, settings.lossRule, batch.y, network, x.count, isLive);
+  const y = truthOf(operation, settings.lossRule, batch.y, network, x.count);
   stepper.check(operation);
   if (x.count === 0) {
     throw new RangeError(`${operation}: x has no examples, and the loss is a mean over them`);
@@ -58,12 +58,11 @@ export function pairsOf(operation: string, stepper: Stepper, batch: Batch, isLiv
 export function feedOf(operation: string, stepper: Stepper, batch: Batch): Feed {
   const pairs = pairsOf(operation, stepper, batch);
   const N = pairs[0].count;
-  return { N, load: () => load(operation, stepper, pairs, 0, N) };
+  return { N, load: () => load(stepper, pairs, 0, N) };
 }
 
 /** The minibatches of an epoch that are still to come after its first examples, in this order. */
 export function* minibatches(
-  operation: string,
   stepper: Stepper,
   pairs: Pairs,
   batchSize: number,
@@ -78,7 +77,7 @@ export function* minibatches(
     const even = Math.ceil(left / Math.ceil(left / batchSize));
     const N = lastBatch === "spread" ? even : Math.min(batchSize, left);
     const end = start + N;
-    yield { N, load: () => load(operation, stepper, pairs, end - N, end, order) };
+    yield { N, load: () => load(stepper, pairs, end - N, end, order) };
     start = end;
   }
 }
@@ -98,17 +97,14 @@ export function stepsOf(count: number, batchSize: number, lastBatch: LastBatch):
 
 /** Copies the rows from start to end, or those that an order has there, into the plan. */
 function load(
-  operation: string,
-  stepper: Stepper,
+  { network }: Stepper,
   [x, y]: Pairs,
   start: number,
   end: number,
   order?: Int32Array,
 ): Plan {
-  const copyTruth = y.read(start, end, order);
-  stepper.check(operation);
-  const plan = stepper.network.reserve(end - start);
-  copyRows(plan.input, x, start, end, order);
-  copyTruth(plan);
+  const plan = network.reserve(end - start);
+  x.copyTo(plan.input.data, start, end, order);
+  y.copyTo(plan, start, end, order);
   return plan;
 }

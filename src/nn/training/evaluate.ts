@@ -2,7 +2,7 @@
 
 import type { ClassWeights } from "../../losses/weights.ts";
 import { checkCount } from "../../tensor/numbers.ts";
-import { copyRows, type Examples, type Rows, rowsOf } from "../data.ts";
+import { type Examples, type Rows, rowsOf } from "../../tensor/rows.ts";
 import type { LossName } from "../names.ts";
 import type { Network, Plan } from "../network.ts";
 import { countRight, lossOf, truthOf } from "./losses.ts";
@@ -37,7 +37,7 @@ export function* passes(
   for (let start = 0; start < rows.count; start += batchSize) {
     const N = Math.min(batchSize, rows.count - start);
     const plan = network.reserve(N);
-    copyRows(plan.input, rows, start, start + N);
+    rows.copyTo(plan.input.data, start, start + N);
     network.forward(N, false);
     yield { plan, start, N };
   }
@@ -62,7 +62,7 @@ export function* evaluating(
   let weight = 0;
   let right = 0;
   for (const { plan, start, N } of passes(network, rows, batchSize)) {
-    truth.read(start, start + N)(plan);
+    truth.copyTo(plan, start, start + N);
     sum += plan.W * rule.run(network, plan, N);
     weight += plan.W;
     right += countRight(loss, network, plan, N);

@@ -84,7 +84,7 @@ export class Fit {
       if (key === "validation" || !/^va[il]+d/i.test(key)) continue;
       throw new TypeError(`${OPERATION}: the data has no ${quote(key)}; did you mean validation?`);
     }
-    const pairs = isIterable ? undefined : pairsOf(OPERATION, stepper, data as Batch, true);
+    const pairs = isIterable ? undefined : pairsOf(OPERATION, stepper, data as Batch);
     const validation = (data as TrainingData).validation ?? options.validation;
     if (validation !== undefined) pairsOf(`${OPERATION}: validation`, stepper, validation);
     const count = pairs?.[0].count ?? null;
@@ -102,7 +102,7 @@ export class Fit {
       run.count = count;
       run.lastBatch = lastBatch;
       const order = this.order(pairs[0].count, batchSize);
-      return minibatches(OPERATION, stepper, pairs, batchSize, lastBatch, run.examples, order);
+      return minibatches(stepper, pairs, batchSize, lastBatch, run.examples, order);
     };
     const steps = count === null ? undefined : stepsOf(count, batchSize, lastBatch);
     const history: EpochEvent[] = [];

@@ -3,7 +3,7 @@
 import { type ClassWeights, checkClassWeights, fillRowWeights } from "../../losses/weights.ts";
 import { ShapeError, show } from "../../runtime/errors.ts";
 import { labelsOf } from "../../tensor/labels.ts";
-import { copyRows, rowsOf } from "../data.ts";
+import { rowsOf } from "../../tensor/rows.ts";
 import type { LossName } from "../names.ts";
 import type { Network, Plan } from "../network.ts";
 
@@ -82,45 +82,33 @@ export function lossOf(
   };
 }
 
-/** What the loss takes beside the scores of so many examples. */
+/** Labels or targets of examples: what the loss takes beside the scores. */
 export interface Truth {
-  /**
-   * Copies the rows from start to end, or those that an order has there, and checks them in the copy. What comes back puts them
-   * into a plan: to read an array may run code of the caller's, so that it has to be done before there is one.
-   */
-  read(start: number, end: number, order?: Int32Array): (plan: Plan) => void;
+  /** Copies the rows from start to end, or those that an order has there, into a plan, and checks them there. */
+  copyTo(plan: Plan, start: number, end: number, order?: Int32Array): void;
 }
 
-/**
- * What the loss takes beside the scores, checked.
- * @param live an array of labels is read when they are copied, and not once and for all here
- */
+/** What the loss takes beside the scores of this many examples, checked. */
 export function truthOf(
   operation: string,
   { name, takesLabels, classWeights }: LossRule,
   y: unknown,
   network: Network,
   count: number,
-  live = false,
 ): Truth {
   const { runtime, outShape, outSize } = network;
   if (takesLabels) {
-    const labels = labelsOf(operation, y, outSize, count, runtime, "the model", live);
+    const labels = labelsOf(operation, y, outSize, count, runtime, "the model");
     network.check(operation);
     return {
-      read(start, end, order) {
+      copyTo(plan, start, end, order) {
         const N = end - start;
-        const own = labels.live && new Int32Array(N);
-        if (own) labels.copy(own, start, end, order); // which runs code of the caller's
-        return (plan) => {
-          const { data } = plan.labels;
-          if (own) data.set(own);
-          else labels.copy(data, start, end, order);
-          plan.weights = classWeights ? plan.rowWeights.address : 0;
-          plan.W = classWeights
-            ? fillRowWeights(plan.rowWeights.data.subarray(0, N), data, classWeights)
-            : N;
-        };
+        const { data } = plan.labels;
+        labels.copyTo(data, start, end, order);
+        plan.weights = classWeights ? plan.rowWeights.address : 0;
+        plan.W = classWeights
+          ? fillRowWeights(plan.rowWeights.data.subarray(0, N), data, classWeights)
+          : N;
       },
     };
   }
@@ -140,10 +128,10 @@ export function truthOf(
     }
   };
   const { numbers } = rows;
-  check(numbers.part(0, numbers.length), numbers.length, (i) => i);
+  check(numbers.part(0, numbers.size), numbers.size, (i) => i);
   return {
-    read: (start, end, order) => (plan) => {
-      copyRows(plan.targets, rows, start, end, order);
+    copyTo(plan, start, end, order) {
+      rows.copyTo(plan.targets.data, start, end, order);
       plan.weights = 0;
       plan.W = end - start;
       check(plan.targets.data, (end - start) * outSize, (i) => {
