@@ -45,12 +45,12 @@ const TANH: u32 = 8;
 @inline
 const OPERATION: usize = 48;
 
-/** Bytes of workspace that an affine operation needs for batches of up to N. */
+/** Bytes of workspace that an affine operation needs for batches of up to N. @kernel @serving */
 export function predictWorkBytes<T>(N: usize, D: usize, M: usize): usize {
   return gemmWorkBytes<T>(N, M, D, 1);
 }
 
-/** panels (D · M,) = w (D, M), in the order in which an affine operation reads it. */
+/** panels (D · M,) = w (D, M), in the order in which an affine operation reads it. @kernel @serving */
 export function predictPack<T>(panels: usize, w: usize, D: usize, M: usize): void {
   packPanels<T>(panels, w, D, M);
 }
@@ -64,6 +64,8 @@ export function predictPack<T>(panels: usize, w: usize, D: usize, M: usize): voi
  *   NORMALIZE   out (N, D) = (x − a (D,)) / b (D,)
  *   SOFTMAX     over the last axis of x (N · D / M, M)
  *   LEAKY_RELU  with `value` as its slope; GELU, RELU, SIGMOID, TANH: out (N, D) from x
+ *
+ * @kernel @serving
  */
 export function predict<T>(operations: usize, count: usize, N: usize): void {
   for (const end = operations + count * OPERATION; operations != end; operations += OPERATION) {

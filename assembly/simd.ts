@@ -7,6 +7,11 @@
 @inline
 export const RELAXED: bool = ASC_FEATURE_RELAXED_SIMD;
 
+/** Returns whether products and sums are rounded together where the host can. @kernel */
+export function isRelaxed(): bool {
+  return RELAXED;
+}
+
 /** How many T fit a vector. */
 // @ts-ignore: decorator
 @inline

@@ -4,6 +4,7 @@
 
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { abi } from "./build/abi.js";
 import { command } from "./build/command.js";
 import { cores } from "./build/cores.js";
 import { entries, worker } from "./build/entries.js";
@@ -18,6 +19,7 @@ mkdirSync("build", { recursive: true });
 
 try {
   await runStages([
+    [abi],
     cores,
     inlines,
     [...entries, worker, ...variants, command, ...types],

@@ -10,7 +10,7 @@ function addScaled<T>(alpha: v128, x: usize, y: usize, n: usize): void {
   storeLanes<T>(y, multiplyAdd<T>(alpha, loadLanes<T>(x, n), loadLanes<T>(y, n)), n);
 }
 
-/** y (n,) += alpha · x (n,); alpha is rounded to T once. y may be x. */
+/** y (n,) += alpha · x (n,); alpha is rounded to T once. y may be x. @kernel */
 export function axpy<T>(n: usize, alpha: f64, x: usize, y: usize): void {
   if (SHARED && splits(n, sizeof<T>() / 4, 16)) {
     pass(x, y);
@@ -29,7 +29,7 @@ export function axpy<T>(n: usize, alpha: f64, x: usize, y: usize): void {
   if (rest) addScaled<T>(a, x, y, rest);
 }
 
-/** x (n,) = alpha · x; alpha is rounded to T once. */
+/** x (n,) = alpha · x; alpha is rounded to T once. @kernel */
 export function scal<T>(n: usize, alpha: f64, x: usize): void {
   if (SHARED && splits(n, sizeof<T>() / 4, 16)) {
     pass(x);
@@ -64,6 +64,8 @@ function addHigh(sum: v128, a: v128, b: v128): v128 {
 /**
  * Σ x · y in float64 for either dtype: eight sums, each of every eighth term, whose own sum is taken in pairs; then what
  * is left of the last eight. x may be y, which makes it the sum of squares.
+ *
+ * @kernel
  */
 export function dot<T>(n: usize, x: usize, y: usize): f64 {
   let s01 = f64x2.splat(0);

@@ -3,31 +3,46 @@
 import { columnSum, columnSumWorkBytes } from "../blas/column_sum";
 import { gemm, gemmWorkBytes } from "../blas/gemm";
 
+/** Bytes of workspace for affineForward and affineReluForward. @kernel */
 export function affineForwardWorkBytes<T>(N: usize, D: usize, M: usize): usize {
   return gemmWorkBytes<T>(N, M, D, 1);
 }
 
-/** out = max(x · w + b, floor): floor −∞ is the layer alone, 0 the layer with ReLU, in one pass over out. */
+/** out = x · w + b. @kernel */
 export function affineForward<T>(
   out: usize, // (N, M)
   x: usize, // (N, D)
   w: usize, // (D, M)
-  b: usize, // (M,)
-  floor: T,
+  b: usize, // (M,), or 0 for none
   work: usize,
   N: usize,
   D: usize,
   M: usize,
 ): void {
-  gemm<T>(out, x, D, 1, w, M, 1, b, floor, work, N, M, D);
+  gemm<T>(out, x, D, 1, w, M, 1, b, <T>-Infinity, work, N, M, D);
 }
 
+/** out = max(x · w + b, 0): the layer with ReLU in one pass over out. @kernel */
+export function affineReluForward<T>(
+  out: usize, // (N, M)
+  x: usize, // (N, D)
+  w: usize, // (D, M)
+  b: usize, // (M,), or 0 for none
+  work: usize,
+  N: usize,
+  D: usize,
+  M: usize,
+): void {
+  gemm<T>(out, x, D, 1, w, M, 1, b, 0, work, N, M, D);
+}
+
+/** Bytes of workspace for affineBackward. @kernel */
 export function affineBackwardWorkBytes<T>(N: usize, D: usize, M: usize): usize {
   const products = max(gemmWorkBytes<T>(N, D, M, 1), gemmWorkBytes<T>(D, M, N, D));
   return max(products, columnSumWorkBytes(M));
 }
 
-/** An output whose address is 0 is not computed. */
+/** An output whose address is 0 is not computed. @kernel */
 export function affineBackward<T>(
   dx: usize, // (N, D) = dout · wᵀ
   dw: usize, // (D, M) = xᵀ · dout

@@ -29,7 +29,7 @@ const STRIP: usize = 1024;
 @inline
 const COLUMN_WORK: usize = 6 * sizeof<f64>();
 
-/** Bytes of workspace that a forward or a backward needs. Threads have a strip each. */
+/** Bytes of workspace that a forward or a backward needs. Threads have a strip each. @kernel */
 export function batchnormWorkBytes(D: usize): usize {
   return (SHARED ? D : min(D, STRIP)) * COLUMN_WORK;
 }
@@ -189,7 +189,7 @@ function momentsOfStrip<T>(
   }
 }
 
-/** mean (D,) and m2 (D,) = Σ (x − mean)², float64 both, over the rows of x. N ≥ 1. */
+/** mean (D,) and m2 (D,) = Σ (x − mean)², float64 both, over the rows of x. N ≥ 1. @kernel */
 export function batchnormMoments<T>(
   mean: usize,
   m2: usize,
@@ -318,6 +318,8 @@ function eachRow<T>(
  * saved (2, D) float64 receives what backward needs: the mean, then 1 / sqrt(var + eps).
  * Training (N ≥ 1) takes both from x and moves the running values; otherwise the running values
  * are the statistics, and stay as they are.
+ *
+ * @kernel
  */
 export function batchnormForward<T>(
   out: usize, // (N, D)
@@ -569,6 +571,8 @@ function scaleRow<T>(dx: usize, dout: usize, scale: usize, columns: usize): void
  * training: dx = gamma / (N · std) · (N · dout − dbeta − xNorm · dgamma),
  * otherwise, the statistics being constants: dx = gamma / std · dout.
  * An output whose address is 0 is not written.
+ *
+ * @kernel
  */
 export function batchnormBackward<T>(
   dx: usize, // (N, D)

@@ -7,12 +7,12 @@ import { philox4x32x4 } from "../random/philox";
 import { SHARED, threads } from "../threads/queue";
 import { arg, at, number, pass, passNumbers, split, splits } from "../threads/split";
 
-/** Bytes of workspace for dropoutForwardSeeded: the generator's state. */
+/** Bytes of workspace for dropoutForwardSeeded: the generator's state. @kernel */
 export function dropoutSeededWorkBytes(): usize {
   return mt19937StateBytes();
 }
 
-/** With r = np.random.seed(seed); np.random.rand(n). out may be x. */
+/** With r = np.random.seed(seed); np.random.rand(n). out may be x. @kernel */
 export function dropoutForwardSeeded<T>(
   out: usize, // (n,)
   mask: usize, // (n,)
@@ -32,7 +32,7 @@ export function dropoutForwardSeeded<T>(
   }
 }
 
-/** Bytes of workspace for dropoutForward: the state of four generators, and two constants. */
+/** Bytes of workspace for dropoutForward: the state of four generators, and two constants. @kernel */
 export function dropoutWorkBytes(): usize {
   return SHARED ? max(threads(), 1) * THREAD_WORK : 96;
 }
@@ -81,6 +81,8 @@ function drop<T>(out: usize, mask: usize, x: usize, words: v128, work: usize, n:
  * With r = word / 2³² + ½, words being signed. Every 4,096 elements have four xoshiro128+ generators (Blackman and Vigna,
  * ACM TOMS 47, 2021) of their own, which draw in turn and are seeded with four blocks of Philox: so a
  * draw is a function of key, counter and place, whoever computes it. out may be x.
+ *
+ * @kernel
  */
 export function dropoutForward<T>(
   out: usize, // (n,)
@@ -146,7 +148,7 @@ export function dropoutForward<T>(
   }
 }
 
-/** dx = dout · mask. dx may be dout. */
+/** dx = dout · mask. dx may be dout. @kernel */
 export function dropoutBackward<T>(dx: usize, dout: usize, mask: usize, n: usize): void {
   if (SHARED && splits(n, (3 * sizeof<T>()) / 2, 16)) {
     pass(dx, dout, mask);

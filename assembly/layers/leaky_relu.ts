@@ -11,7 +11,7 @@ function leak<T>(v: v128, x: v128, slope: v128): v128 {
   return v128.bitselect(v, v128.mul<T>(v, slope), v128.gt<T>(x, v128.splat<T>(0)));
 }
 
-/** out may be x. The slope is rounded to T once. */
+/** out may be x. The slope is rounded to T once. @kernel */
 export function leakyReluForward<T>(out: usize, x: usize, n: usize, negativeSlope: f64): void {
   leakyReluBackward<T>(out, x, x, n, negativeSlope);
 }
@@ -19,6 +19,8 @@ export function leakyReluForward<T>(out: usize, x: usize, n: usize, negativeSlop
 /**
  * dx = dout where x > 0, else dout · negativeSlope. dx may be dout. With a slope of 0 or more, the forward's out
  * serves as x: it is above 0 where x was.
+ *
+ * @kernel
  */
 export function leakyReluBackward<T>(
   dx: usize,

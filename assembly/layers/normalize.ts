@@ -5,7 +5,7 @@ import { LANES, loadLanes, storeLanes } from "../simd";
 import { SHARED } from "../threads/queue";
 import { arg, at, pass, split, splits } from "../threads/split";
 
-/** out may be x. */
+/** out may be x. @kernel */
 export function normalizeForward<T>(
   out: usize, // (N, D)
   x: usize, // (N, D)
@@ -36,7 +36,7 @@ export function normalizeForward<T>(
   }
 }
 
-/** dx = dout / std. dx may be dout. */
+/** dx = dout / std. dx may be dout. @kernel */
 export function normalizeBackward<T>(
   dx: usize, // (N, D)
   dout: usize, // (N, D)

@@ -12,7 +12,7 @@ function relu<T>(x: v128): v128 {
   return v128.add<T>(v128.pmax<T>(x, zero), zero);
 }
 
-/** out may be x. */
+/** out may be x. @kernel */
 export function reluForward<T>(out: usize, x: usize, n: usize): void {
   if (SHARED && splits(n, sizeof<T>(), 16)) {
     pass(out, x);
@@ -37,7 +37,7 @@ function gate<T>(dout: v128, x: v128): v128 {
   return v128.and(dout, v128.gt<T>(x, v128.splat<T>(0)));
 }
 
-/** dx may be dout. */
+/** dx may be dout. @kernel */
 export function reluBackward<T>(dx: usize, dout: usize, x: usize, n: usize): void {
   if (SHARED && splits(n, (3 * sizeof<T>()) / 2, 16)) {
     pass(dx, dout, x);

@@ -5,7 +5,7 @@ import { LANES, loadLanes, loadTail, storeLanes, storeTail } from "../simd";
 import { SHARED } from "../threads/queue";
 import { at, pass, split, splits } from "../threads/split";
 
-/** out may be x. */
+/** out may be x. @kernel */
 export function sigmoidForward<T>(out: usize, x: usize, n: usize): void {
   if (SHARED && splits(n, 16 * sizeof<T>(), 16)) {
     pass(out, x);
@@ -28,7 +28,7 @@ function slope<T>(dout: v128, out: v128): v128 {
   return v128.mul<T>(dout, factor);
 }
 
-/** dx = dout · out · (1 − out). dx may be dout. */
+/** dx = dout · out · (1 − out). dx may be dout. @kernel */
 export function sigmoidBackward<T>(dx: usize, dout: usize, out: usize, n: usize): void {
   if (SHARED && splits(n, (3 * sizeof<T>()) / 2, 16)) {
     pass(dx, dout, out);

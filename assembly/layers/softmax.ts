@@ -6,7 +6,7 @@ import { dot } from "../blas/level1";
 import { SHARED } from "../threads/queue";
 import { arg, at, pass, split, splits } from "../threads/split";
 
-/** out may be x. */
+/** out may be x. @kernel */
 export function softmaxForward<T>(
   out: usize, // (N, C)
   x: usize, // (N, C)
@@ -31,7 +31,7 @@ export function softmaxForward<T>(
   }
 }
 
-/** dx = out · (dout − Σ_c dout · out), the sum in float64. dx may be dout. */
+/** dx = out · (dout − Σ_c dout · out), the sum in float64. dx may be dout. @kernel */
 export function softmaxBackward<T>(
   dx: usize, // (N, C)
   dout: usize, // (N, C)

@@ -35,7 +35,7 @@ function pairLoss<T>(dx: usize, x: usize, y: usize, i: usize, n: usize, count: v
   return term;
 }
 
-/** The loss; dx = (sigmoid(x) − y) / n is not written where its address is 0. n ≥ 1; dx overlaps nothing. */
+/** The loss; dx = (sigmoid(x) − y) / n is not written where its address is 0. n ≥ 1; dx overlaps nothing. @kernel */
 export function bceWithLogitsLoss<T>(
   dx: usize, // (n,)
   x: usize, // (n,)

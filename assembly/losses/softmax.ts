@@ -17,7 +17,7 @@ import {
 } from "../threads/split";
 import { weightOf } from "./weights";
 
-/** Bytes of workspace for softmaxLoss: one row, for a call that leaves dx out. */
+/** Bytes of workspace for softmaxLoss: one row, for a call that leaves dx out. @kernel */
 export function softmaxLossWorkBytes<T>(C: usize): usize {
   return C * sizeof<T>();
 }
@@ -59,6 +59,8 @@ function rowLoss<T>(
  * Returns the loss, and writes dx unless its address is 0. N ≥ 1, 0 ≤ y < C; dx overlaps nothing.
  * Without weights (address 0) the caller gives N as W. A row of weight 0 has no part in the loss,
  * whatever its scores are; where all weights are 0, the loss and dx are 0.
+ *
+ * @kernel
  */
 export function softmaxLoss<T>(
   dx: usize, // (N, C)

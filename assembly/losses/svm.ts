@@ -69,6 +69,8 @@ function rowLoss<T>(
  * Returns the loss, and writes dx unless its address is 0. N ≥ 1, 0 ≤ y < C; dx overlaps nothing.
  * Without weights (address 0) the caller gives N as W. A row of weight 0 has no part in the loss,
  * whatever its scores are; where all weights are 0, the loss and dx are 0.
+ *
+ * @kernel
  */
 export function svmLoss<T>(
   dx: usize, // (N, C)

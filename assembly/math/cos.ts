@@ -15,6 +15,7 @@ const PI_2_MIDDLE: f64 = 6.077100506303966e-11;
 @inline
 const PI_2_LOW: f64 = 2.0222662487959506e-21;
 
+/** @kernel */
 export function cos(x: f64): f64 {
   if (!(abs(x) <= 1048576)) return NaN;
   const turns = nearest(x * 0.63661977236758134);

@@ -15,7 +15,7 @@ export function rowMax<T>(x: usize, C: usize): T {
   return most;
 }
 
-/** Of each row, the index of its largest value: the first of equals, and of NaN, which counts as the largest. C ≥ 1. */
+/** Of each row, the index of its largest value: the first of equals, and of NaN, which counts as the largest. C ≥ 1. @kernel */
 export function argmax<T>(
   out: usize, // (N,) int32
   x: usize, // (N, C)

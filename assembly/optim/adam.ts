@@ -33,7 +33,7 @@ function step<T>(
   storeLanes<T>(w, v128.sub<T>(old, v128.add<T>(v128.mul<T>(decay, old), move)), n);
 }
 
-/** adamw without weight decay. */
+/** adamw without weight decay. @kernel */
 export function adam<T>(
   w: usize,
   m: usize,
@@ -56,6 +56,8 @@ export function adam<T>(
  * term is computed as rate · m / (√v + eps · √correction2), the order of Kingma and Ba's section 2.
  * w, m and v (n,) are updated in place. The corrections, at step t = 1, 2, …, are 1 − beta1ᵗ and 1 − beta2ᵗ. What can
  * be computed once is, in float64, and rounded to T once.
+ *
+ * @kernel
  */
 export function adamw<T>(
   w: usize,

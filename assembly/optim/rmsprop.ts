@@ -29,6 +29,8 @@ function step<T>(
 /**
  * cache = decayRate · cache + (1 − decayRate) · dw², then w −= learningRate · dw / (√cache + eps). w (n,) and cache
  * (n,) are updated in place. 1 − decayRate is taken in float64; all numbers are rounded to T once.
+ *
+ * @kernel
  */
 export function rmsprop<T>(
   w: usize,

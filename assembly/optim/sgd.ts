@@ -13,7 +13,7 @@ function descend<T>(w: usize, dw: usize, rate: v128, n: usize): void {
   storeLanes<T>(w, v128.sub<T>(loadLanes<T>(w, n), step), n);
 }
 
-/** w (n,) −= learningRate · dw (n,). Numbers are rounded to T once, here and below. */
+/** w (n,) −= learningRate · dw (n,). Numbers are rounded to T once, here and below. @kernel */
 export function sgd<T>(w: usize, dw: usize, n: usize, learningRate: f64): void {
   if (SHARED && splits(n, sizeof<T>() / 4, 16)) {
     pass(w, dw);
@@ -74,7 +74,7 @@ function rollAll<T>(
   if (rest) roll<T>(w, v, dw, rate, mu, nesterov, rest);
 }
 
-/** v = momentum · v − learningRate · dw, then w += v. w (n,) and v (n,) are updated in place. */
+/** v = momentum · v − learningRate · dw, then w += v. w (n,) and v (n,) are updated in place. @kernel */
 export function sgdMomentum<T>(
   w: usize,
   v: usize,
@@ -97,6 +97,8 @@ export function sgdMomentum<T>(
 /**
  * The same velocity, and w += momentum · v − learningRate · dw with the new v, which is
  * (1 + momentum) · v − momentum · (the v before). w (n,) and v (n,) are updated in place.
+ *
+ * @kernel
  */
 export function sgdNesterov<T>(
   w: usize,

@@ -21,11 +21,12 @@ const HAS_GAUSS: usize = 2500;
 @inline
 const GAUSS: usize = 2504;
 
+/** @kernel */
 export function mt19937StateBytes(): usize {
   return 2512;
 }
 
-/** As np.random.seed(seed) with one whole number. */
+/** As np.random.seed(seed) with one whole number. @kernel */
 export function mt19937Seed(state: usize, seed: u32): void {
   let word = seed;
   for (let i: usize = 0; i < N; i++) {
@@ -70,7 +71,7 @@ export function nextDouble(state: usize): f64 {
   return (<f64>a * 67108864.0 + <f64>b) / 9007199254740992.0;
 }
 
-/** out (n,) float64, uniform on [0, 1). */
+/** out (n,) float64, uniform on [0, 1). @kernel */
 export function mt19937Rand(out: usize, state: usize, n: usize): void {
   const end = out + n * sizeof<f64>();
   for (; out != end; out += sizeof<f64>()) store<f64>(out, nextDouble(state));
@@ -94,7 +95,7 @@ function nextGauss(state: usize): f64 {
   return f * x2;
 }
 
-/** out (n,) float64, normal with mean 0 and deviation 1. */
+/** out (n,) float64, normal with mean 0 and deviation 1. @kernel */
 export function mt19937Randn(out: usize, state: usize, n: usize): void {
   const end = out + n * sizeof<f64>();
   for (; out != end; out += sizeof<f64>()) store<f64>(out, nextGauss(state));
@@ -111,7 +112,7 @@ function nextInterval(state: usize, most: u32): u32 {
   return value;
 }
 
-/** out (n,) int32, whole numbers on [low, low + range]. */
+/** out (n,) int32, whole numbers on [low, low + range]. @kernel */
 export function mt19937Randint(out: usize, state: usize, n: usize, low: i32, range: u32): void {
   const end = out + n * sizeof<i32>();
   for (; out != end; out += sizeof<i32>()) {
@@ -119,7 +120,7 @@ export function mt19937Randint(out: usize, state: usize, n: usize, low: i32, ran
   }
 }
 
-/** out (n,) int32: 0 … n − 1 shuffled by Fisher and Yates, from the last place down. */
+/** out (n,) int32: 0 … n − 1 shuffled by Fisher and Yates, from the last place down. @kernel */
 export function mt19937Permutation(out: usize, state: usize, n: usize): void {
   for (let i: usize = 0; i < n; i++) store<i32>(out + (i << 2), <i32>i);
   for (let i = n; i > 1; i--) {

@@ -76,10 +76,12 @@ function queue(): usize {
   return (__heap_base + 63) & ~63;
 }
 
-/** The first byte behind the queue, where there is one. */
-// @ts-ignore: decorator
-@inline
-export function freeBase(): usize {
+/**
+ * The first byte of the memory that neither constants nor the queue of a shared build take.
+ *
+ * @kernel @serving
+ */
+export function heapBase(): usize {
   return SHARED ? queue() + BYTES : __heap_base;
 }
 
@@ -102,10 +104,14 @@ export function terms(): usize {
   return queue() + TERMS;
 }
 
-/** Before any worker runs. */
-export function openQueue(count: u32, maySleep: bool): void {
+/**
+ * Sets the queue up for this many threads, the caller among them, before any worker runs.
+ *
+ * @kernel @shared
+ */
+export function threadsOpen(threads: u32, maySleep: bool): void {
   memory.fill(queue(), 0, BYTES);
-  store<u32>(queue(), count, THREADS);
+  store<u32>(queue(), threads, THREADS);
   store<u32>(queue(), <u32>maySleep, MAY_SLEEP);
 }
 
@@ -158,8 +164,12 @@ function join(q: usize): void {
   }
 }
 
-/** A worker's life: tasks until the queue is closed. */
-export function work(thread: usize): void {
+/**
+ * Runs tasks on a worker, whose number is from 1 up, until the queue is closed.
+ *
+ * @kernel @shared
+ */
+export function threadsWork(thread: usize): void {
   const q = queue();
   let looks: u32 = 0;
   while (true) {
@@ -174,14 +184,18 @@ export function work(thread: usize): void {
   }
 }
 
-/** Lets all workers leave; no job is posted from here on. */
-export function closeQueue(): void {
+/** Lets all workers leave; no job is posted from here on. @kernel @shared */
+export function threadsClose(): void {
   atomic.store<i32>(queue(), -1, REMAINING);
   atomic.notify(queue() + REMAINING, -1);
 }
 
-/** A worker ends without finishing its task: whoever waits for it need not. */
-export function failQueue(): void {
+/**
+ * Tells a caller who waits that a worker has died without finishing its task: the caller traps.
+ *
+ * @kernel @shared
+ */
+export function threadsFail(): void {
   atomic.store<i32>(queue(), 1, FAILED);
   atomic.notify(queue() + PENDING, -1);
 }

@@ -3,6 +3,7 @@
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { abi } from "./abi.js";
 
 const compiler = fileURLToPath(new URL("compile.js", import.meta.url));
 /** Runs asc in a process of its own, so that several cores are compiled at once. */
@@ -20,15 +21,16 @@ const { targets } = JSON.parse(
   readFileSync(new URL("../../asconfig.json", import.meta.url), "utf8"),
 );
 const compilerInputs = ["scripts/build/compile.js", "node_modules/assemblyscript/package.json"];
+const coreInputs = ["assembly", ...abi.outputs, "asconfig.json", ...compilerInputs];
 
-/** A core by its target in asconfig.json. */
+/** A core by its entry in build/assembly/ and its target in asconfig.json. */
 const core = (entry, target) => {
   const { outFile } = targets[target];
   return {
     name: outFile.replace("build/", ""),
-    inputs: ["assembly", "asconfig.json", ...compilerInputs],
+    inputs: coreInputs,
     outputs: target === "release" ? [outFile, "build/core.d.ts"] : [outFile],
-    run: () => compile([`assembly/${entry}.ts`, "--target", target]),
+    run: () => compile([`build/assembly/${entry}.ts`, "--target", target]),
   };
 };
 
@@ -51,11 +53,11 @@ const limits = (variant, features) => {
 /** A core with the exports of test/support/entry.ts added. */
 const testCore = (target, file) => ({
   name: file,
-  inputs: ["assembly", "test/support/entry.ts", "asconfig.json", ...compilerInputs],
+  inputs: [...coreInputs, "test/support/entry.ts"],
   outputs: [`build/${file}`],
   run: () =>
     compile([
-      ...["assembly/index.ts", "test/support/entry.ts", "--target", target],
+      ...["build/assembly/index.ts", "test/support/entry.ts", "--target", target],
       ...["--outFile", `build/${file}`],
     ]),
 });
@@ -73,7 +75,7 @@ export const cores = [
   core("shared", "relaxed-shared"),
   core("index", "relaxed"),
   core("index", "release"),
-  core("predict_core", "predict"),
+  core("predict", "predict"),
   core("index", "debug"),
   limits("strict", "simd"),
   limits("relaxed", "simd,relaxed-simd"),

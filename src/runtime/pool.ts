@@ -20,7 +20,7 @@ const HEAD_START = 4;
  */
 const patienceFor = (size: number) => 19 + size;
 
-/** What shared builds export beside the kernels: assembly/shared.ts. */
+/** What shared builds export beside the kernels: assembly/threads/queue.ts. */
 interface QueueExports {
   threads_open(threads: number, may_sleep: number): void;
   threads_close(): void;

@@ -53,12 +53,12 @@ function* declarationsOf(file) {
   }
 }
 
-/** All declarations of assembly/ and src/ by their names: { path, node, file } each. */
+/** All declarations of assembly/, src/ and scripts/build/ by their names: { path, node, file } each. */
 function readDeclarations() {
   const found = new Map();
-  for (const folder of ["assembly", "src"]) {
+  for (const folder of ["assembly", "src", "scripts/build"]) {
     const names = readdirSync(`${root}${folder}`, { recursive: true, encoding: "utf8" });
-    for (const name of names.filter((each) => each.endsWith(".ts"))) {
+    for (const name of names.filter((each) => /\.[jt]s$/.test(each))) {
       const path = `${folder}/${name.replaceAll("\\", "/")}`;
       const text = readFileSync(root + path, "utf8");
       const file = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);

@@ -71,17 +71,19 @@ writeFileSync("asconfig.json", JSON.stringify(config));
 
 /** What each kind of build makes: target, entries, and its file. */
 const builds = {
-  release: ["release", ["assembly/index.ts"], "build/core.wasm"],
-  test: ["release", ["assembly/index.ts", "test/support/entry.ts"], "build/test.wasm"],
-  relaxed: ["relaxed", ["assembly/index.ts"], "build/core.relaxed.wasm"],
-  shared: ["shared", ["assembly/shared.ts"], "build/core.shared.wasm"],
-  predict: ["predict", ["assembly/predict_core.ts"], "build/predict.wasm"],
+  release: ["release", ["build/assembly/index.ts"], "build/core.wasm"],
+  test: ["release", ["build/assembly/index.ts", "test/support/entry.ts"], "build/test.wasm"],
+  relaxed: ["relaxed", ["build/assembly/index.ts"], "build/core.relaxed.wasm"],
+  shared: ["shared", ["build/assembly/shared.ts"], "build/core.shared.wasm"],
+  predict: ["predict", ["build/assembly/predict.ts"], "build/predict.wasm"],
 };
 
 /** Compiles one build, and puts it in the place of its old bytes wherever these stand as text. */
 async function compile(kind) {
   const [target, entries, file] = builds[kind];
   const old = readFileSync(file, "hex");
+  // In a process of its own, as a module that a mutant is in is loaded once in each.
+  execFileSync(process.execPath, ["scripts/build/abi.js"]);
   const { error, stderr } = await asc.main(
     [...entries, "--target", target, "--outFile", file, "--baseDir", copy],
     {

@@ -3,6 +3,7 @@
 
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { abi } from "../../scripts/build/abi.js";
 import { testCores } from "../../scripts/build/cores.js";
 import { runStages } from "../../scripts/build/task.js";
 
@@ -10,5 +11,5 @@ export default async function compileTestCores() {
   process.chdir(fileURLToPath(new URL("../../", import.meta.url)));
   mkdirSync("build", { recursive: true });
   const isQuick = process.env.LAMELLA_BUILD === "debug";
-  await runStages([isQuick ? [testCores.debug] : [testCores.release, testCores.relaxed]]);
+  await runStages([[abi], isQuick ? [testCores.debug] : [testCores.release, testCores.relaxed]]);
 }

@@ -49,12 +49,12 @@ export function post(tasks: usize): void {
 }`;
 
 const sources: Record<string, string> = {
-  "entry.ts": 'export { openQueue, post, take } from "./queue";',
+  "entry.ts": 'export { threadsOpen, post, take } from "./queue";',
   "queue.ts": source.replaceAll("atomic.", "stepped.") + stepped,
 };
 
 interface Queue {
-  openQueue(threads: number, maySleep: boolean): void;
+  threadsOpen(threads: number, maySleep: boolean): void;
   /** The caller's call. */
   post(tasks: number): void;
   /** A worker takes one task, where there is one. */
@@ -103,7 +103,7 @@ function play(tasks: number, turns: readonly number[]) {
   };
   const { exports } = new WebAssembly.Instance(module, { env: { memory }, test: { step, run } });
   const queue = exports as unknown as Queue;
-  queue.openQueue(3, true);
+  queue.threadsOpen(3, true);
   queue.post(tasks);
   return { ran: ran.sort(), threads, steps };
 }
