@@ -1,6 +1,7 @@
 // The predictor's operations, called raw: each against the layer that it stands for, in memory of its own.
 
 import { describe, expect, test } from "vitest";
+import { kinds, OperationWords } from "../src/runtime/abi.ts";
 import {
   builds,
   type DType,
@@ -15,12 +16,6 @@ import { affineForward, type Numbers } from "./support/reference.ts";
 const configurations = builds.flatMap((build) =>
   dtypes.map((type) => ({ build, dtype: type.dtype, type, core: openCore(build) })),
 );
-
-const AFFINE = 0;
-const BATCHNORM = 1;
-const NORMALIZE = 4;
-const RELU = 5;
-const SOFTMAX = 7;
 
 interface Step {
   kind: number;
@@ -37,10 +32,21 @@ interface Step {
 
 /** The steps as the core reads them. */
 function operations(core: TestCore, steps: Step[]): number {
-  const bytes = new Uint8Array(48 * steps.length);
+  const size = 4 * OperationWords.length;
+  const bytes = new Uint8Array(size * steps.length);
   steps.forEach(({ kind, out, x, a = 0, b = 0, c = 0, work = 0, D, M = 0, value = 0 }, i) => {
-    new Uint32Array(bytes.buffer, 48 * i, 9).set([kind, out, x, a, b, c, work, D, M]);
-    new Float64Array(bytes.buffer, 48 * i, 6)[5] = value;
+    Object.assign(new Uint32Array(bytes.buffer, size * i), {
+      [OperationWords.kind]: kind,
+      [OperationWords.out]: out,
+      [OperationWords.x]: x,
+      [OperationWords.a]: a,
+      [OperationWords.b]: b,
+      [OperationWords.c]: c,
+      [OperationWords.work]: work,
+      [OperationWords.D]: D,
+      [OperationWords.M]: M,
+    });
+    new Float64Array(bytes.buffer, size * i + 4 * OperationWords.value, 1)[0] = value;
   });
   return core.input(bytes, { name: "operations" }).address;
 }
@@ -68,7 +74,7 @@ describe.each(configurations)("the predictor in $dtype, $build core", ({ core, t
     const out = core.output(array, N * M, { name: "out" });
     const work = core.work(exports[`predict_work_bytes_${suffix}`](N, D, M));
     const step: Step = {
-      kind: AFFINE,
+      kind: kinds.affine,
       out: out.address,
       x: at.x,
       a: panels.address,
@@ -146,7 +152,7 @@ describe.each(configurations)("the predictor in $dtype, $build core", ({ core, t
     const [x, panels] = [core.input(array.of(1, 2)), core.input(array.of(3, 5))];
     const out = core.output(array, 1);
     const work = core.work(exports[`predict_work_bytes_${suffix}`](1, 2, 1)).address;
-    const step = { kind: AFFINE, out: out.address, x: x.address, a: panels.address, work };
+    const step = { kind: kinds.affine, out: out.address, x: x.address, a: panels.address, work };
     exports[`predict_${suffix}`](
       operations(core, [{ ...step, D: 2, M: 1, value: -Infinity }]),
       1,
@@ -167,15 +173,15 @@ describe.each(configurations)("the predictor in $dtype, $build core", ({ core, t
     const outs = Array.from({ length: 9 }, () => core.output(array, N * D));
     const to = (i: number) => outs[i]!.address;
     const steps: Step[] = [
-      { kind: BATCHNORM, out: to(0), x: at, a: a!, b: b!, c: c!, D },
-      { kind: NORMALIZE, out: to(1), x: to(0), a: a!, b: b!, D },
-      { kind: RELU, out: to(2), x: to(1), D },
+      { kind: kinds.batchnorm, out: to(0), x: at, a: a!, b: b!, c: c!, D },
+      { kind: kinds.normalize, out: to(1), x: to(0), a: a!, b: b!, D },
+      { kind: kinds.relu, out: to(2), x: to(1), D },
       { kind: 2, out: to(3), x: to(1), D },
       { kind: 3, out: to(4), x: to(1), D, value: 0.25 },
       { kind: 6, out: to(5), x: to(1), D },
       { kind: 8, out: to(6), x: to(1), D },
-      { kind: SOFTMAX, out: to(7), x: to(1), D, M: D },
-      { kind: SOFTMAX, out: to(8), x: to(1), D, M: 3 },
+      { kind: kinds.softmax, out: to(7), x: to(1), D, M: D },
+      { kind: kinds.softmax, out: to(8), x: to(1), D, M: 3 },
     ];
     exports[`predict_${suffix}`](operations(core, steps), steps.length, N);
     core.checkGuards();

@@ -2,7 +2,7 @@
 // same way (Higham, "The accuracy of floating point summation", SIAM J. Sci. Comput. 14 (1993)). A part of C at a time is
 // summed over chunks of K, each a product of its own, which are added up in float64; what was added is rounded once.
 
-import { finishTile, gemmBlocked, tileElements } from "./gemm";
+import { blockedElements, finishTile, gemmBlocked } from "./gemm_blocked";
 import { gemv } from "./gemv";
 import { PW, roundUp } from "./tile";
 
@@ -33,7 +33,7 @@ export function isLong<T>(K: usize): bool {
 export function longWorkElements<T>(M: usize, N: usize): usize {
   M = min(M, PART_ROWS);
   N = min(N, PART_COLUMNS);
-  return 3 * roundUp(M * N, 4) + tileElements<T>(M, N, CHUNK);
+  return 3 * roundUp(M * N, 4) + blockedElements<T>(M, N, CHUNK);
 }
 
 /** gemmBlocked for long sums. */

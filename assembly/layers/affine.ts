@@ -1,7 +1,8 @@
 // Fully connected: out = x · w + b, ReLU on top of it where wanted, and the three gradients.
 
 import { columnSum, columnSumWorkBytes } from "../blas/column_sum";
-import { gemm, gemmWorkBytes } from "../blas/gemm";
+import { gemm, gemmPanels, gemmWorkBytes } from "../blas/gemm";
+import { packPanels } from "../blas/pack";
 
 /** Bytes of workspace for affineForward and affineReluForward. @kernel */
 export function affineForwardWorkBytes<T>(N: usize, D: usize, M: usize): usize {
@@ -34,6 +35,37 @@ export function affineReluForward<T>(
   M: usize,
 ): void {
   gemm<T>(out, x, D, 1, w, M, 1, b, 0, work, N, M, D);
+}
+
+/** Bytes of workspace that an affine operation of a predictor needs for batches of up to N. @kernel @serving */
+export function predictWorkBytes<T>(N: usize, D: usize, M: usize): usize {
+  return gemmWorkBytes<T>(N, M, D, 1);
+}
+
+/** panels (D · M,) = w (D, M), in the order in which an affine operation reads it. @kernel @serving */
+export function predictPack<T>(panels: usize, w: usize, D: usize, M: usize): void {
+  packPanels<T>(panels, w, D, M);
+}
+
+/**
+ * out = max(x · w + b, floor), with w in panels: a floor of 0 is ReLU, one of −∞ changes nothing.
+ *
+ * @operation affine
+ */
+// @ts-ignore: decorator
+@inline
+export function affinePanels<T>(
+  out: usize, // (N, M)
+  x: usize, // (N, D)
+  panels: usize, // (D · M,), as predictPack leaves them
+  b: usize, // (M,), or 0 for none
+  work: usize,
+  N: usize,
+  D: usize,
+  M: usize,
+  floor: f64,
+): void {
+  gemmPanels<T>(out, x, panels, b, <T>floor, work, N, M, D);
 }
 
 /** Bytes of workspace for affineBackward. @kernel */

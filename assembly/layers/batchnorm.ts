@@ -260,7 +260,11 @@ function normalizeRows<T>(
   }
 }
 
-/** out = (x − high) · scale + shift by column: test mode with its constants computed before. out is not x. */
+/**
+ * out = (x − high) · scale + shift by column: test mode with its constants computed before. out is not x.
+ *
+ * @operation batchnorm
+ */
 export function batchnormApply<T>(
   out: usize, // (N, D)
   x: usize, // (N, D)

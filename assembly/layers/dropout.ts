@@ -37,7 +37,7 @@ export function dropoutWorkBytes(): usize {
   return SHARED ? max(threads(), 1) * THREAD_WORK : 96;
 }
 
-/** Elements that one seeding serves. Part of the stream's definition, as the counter is. */
+/** Elements that one seeding serves. Part of the stream's definition, as the counter is. @constant dropoutChunk */
 // @ts-ignore: decorator
 @inline
 const CHUNK: usize = 4096;

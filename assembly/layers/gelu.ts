@@ -15,7 +15,7 @@ function fromTail(tail: v128, x: v128): v128 {
   return v128.bitselect(tail, f64x2.sub(one, tail), f64x2.lt(x, f64x2.splat(0)));
 }
 
-/** out overlaps nothing, as the backward needs x. @kernel */
+/** out overlaps nothing, as the backward needs x. @kernel @operation gelu */
 export function geluForward<T>(out: usize, x: usize, n: usize): void {
   if (SHARED && splits(n, 24 * sizeof<f64>(), 16)) {
     pass(out, x);

@@ -11,7 +11,7 @@ function leak<T>(v: v128, x: v128, slope: v128): v128 {
   return v128.bitselect(v, v128.mul<T>(v, slope), v128.gt<T>(x, v128.splat<T>(0)));
 }
 
-/** out may be x. The slope is rounded to T once. @kernel */
+/** out may be x. The slope is rounded to T once. @kernel @operation leakyRelu */
 export function leakyReluForward<T>(out: usize, x: usize, n: usize, negativeSlope: f64): void {
   leakyReluBackward<T>(out, x, x, n, negativeSlope);
 }

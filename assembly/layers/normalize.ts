@@ -5,7 +5,7 @@ import { LANES, loadLanes, storeLanes } from "../simd";
 import { SHARED } from "../threads/queue";
 import { arg, at, pass, split, splits } from "../threads/split";
 
-/** out may be x. @kernel */
+/** out may be x. @kernel @operation normalize */
 export function normalizeForward<T>(
   out: usize, // (N, D)
   x: usize, // (N, D)

@@ -12,7 +12,7 @@ function relu<T>(x: v128): v128 {
   return v128.add<T>(v128.pmax<T>(x, zero), zero);
 }
 
-/** out may be x. @kernel */
+/** out may be x. @kernel @operation relu */
 export function reluForward<T>(out: usize, x: usize, n: usize): void {
   if (SHARED && splits(n, sizeof<T>(), 16)) {
     pass(out, x);

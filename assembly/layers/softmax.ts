@@ -6,7 +6,7 @@ import { dot } from "../blas/level1";
 import { SHARED } from "../threads/queue";
 import { arg, at, pass, split, splits } from "../threads/split";
 
-/** out may be x. @kernel */
+/** out may be x. @kernel @operation softmax */
 export function softmaxForward<T>(
   out: usize, // (N, C)
   x: usize, // (N, C)

@@ -5,7 +5,7 @@ import { LANES, loadLanes, loadTail, storeLanes, storeTail } from "../simd";
 import { SHARED } from "../threads/queue";
 import { at, pass, split, splits } from "../threads/split";
 
-/** out may be x. @kernel */
+/** out may be x. @kernel @operation tanh */
 export function tanhForward<T>(out: usize, x: usize, n: usize): void {
   if (SHARED && splits(n, 16 * sizeof<T>(), 16)) {
     pass(out, x);

@@ -11,6 +11,7 @@ const N: usize = 624;
 // @ts-ignore: decorator
 @inline
 const M: usize = 397;
+/** How many of the words have been drawn since all were made. @constant mt19937Position */
 // @ts-ignore: decorator
 @inline
 const POSITION: usize = 2496;

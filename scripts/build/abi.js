@@ -1,11 +1,14 @@
-// What follows from the kernels' own declarations in assembly/: the entries of the cores, which asc compiles.
+// What follows from the declarations in assembly/: the entries of the cores, the dispatch of a predictor's operations, and
+// what the facade has to know of the core.
 //
-// The tags of a function's comment say what becomes of it:
+// The tags in the comment of a function or a constant say what becomes of it:
 //
-//   @kernel [name]   every core exports it: by this name, or its own in snake_case; a generic one for float32 and float64,
-//                    as name_f32 and name_f64
-//   @serving         the core of lamella/predict exports it as well, for float32
-//   @shared          only the cores for shared memory export it
+//   @kernel [name]     every core exports the function: by this name, or its own in snake_case; a generic one for float32
+//                      and float64, as name_f32 and name_f64
+//   @serving           the core of lamella/predict exports it as well, for float32
+//   @shared            only the cores for shared memory export it
+//   @operation kind    a predictor's operation of this kind calls it, with arguments that its parameters' names tell
+//   @constant name     the facade has the constant, a plain number, by this name
 //
 //   node scripts/build/abi.js
 
@@ -13,7 +16,6 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
 
-const FOLDER = "build/assembly";
 const dtypes = ["f32", "f64"];
 
 /** The tags of a function's comment: a map from each to the word behind it, or to "". */
@@ -26,33 +28,34 @@ function tagsOf(node, text) {
 
 const snakeCase = (name) => name.replace(/(?<=[a-z0-9])[A-Z]/g, (c) => `_${c.toLowerCase()}`);
 
-/** The functions with tags: { path, name, tags, isGeneric, parameters: [{ name, type }], result }. */
-export function readFunctions() {
+/** The files of assembly/, parsed: { path, text, file } each. */
+function readSources() {
   const names = readdirSync("assembly", { recursive: true, encoding: "utf8" });
   const paths = names.map((name) => `assembly/${name.replaceAll("\\", "/")}`).sort();
   return paths
     .filter((path) => path.endsWith(".ts"))
-    .flatMap((path) => {
+    .map((path) => {
       const text = readFileSync(path, "utf8");
-      const file = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
-      return file.statements.filter(ts.isFunctionDeclaration).flatMap((node) => {
-        const tags = tagsOf(node, text);
-        if (tags.size === 0) return [];
-        return [
-          {
-            ...{ path, tags },
-            name: node.name.getText(file),
-            isGeneric: node.typeParameters !== undefined,
-            parameters: node.parameters.map((parameter) => ({
-              name: parameter.name.getText(file),
-              type: parameter.type.getText(file),
-            })),
-            result: node.type.getText(file),
-          },
-        ];
-      });
+      return { path, text, file: ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true) };
     });
 }
+
+/** The functions with tags: { path, name, tags, isGeneric, parameters: [{ name, type }], result }. */
+const functionsOf = (sources) =>
+  sources
+    .flatMap(({ path, text, file }) =>
+      file.statements.filter(ts.isFunctionDeclaration).map((node) => ({
+        ...{ path, tags: tagsOf(node, text) },
+        name: node.name.text,
+        isGeneric: node.typeParameters !== undefined,
+        parameters: node.parameters.map(({ name, type }) => ({
+          name: name.text,
+          type: type.getText(file),
+        })),
+        result: node.type.getText(file),
+      })),
+    )
+    .filter(({ tags }) => tags.size > 0);
 
 /** Imports of all that the functions are in, each file as a namespace: an export may have the name of its kernel. */
 function importsOf(functions) {
@@ -86,6 +89,87 @@ const entryOf = (functions, kernelDtypes) =>
     ...functions.flatMap((each) => exportsOf(each, kernelDtypes)),
   ].join("");
 
+/** The argument of an operation's function for a parameter. */
+function argumentOf({ name, type }, tensors, parameters) {
+  if (type === "f64") return "value";
+  if (name === "n") return "N * D";
+  if (name === "C") return "M";
+  // Rows of the last axis, of which an example may have several.
+  const isByRow = parameters.some((each) => each.name === "C");
+  if (name === "N") return isByRow ? "(N * D) / M" : "N";
+  return /^(out|x|work|D|M)$/.test(name) ? name : tensors.shift();
+}
+
+/** Operations have numbers in the order of their names. */
+const operationsOf = (functions) =>
+  functions
+    .filter(({ tags }) => tags.has("operation"))
+    .map((each) => ({ ...each, kind: each.tags.get("operation") }))
+    .sort((a, b) => (a.kind < b.kind ? -1 : 1));
+
+function dispatchOf(operations, fields) {
+  const cases = operations.map(({ path, name, parameters }, number) => {
+    const tensors = ["a", "b", "c"];
+    const given = parameters.map((each) => argumentOf(each, tensors, parameters));
+    return `    case ${number}:
+      ${namespaceOf(path)}.${name}<T>(${given.join(", ")});
+      break;
+`;
+  });
+  return `${HEADER}${importsOf(operations).join("")}import { Operation } from "../../assembly/abi/operation";
+
+// @ts-ignore: decorator
+@inline
+export function runOperation<T>(operation: Operation, N: usize): void {
+${fields.map((name) => `  const ${name} = operation.${name};\n`).join("")}  switch (kind) {
+${cases.join("")}    default:
+      assert(false);
+  }
+}
+`;
+}
+
+const sizes = { u32: 4, i32: 4, usize: 4, f64: 8 };
+
+/** The fields of a class without a heap: [name, first word] of each, and last the length of the whole. */
+function layoutOf(sources, path, name) {
+  const { file } = sources.find((source) => source.path === path);
+  const { members } = file.statements.find((node) => node.name?.text === name);
+  let end = 0;
+  const offsets = members.map((member) => {
+    const size = sizes[member.type.getText(file)];
+    const offset = Math.ceil(end / size) * size;
+    end = offset + size;
+    return [member.name.text, offset / 4];
+  });
+  return [...offsets, ["length", Math.ceil(end / 8) * 2]];
+}
+
+/** The constants with a name: [name, value] of each. */
+const constantsOf = (sources) =>
+  sources.flatMap(({ text, file }) =>
+    file.statements.filter(ts.isVariableStatement).flatMap((node) => {
+      const name = tagsOf(node, text).get("constant");
+      return name ? [[name, node.declarationList.declarations[0].initializer.getText(file)]] : [];
+    }),
+  );
+
+/** What the facade knows of the core. Constant enumerations, so that bundles have the numbers alone. */
+function facadeOf(sources, operations, layout) {
+  const enumOf = (rows) => rows.map(([name, value]) => `  ${name} = ${value},\n`).join("");
+  return `${HEADER}/** The kinds of operations. */
+export const kinds = {
+${operations.map(({ kind }, number) => `  ${kind}: ${number},\n`).join("")}} as const;
+
+/** Where the fields of an operation are, and how long it is, in words of four bytes. */
+export const enum OperationWords {
+${enumOf(layout)}}
+
+export const enum CoreConstants {
+${enumOf(constantsOf(sources))}}
+`;
+}
+
 /** Writes a file as a whole, so that no test that runs beside this reads half of one. */
 function write(file, text) {
   const temporary = `${file}.${process.pid}.tmp`;
@@ -93,22 +177,37 @@ function write(file, text) {
   renameSync(temporary, file);
 }
 
-/** Writes all of build/assembly/. */
+/** Writes build/assembly/ and build/abi.ts. */
 export function writeAbi() {
-  const kernels = readFunctions().filter(({ tags }) => tags.has("kernel"));
+  const sources = readSources();
+  const functions = functionsOf(sources);
+  const kernels = functions.filter(({ tags }) => tags.has("kernel"));
   const everywhere = kernels.filter(({ tags }) => !tags.has("shared"));
-  mkdirSync(FOLDER, { recursive: true });
-  write(`${FOLDER}/index.ts`, entryOf(everywhere));
-  write(`${FOLDER}/shared.ts`, entryOf(kernels));
   const serving = kernels.filter(({ tags }) => tags.has("serving"));
-  write(`${FOLDER}/predict.ts`, entryOf(serving, ["f32"]));
+  const operations = operationsOf(functions);
+  const layout = layoutOf(sources, "assembly/abi/operation.ts", "Operation");
+  const fields = layout.slice(0, -1).map(([name]) => name);
+  mkdirSync("build/assembly", { recursive: true });
+  write(outputs.index, entryOf(everywhere));
+  write(outputs.shared, entryOf(kernels));
+  write(outputs.predict, entryOf(serving, ["f32"]));
+  write(outputs.operations, dispatchOf(operations, fields));
+  write(outputs.facade, facadeOf(sources, operations, layout));
 }
+
+const outputs = {
+  index: "build/assembly/index.ts",
+  shared: "build/assembly/shared.ts",
+  predict: "build/assembly/predict.ts",
+  operations: "build/assembly/operations.ts",
+  facade: "build/abi.ts",
+};
 
 /** The task; `node scripts/build/abi.js` does the same by itself. */
 export const abi = {
   name: "assembly/",
   inputs: ["assembly", "scripts/build/abi.js"],
-  outputs: ["index", "shared", "predict"].map((entry) => `${FOLDER}/${entry}.ts`),
+  outputs: Object.values(outputs),
   run: writeAbi,
 };
 

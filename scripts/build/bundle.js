@@ -17,7 +17,7 @@ export const common = {
 
 /** The files that every bundle depends on beside its own. */
 export const bundleInputs = [
-  ...["src", "scripts/build/bundle.js", "scripts/build/inline.js"],
+  ...["src", "build/abi.ts", "scripts/build/bundle.js", "scripts/build/inline.js"],
   ...["package.json", "node_modules/.package-lock.json"],
 ];
 

@@ -1,3 +1,4 @@
+import { CoreConstants } from "../runtime/abi.ts";
 import { show, textOf } from "../runtime/errors.ts";
 import { type Cache, type Saved, SavedState } from "../tensor/cache.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
@@ -124,7 +125,9 @@ export function dropoutForward<D extends FloatDType>(
       const mask = runtime.create(dtype, xs.shape);
       if (seed === undefined) {
         // Every 4,096 elements are seeded with four blocks of the generator.
-        const { key, low, high } = runtime.takeRandomBlocks(4 * Math.ceil(n / 4096));
+        const { key, low, high } = runtime.takeRandomBlocks(
+          4 * Math.ceil(n / CoreConstants.dropoutChunk),
+        );
         kernels.dropout_forward(out.address, mask.address, xs.address, work, n, p, key, low, high);
       } else {
         kernels.dropout_forward_seeded(out.address, mask.address, xs.address, work, n, p, seed);

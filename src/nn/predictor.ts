@@ -1,3 +1,4 @@
+import { kinds, OperationWords } from "../runtime/abi.ts";
 import type { Kernels } from "../runtime/core.ts";
 import { DisposedError, ShapeError, show } from "../runtime/errors.ts";
 import { countOf, type Numbers, numbersOf } from "../tensor/convert.ts";
@@ -24,9 +25,6 @@ interface View<D extends FloatDType> {
   readonly size: number;
   view: TypedArrayOf<D> | null;
 }
-
-/** Bytes of one operation in memory; assembly/predict.ts tells its fields. */
-const OPERATION = 48;
 
 /**
  * A network compiled for serving: one call of the core for each prediction, and nothing allocated in its memory after it
@@ -124,11 +122,11 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
     let work = 0;
     for (const { kind, inSize, outSize, operands } of operations) {
       widest = Math.max(widest, outSize);
-      if (kind !== 0) continue;
+      if (kind !== kinds.affine) continue;
       weights = Math.max(weights, (operands[0] as Operand).length);
       work = Math.max(work, host.kernels.predict_work_bytes(maxBatch, inSize, outSize));
     }
-    place(operations.length * OPERATION); // the program is at the beginning
+    place(operations.length * OperationWords.length * 4); // the program is at the beginning
     const input = place(maxBatch * this.#inSize * item);
     const output = place(maxBatch * this.#outSize * item);
     // Two buffers take turns; weights wait in one place to be packed, which the work takes over.
@@ -149,26 +147,24 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
       const out = i === operations.length - 1 ? output : (turns[i % 2] as number);
       const at = (places[i] as number[]).map((offset) => base + offset);
       for (const [k, operand] of operands.entries()) {
-        const packs = kind === 0 && k === 0;
+        const packs = kind === kinds.affine && k === 0;
         const address = packs ? base + scratch : (at[k] as number);
         new Elements(buffer, address, operand.length).set(operand.values());
         if (packs) host.kernels.predict_pack(at[k] as number, address, inSize, outSize);
       }
-      fields.set(
-        [
-          kind,
-          base + out,
-          base + x,
-          at[0] ?? 0,
-          at[1] ?? 0,
-          at[2] ?? 0,
-          base + scratch,
-          inSize,
-          columns,
-        ],
-        i * (OPERATION / 4),
-      );
-      values[i * (OPERATION / 8) + 5] = value;
+      const first = i * OperationWords.length;
+      Object.assign(fields.subarray(first), {
+        [OperationWords.kind]: kind,
+        [OperationWords.out]: base + out,
+        [OperationWords.x]: base + x,
+        [OperationWords.a]: at[0],
+        [OperationWords.b]: at[1],
+        [OperationWords.c]: at[2],
+        [OperationWords.work]: base + scratch,
+        [OperationWords.D]: inSize,
+        [OperationWords.M]: columns,
+      });
+      values[(first + OperationWords.value) / 2] = value;
       x = out;
     }
     this.#operations = { address: base, count: operations.length };

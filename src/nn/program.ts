@@ -1,21 +1,9 @@
 // From the layers of a network to the operations that serve it: dropout is gone, batch normalisation is folded into the
 // weights before it, and bias and ReLU belong to the product.
 
+import { kinds } from "../runtime/abi.ts";
 import { sizeOf } from "../tensor/shape.ts";
 import type { Blueprint } from "./layers/blueprint.ts";
-
-/** What the core does; assembly/predict.ts has the same list. */
-export const kinds = {
-  affine: 0,
-  batchnorm: 1,
-  gelu: 2,
-  leakyRelu: 3,
-  normalize: 4,
-  relu: 5,
-  sigmoid: 6,
-  softmax: 7,
-  tanh: 8,
-} as const;
 
 /** The numbers of a tensor, made when they are asked for: the weights of one layer at a time are in JavaScript's memory. */
 export interface Operand {

@@ -1,3 +1,4 @@
+import { CoreConstants } from "../runtime/abi.ts";
 import { textOf } from "../runtime/errors.ts";
 import { checkShape } from "./shape.ts";
 import type { Tensor, TensorRuntime } from "./tensor.ts";
@@ -27,8 +28,8 @@ export interface Random {
   permutation(n: number): Tensor<"int32">;
 }
 
-/** Of the number of words that have been drawn since they were last made, behind all 624 of them. */
-const POSITION = 2496;
+/** Where the state has the number of words that have been drawn since all were made, behind these words. */
+const POSITION = CoreConstants.mt19937Position;
 
 /** The state lives here between calls, so that a generator holds no memory of its runtime. */
 export class LegacyRandom implements Random {

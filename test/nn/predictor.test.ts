@@ -13,7 +13,8 @@ import {
   tanh,
 } from "../../src/index.ts";
 import { blueprintsOf } from "../../src/nn/layers/blueprints.ts";
-import { kinds, programOf } from "../../src/nn/program.ts";
+import { programOf } from "../../src/nn/program.ts";
+import { kinds } from "../../src/runtime/abi.ts";
 import { examples, networks, settle } from "./networks.ts";
 
 const runtime = await createRuntime();

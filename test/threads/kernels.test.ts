@@ -4,6 +4,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import shared from "../../build/shared.js";
 import { createRuntime, createRuntimeSync, type Runtime } from "../../src/index.ts";
+import { OperationWords } from "../../src/runtime/abi.ts";
 import { type DType, dtypes, seeded } from "../support/core.ts";
 import { inside, jobOf } from "./inside.ts";
 
@@ -85,11 +86,12 @@ class Call {
     return this.place(n, false);
   }
 
-  /** One operation of a predictor: nine whole numbers and a value, as assembly/predict.ts says. */
+  /** One operation of a predictor: the whole numbers from its kind on, and its value. */
   operation(whole: number[], value: number): number {
-    const address = this.place(48, false);
-    new Uint32Array(this.linear.wasm.buffer, address, 9).set(whole);
-    new Float64Array(this.linear.wasm.buffer, address + 40, 1)[0] = value;
+    const address = this.place(4 * OperationWords.length, false);
+    new Uint32Array(this.linear.wasm.buffer, address, whole.length).set(whole);
+    const place = address + 4 * OperationWords.value;
+    new Float64Array(this.linear.wasm.buffer, place, 1)[0] = value;
     return address;
   }
 

@@ -1,3 +1,4 @@
+import { CoreConstants } from "../../runtime/abi.ts";
 import { show } from "../../runtime/errors.ts";
 import { checkSeed } from "../../tensor/numbers.ts";
 import type { TensorHandle } from "../../tensor/tensor.ts";
@@ -66,7 +67,7 @@ export class DropoutLayer extends Layer<ReturnType<typeof draftDropout>> {
       copyElements(setting, out, x, n);
     } else if (saved.seed === undefined) {
       // Every 4,096 elements are seeded with four blocks of the generator.
-      const { low, high } = setting.stream.take(4 * Math.ceil(n / 4096));
+      const { low, high } = setting.stream.take(4 * Math.ceil(n / CoreConstants.dropoutChunk));
       kernels.dropout_forward(out, mask, x, work, n, saved.p, setting.stream.key, low, high);
     } else {
       kernels.dropout_forward_seeded(out, mask, x, work, n, saved.p, saved.seed);
