@@ -675,7 +675,8 @@ describe("parameters", () => {
   test("a seed that is no whole number in [0, 2³²) is a RangeError", () => {
     for (const seed of [-1, 2 ** 32, 0.5, NaN, Infinity, null, {}]) {
       for (const mode of ["train", "test"]) {
-        const message = `seed must be a whole number in [0, 4294967296), got ${seed}`;
+        const shown = typeof seed === "number" ? seed : seed === null ? "null" : "Object";
+        const message = `seed must be a whole number in [0, 4294967296), got ${shown}`;
         drop({ p: 0.5, mode, seed }, message);
       }
     }
@@ -687,8 +688,10 @@ describe("parameters", () => {
       const before = snapshot();
       const call = () => lamella.leakyReluForward(x, { negativeSlope });
       expect(call).toThrow(RangeError);
-      const shown = negativeSlope === "0.1" ? '"0.1"' : String(negativeSlope);
-      expect(call).toThrow(`leakyReluForward: negativeSlope must be a finite number, got ${shown}`);
+      const shown = { string: '"0.1"', object: "Object" }[typeof negativeSlope as string];
+      expect(call).toThrow(
+        `leakyReluForward: negativeSlope must be a finite number, got ${shown ?? negativeSlope}`,
+      );
       expect(snapshot()).toBe(before);
     }
   });

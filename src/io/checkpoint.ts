@@ -68,7 +68,7 @@ export function readCheckpoint(
   runtime: Runtime,
   bytes: Uint8Array | ArrayBuffer,
 ): { model: AnyModel; options: TrainerOptions; restore(stepper: Stepper, fit: Fit): void } {
-  const file = readStored(bytes);
+  const file = readStored(operation, bytes);
   checkOurs(operation, file, "checkpoint");
   const training = jsonOf(operation, file, "training") as unknown as SavedTraining;
   const entries = entriesOf(file);

@@ -10,7 +10,7 @@ import { checkCount } from "../tensor/numbers.ts";
 import { checkKeys } from "../tensor/options.ts";
 import { sizeOf } from "../tensor/shape.ts";
 import { checkOurs, classesOf, entriesOf, jsonOf } from "./model_file.ts";
-import { bytesOf, readSafetensors, type SafetensorsEntry } from "./safetensors.ts";
+import { bytesOf, readAs, type SafetensorsEntry } from "./safetensors.ts";
 
 export interface LoadPredictorOptions {
   /** The most examples that go through at once, from 1 up; default 1. */
@@ -35,7 +35,7 @@ function prepare(
   bytes: Uint8Array | ArrayBuffer,
   maxBatch: number,
 ): (module: WebAssembly.Module) => Predictor {
-  const file = readSafetensors(bytes);
+  const file = readAs(operation, bytes);
   checkOurs(operation, file, "model");
   const architecture = jsonOf(operation, file, "architecture");
   const dtype = checkFloatDType(operation, architecture.dtype ?? "float32");

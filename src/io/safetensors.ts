@@ -297,19 +297,24 @@ function byteCount(shape: readonly number[], dtype: SafetensorsDType): string {
  * @throws FormatError for bytes that are no safetensors file, or have anything beside it
  */
 export function readSafetensors(bytes: Uint8Array | ArrayBuffer): SafetensorsFile {
-  return readHeader(bytes, Entry);
+  return readAs("readSafetensors", bytes);
 }
 
-/** As readSafetensors, with the tensors as they are stored. */
-export function readStored(bytes: Uint8Array | ArrayBuffer): StoredFile {
-  return readHeader(bytes, StoredTensor);
+/** As readSafetensors, for another call, which the errors name. */
+export function readAs(operation: string, bytes: Uint8Array | ArrayBuffer): SafetensorsFile {
+  return readHeader(operation, bytes, Entry);
+}
+
+/** As readAs, with the tensors as they are stored. */
+export function readStored(operation: string, bytes: Uint8Array | ArrayBuffer): StoredFile {
+  return readHeader(operation, bytes, StoredTensor);
 }
 
 function readHeader<E extends StoredTensor>(
+  operation: string,
   bytes: Uint8Array | ArrayBuffer,
   Kind: new (...of: ConstructorParameters<typeof StoredTensor>) => E,
 ): { tensors: Map<string, E>; metadata: Map<string, string> } {
-  const operation = "readSafetensors";
   const file = bytesOf(operation, bytes);
   const fail = (message: string) => new FormatError(`${operation}: ${message}`);
 

@@ -8,7 +8,7 @@ import { type FloatDType, typedArrays } from "../tensor/dtype.ts";
 import { checkObject, describe } from "../tensor/operands.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import { entriesOf } from "./model_file.ts";
-import { readSafetensors } from "./safetensors.ts";
+import { readAs } from "./safetensors.ts";
 
 const KEYS = ["input", "layers", "dtype", "prefix", "names"];
 
@@ -140,7 +140,7 @@ export function loadTorch<D extends FloatDType = "float32">(
   checkSettings(operation, "options", options, KEYS);
   const { input, layers, dtype, prefix = "", names = {} } = options;
   const { nameOf, unused: unusedNames } = renamer(operation, prefix, names);
-  const file = readSafetensors(bytes);
+  const file = readAs(operation, bytes);
   if (file.metadata.get("format") === "lamella") {
     throw new FormatError(
       `${operation}: a file of this package, whose weights are (features in, features out); loadModel reads it`,

@@ -1,5 +1,6 @@
 // The options of models, layers and trainings, and what they are called in other frameworks.
 
+import { show } from "../runtime/errors.ts";
 import { checkKeys, type Hint } from "../tensor/options.ts";
 
 /**
@@ -73,6 +74,14 @@ export function checkSettings(
   isFirst?: boolean,
 ): void {
   checkKeys(operation, name, options, known, isFirst, hint);
+}
+
+/** Refuses what is no number where a layer's function takes one first, as affine({ units: 3 }). */
+export function checkFirst(operation: string, name: string, given: unknown, usual: number): void {
+  if (typeof given === "number") return;
+  throw new RangeError(
+    `${operation}: ${name} must be a number, got ${show(given)}: write ${operation}(${usual})`,
+  );
 }
 
 /** Refuses what was given to a function that takes no options, as relu({ maxValue: 6 }). */

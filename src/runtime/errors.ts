@@ -89,17 +89,18 @@ export function show(value: unknown): string {
   return typeof value === "string" ? quote(value) : textOf(value);
 }
 
-/** The same without quotes; a list's first values, with nothing for what is not there. */
+/** The same without quotes; a list's first values, with nothing for what is not there; of other objects the kind. */
 export function textOf(value: unknown, levels = 3): string {
   if (typeof value === "bigint" && value !== BigInt.asIntN(64, value)) return "bigint";
   if (typeof value === "function") return "a function";
   const kind = describe(value);
   if (value === null || typeof value !== "object") return cut(String(value));
-  if (kind !== "Array" || levels === 0) return /^\w+$/.test(kind) ? `[object ${kind}]` : kind;
+  if (kind !== "Array" || levels === 0) return kind;
   try {
     const list = (value as unknown[]).slice(0, MOST_VALUES);
-    const texts = Array.from(list, (part) => textOf(part ?? "", levels - 1)).join(",");
-    return cut((value as unknown[]).length > MOST_VALUES ? `${texts},…` : texts, 300);
+    const texts = Array.from(list, (part) => textOf(part ?? "", levels - 1));
+    if ((value as unknown[]).length > MOST_VALUES) texts.push("…");
+    return cut(`[${texts}]`, 300);
   } catch {
     return kind; // a getter of the caller's
   }

@@ -248,19 +248,18 @@ export function countOf(
   isTensor: boolean,
 ): number {
   const width = sizeOf(shape);
+  const due = `${name} must have shape (N, ${shape.join(", ")})`;
   if (given.length === 1 && !isTensor) {
     const size = given[0] as number;
     if (size % width === 0) return size / width;
     throw new ShapeError(
-      `${operation}: ${name} has ${size} numbers, which are no whole number of examples of shape ${formatShape(shape)}`,
+      `${operation}: ${name} has ${size} numbers, which are no whole number of examples of shape ${formatShape(shape)}: ${due}`,
     );
   }
   const each = given.slice(1);
   const isFlat = each.length === 1 || shape.length === 1;
   if (given.length < 2 || !(sameShape(each, shape) || (isFlat && sizeOf(each) === width))) {
-    throw new ShapeError(
-      `${operation}: ${name} must have shape (N, ${shape.join(", ")}), got ${formatShape(given)}`,
-    );
+    throw new ShapeError(`${operation}: ${due}, got ${formatShape(given)}`);
   }
   return given[0] as number;
 }

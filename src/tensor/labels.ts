@@ -122,7 +122,9 @@ function checkLabel(operation: string, label: unknown, i: number, C: number): nu
     );
   }
   if (typeof label === "boolean") throw new TypeError(`${wrong}: write y.map(Number)`);
-  throw new RangeError(wrong);
+  throw new RangeError(
+    C === 1 ? `${wrong}: one score is one class; for two write affine(2), or loss "bce"` : wrong,
+  );
 }
 
 /** The classes of one-hot rows. */

@@ -2,6 +2,25 @@
 
 import { show } from "../runtime/errors.ts";
 
+/**
+ * Refuses by RangeError what is no number of which this holds.
+ * @param what "in [0, 1]": what the number must be
+ * @param call how a caller writes the number, which the message shows for what is none
+ */
+export function checkNumber(
+  operation: string,
+  name: string,
+  value: unknown,
+  isRight: (value: number) => boolean,
+  what: string,
+  call?: string,
+): void {
+  const isNumber = typeof value === "number";
+  if (isNumber && isRight(value)) return;
+  const advice = call && !isNumber ? `: write ${call}` : "";
+  throw new RangeError(`${operation}: ${name} must be ${what}, got ${show(value)}${advice}`);
+}
+
 /** A whole number from 1 up, or RangeError. */
 export function checkCount(operation: string, name: string, value: unknown): number {
   if (!(Number.isInteger(value) && (value as number) > 0)) {

@@ -75,6 +75,7 @@ describe.each(Object.keys(readers))("%s", (name) => {
     for (const given of [file, file.slice().buffer]) {
       expect(() => read(given)).toThrow(FormatError);
       expect(() => read(given)).toThrow(message);
+      expect(() => read(given)).toThrow(new RegExp(`^${name}: `)); // the call that was made
     }
     expect(runtime.memory).toEqual(memory);
   });
@@ -89,12 +90,13 @@ describe.each(Object.keys(readers))("%s", (name) => {
   ])("says of %s what to do", (_, make, message) => {
     expect(() => readers[name]!(make())).toThrow(TypeError);
     expect(() => readers[name]!(make())).toThrow(message);
+    expect(() => readers[name]!(make())).toThrow(new RegExp(`^${name}: `));
   });
 
   test("says of bytes whose buffer was transferred that it is gone", () => {
     const file = saveModel(new Sequential(runtime, { input: [2], layers }));
     structuredClone(file.buffer, { transfer: [file.buffer] });
-    expect(() => readers[name]!(file)).toThrow(/bytes is gone/);
+    expect(() => readers[name]!(file)).toThrow(new RegExp(`^${name}: .*bytes is gone`));
     expect(() => readers[name]!(file)).toThrow(TypeError);
   });
 });

@@ -130,7 +130,7 @@ describe("saveModel and loadModel", () => {
       FormatError,
       'loadModel: not a file of this package, whose metadata say format "lamella"; loadTorch reads',
     ],
-    ["no safetensors", () => new Uint8Array(20), FormatError, "readSafetensors:"],
+    ["no safetensors", () => new Uint8Array(20), FormatError, "loadModel: expected"],
     [
       "another version",
       () => changed((_, m) => m.set("version", "3")),

@@ -887,7 +887,7 @@ describe("writeSafetensors", () => {
       ShapeError,
       "takes over 2^50 bytes but data has 0",
     ],
-    [{ a: { ...one, data: [1] } }, TypeError, 'tensor "a": data must be a typed array, got 1'],
+    [{ a: { ...one, data: [1] } }, TypeError, 'tensor "a": data must be a typed array, got [1]'],
     [
       { a: { ...one, data: Int8Array.of(1) } },
       DTypeError,

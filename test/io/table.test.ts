@@ -168,7 +168,12 @@ describe("what does not fit is refused by name", () => {
       TypeError,
       'column "sex" has nothing, expected a text',
     ],
-    ["an object as a cell", { ...row, age: [] }, TypeError, 'column "age" has , expected a number'],
+    [
+      "an object as a cell",
+      { ...row, age: [] },
+      TypeError,
+      'column "age" has [], expected a number',
+    ],
     [
       "a list too short",
       ["male"],
@@ -223,7 +228,7 @@ describe("what does not fit is refused by name", () => {
       "encodeRow: the metadata have no data, the map from a table that `lamella train` writes",
     );
     expect(() => decodeScores({} as never, [])).toThrow(
-      "decodeScores: metadata must be those of a predictor, predictor.metadata, got [object Object]",
+      "decodeScores: metadata must be those of a predictor, predictor.metadata, got Object",
     );
   });
 });

@@ -1,11 +1,14 @@
 import { describe, expect, test, vi } from "vitest";
 import * as copy from "../../build/index.js";
 import {
+  adam,
+  adamw,
   affine,
   affineBackward,
   affineForward,
   batchnorm,
   constant,
+  cosine,
   createRuntimeSync,
   DisposedError,
   DTypeError,
@@ -16,23 +19,31 @@ import {
   heUniform,
   type LayerSpec,
   leakyRelu,
+  linear,
+  momentum,
+  nesterov,
   normal,
   normalize,
   numericalGradient,
+  type Optimizer,
   RuntimeMismatchError,
   relu,
   reluBackward,
   reluForward,
+  rmsprop,
+  type Schedule,
   Sequential,
   ShapeError,
   sgd,
   sigmoid,
   softmax,
   softmaxLoss,
+  step,
   type Tensor,
   Trainer,
   tanh,
   uniform,
+  warmup,
   xavierNormal,
   xavierUniform,
 } from "../../src/index.ts";
@@ -462,6 +473,56 @@ describe("backward", () => {
   });
 });
 
+describe("what stands where a number is due is told, and the call that takes one", () => {
+  const wrong: [unknown, string][] = [
+    [{ units: 3 }, "Object"],
+    ["3", '"3"'],
+    [[3], "[3]"],
+    [new Map(), "Map"],
+    [null, "null"],
+    [true, "true"],
+    [Symbol("3"), "Symbol(3)"],
+    [3n, "3"],
+    [relu, "a function"],
+  ];
+  // The numbers of the layers, the optimizers and the schedules, each made with what is given.
+  const layer = (make: (given: never) => LayerSpec) => (given: unknown) =>
+    new Sequential(runtime, { input: [4], layers: [make(given as never)] });
+  const net = model([4], [affine(2)]);
+  const optimizer = (make: (given: never) => Optimizer) => (given: unknown) =>
+    new Trainer(net, { loss: "mse", optimizer: make(given as never) });
+  const rate = (make: (given: never) => Schedule) =>
+    optimizer((given) => sgd({ learningRate: make(given) }));
+  const calls: Record<string, (given: unknown) => unknown> = {
+    "affine(3)": layer((units) => affine(units)),
+    "dropout(0.5)": layer((p) => dropout(p)),
+    "leakyRelu(0.01)": layer((negativeSlope) => leakyRelu(negativeSlope)),
+    "sgd({ …, learningRate: 0.1 })": optimizer((learningRate) => sgd({ learningRate })),
+    "momentum({ momentum: 0.1 })": optimizer((share) => momentum({ momentum: share })),
+    "nesterov({ momentum: 0.1 })": optimizer((share) => nesterov({ momentum: share })),
+    "rmsprop({ decayRate: 0.1 })": optimizer((decayRate) => rmsprop({ decayRate })),
+    "rmsprop({ eps: 0.1 })": optimizer((eps) => rmsprop({ eps })),
+    "adam({ beta1: 0.1 })": optimizer((beta1) => adam({ beta1 })),
+    "adam({ beta2: 0.1 })": optimizer((beta2) => adam({ beta2 })),
+    "adamw({ weightDecay: 0.1 })": optimizer((weightDecay) => adamw({ weightDecay })),
+    "step({ …, from: 0.1 })": rate((from) => step({ from, every: 1, factor: 1 })),
+    "step({ …, every: 100 })": rate((every) => step({ from: 1, every, factor: 1 })),
+    "step({ …, factor: 0.1 })": rate((factor) => step({ from: 1, every: 1, factor })),
+    "linear({ …, to: 0.1 })": rate((to) => linear({ from: 1, to, steps: 1 })),
+    "cosine({ …, steps: 100 })": rate((steps) => cosine({ from: 1, steps })),
+    "warmup({ …, steps: 100 })": rate((steps) => warmup({ steps, after: 1 })),
+    "warmup({ …, after: 0.1 })": rate((after) => warmup({ steps: 1, after })),
+  };
+  test.each(Object.entries(calls))("%s", (call, make) => {
+    for (const [given, shown] of wrong) {
+      const { memory } = runtime;
+      expect(() => make(given)).toThrow(RangeError);
+      expect(() => make(given)).toThrow(`, got ${shown}: write ${call}`);
+      expect(runtime.memory).toEqual(memory);
+    }
+  });
+});
+
 describe("construction refuses, by index and kind of the layer", () => {
   test.each<[LayerSpec[] | unknown, unknown, string]>([
     [[], TypeError, "layers must be a list of one layer or more"],
@@ -471,11 +532,11 @@ describe("construction refuses, by index and kind of the layer", () => {
       "Sequential: layer 0 must be one of affine, batchnorm, dropout, flatten, gelu, leakyRelu, normalize, relu, sigmoid, softmax, tanh, got a function: call it",
     ],
     [[affine(3), { kind: "conv" }], TypeError, 'got "conv"'],
-    [[{ kind: ["relu"] }], TypeError, "got relu"],
+    [[{ kind: ["relu"] }], TypeError, "got [relu]"],
     [[affine(3), null], TypeError, "layer 1 must be one of"],
     [[affine(0)], RangeError, "layer 0 (affine): units must be a whole number from 1 up, got 0"],
     [[affine(2.5)], RangeError, "layer 0 (affine): units"],
-    [[affine(Number as never)], RangeError, "from 1 up, got a function"],
+    [[{ kind: "affine", units: Number }], RangeError, "from 1 up, got a function"],
     [
       [affine(2, { weight: 1 as never })],
       TypeError,
@@ -518,11 +579,19 @@ describe("construction refuses, by index and kind of the layer", () => {
     ],
     [[dropout(1)], RangeError, "layer 0 (dropout): p must be in [0, 1), got 1"],
     [[dropout(-0.5)], RangeError, "layer 0 (dropout): p must be in [0, 1), got -0.5"],
-    [[dropout("0.5" as never)], RangeError, 'layer 0 (dropout): p must be in [0, 1), got "0.5"'],
+    [
+      [{ kind: "dropout", p: "0.5" }],
+      RangeError,
+      'layer 0 (dropout): p must be in [0, 1), got "0.5"',
+    ],
     [[dropout(0.5, { seed: -1 })], RangeError, "layer 0 (dropout): seed must be a whole number"],
     [[leakyRelu(-1)], RangeError, "layer 0 (leakyRelu): negativeSlope must be"],
     [[leakyRelu(Infinity)], RangeError, "negativeSlope must be a number from 0 up, got Infinity"],
-    [[leakyRelu("1" as never)], RangeError, 'negativeSlope must be a number from 0 up, got "1"'],
+    [
+      [{ kind: "leakyRelu", negativeSlope: "1" }],
+      RangeError,
+      'negativeSlope must be a number from 0 up, got "1"',
+    ],
     [
       [normalize({ mean: [1, 2], std: 1 })],
       ShapeError,

@@ -145,7 +145,7 @@ describe.each([chromium, firefox])("in $name", ({ name, path, missing }) => {
     await input.uploadFile(bad!);
     await visitor.until("a refusal", async () =>
       (await visitor.text("#digits-file")).includes(
-        "cannot be loaded. readSafetensors: expected a header",
+        "cannot be loaded. loadModel: expected a header",
       ),
     );
     expect(await visitor.saved()).not.toBe(saved);

@@ -301,7 +301,7 @@ describe("the shape", () => {
     [[Infinity], "(Infinity)"],
     [["1"], '("1")'],
     [[null], "(null)"],
-    [[[1]], "(1)"],
+    [[[1]], "([1])"],
     [new Array(1), "(undefined)"],
   ])("%o is a ShapeError", (shape, given) => {
     refused(

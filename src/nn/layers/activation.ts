@@ -2,7 +2,7 @@
 
 import { show } from "../../runtime/errors.ts";
 import { sizeOf } from "../../tensor/shape.ts";
-import { checkNone } from "../settings.ts";
+import { checkFirst, checkNone } from "../settings.ts";
 import type { Draft } from "./blueprint.ts";
 import { Layer, type Setting } from "./layer.ts";
 
@@ -44,6 +44,7 @@ export function softmax(...none: []): ActivationSpec {
 
 /** out = x where x > 0, else negativeSlope · x; any shape. Default 0.01. */
 export function leakyRelu(negativeSlope = 0.01): LeakyReluSpec {
+  checkFirst("leakyRelu", "negativeSlope", negativeSlope, 0.01);
   return { kind: "leakyRelu", negativeSlope };
 }
 

@@ -1,7 +1,7 @@
 import { show } from "../../runtime/errors.ts";
 import { sizeOf } from "../../tensor/shape.ts";
 import { type Initializer, zeros } from "../initializers.ts";
-import { checkSettings } from "../settings.ts";
+import { checkFirst, checkSettings } from "../settings.ts";
 import type { Draft } from "./blueprint.ts";
 import { Layer, type Setting, type Slot } from "./layer.ts";
 
@@ -28,6 +28,7 @@ export function affine(
   units: number,
   options: Omit<AffineSpec, "kind" | "units"> = {},
 ): AffineSpec {
+  checkFirst("affine", "units", units, 3);
   checkSettings("affine", "options", options, ["useBias", "weight", "bias"]);
   return { ...options, kind: "affine", units };
 }

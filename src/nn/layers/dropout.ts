@@ -2,7 +2,7 @@ import { CoreConstants } from "../../runtime/abi.ts";
 import { show } from "../../runtime/errors.ts";
 import { checkSeed } from "../../tensor/numbers.ts";
 import type { TensorHandle } from "../../tensor/tensor.ts";
-import { checkSettings } from "../settings.ts";
+import { checkFirst, checkSettings } from "../settings.ts";
 import type { Draft } from "./blueprint.ts";
 import { copyElements, Layer, type Setting } from "./layer.ts";
 
@@ -22,6 +22,7 @@ export interface DropoutSpec {
  *   without it each pass has a new one, from the model's own stream
  */
 export function dropout(p: number, options: { seed?: number | undefined } = {}): DropoutSpec {
+  checkFirst("dropout", "p", p, 0.5);
   checkSettings("dropout", "options", options, ["seed"]);
   return { ...options, kind: "dropout", p };
 }

@@ -1,5 +1,5 @@
 import { show } from "../../runtime/errors.ts";
-import { checkCount } from "../../tensor/numbers.ts";
+import { checkCount, checkNumber } from "../../tensor/numbers.ts";
 import { checkSettings } from "../settings.ts";
 import { type Batch, checkLastBatch, type LastBatch } from "./batches.ts";
 
@@ -100,11 +100,9 @@ function checkEarlyStopping(operation: string, given: FitOptions["earlyStopping"
   const { patience, minDelta = 0, restoreBest } = given as NonNullable<typeof given>;
   checkFlag(operation, "restoreBest", restoreBest);
   checkCount(operation, "earlyStopping.patience", patience);
-  if (!(typeof minDelta === "number" && minDelta >= 0)) {
-    throw new RangeError(
-      `${operation}: earlyStopping.minDelta must be a number from 0 up, got ${show(minDelta)}`,
-    );
-  }
+  const isRight = (value: number) => value >= 0;
+  const name = "earlyStopping.minDelta";
+  checkNumber(operation, name, minDelta, isRight, "a number from 0 up");
   return { patience, minDelta, restoreBest };
 }
 

@@ -4,6 +4,7 @@ import { type ClassWeights, checkClassWeights, fillRowWeights } from "../../loss
 import { ShapeError, show } from "../../runtime/errors.ts";
 import { labelsOf } from "../../tensor/labels.ts";
 import { rowsOf } from "../../tensor/rows.ts";
+import { formatShape } from "../../tensor/shape.ts";
 import type { LossName } from "../names.ts";
 import type { Network, Plan } from "../network.ts";
 
@@ -114,7 +115,11 @@ export function truthOf(
   }
   const rows = rowsOf(operation, "y", y, outShape, network);
   if (rows.count !== count) {
-    throw new ShapeError(`${operation}: x has ${count} examples but y has ${rows.count}`);
+    // Numbers in a row were counted by the scores' shape, which whoever gave one an example does not see.
+    const due = `${formatShape([count, ...outShape])}, or ${count * outSize} numbers in a row`;
+    throw new ShapeError(
+      `${operation}: x has ${count} examples but y has ${rows.count}: y must have shape ${due}, got ${rows.numbers.size} numbers`,
+    );
   }
   const check = (values: ArrayLike<number>, n: number, placeOf: (i: number) => number) => {
     if (name !== "bce") return;

@@ -3,6 +3,7 @@
 
 import type { Kernels } from "../../runtime/core.ts";
 import { show } from "../../runtime/errors.ts";
+import { checkNumber } from "../../tensor/numbers.ts";
 import { checkSettings } from "../settings.ts";
 import { checkRate, type LearningRate } from "./schedules.ts";
 
@@ -164,13 +165,12 @@ export function ruleOf(operation: string, optimizer: Optimizer): Rule {
   const rule = rules[kind];
   const keys = ["kind", "learningRate", ...Object.keys(rule.settings)];
   checkSettings(operation, "optimizer", optimizer, keys);
-  checkRate(operation, "learningRate", optimizer.learningRate);
+  checkRate(operation, "learningRate", optimizer.learningRate, kind);
   for (const [name, where] of Object.entries(rule.settings)) {
     const value = (optimizer as unknown as Record<string, unknown>)[name];
     const [most, what] = ranges[where];
-    if (!(typeof value === "number" && value >= 0 && value <= most)) {
-      throw new RangeError(`${operation}: ${name} must be ${what}, got ${show(value)}`);
-    }
+    const isRight = (value: number) => value >= 0 && value <= most;
+    checkNumber(operation, name, value, isRight, what, `${kind}({ ${name}: 0.1 })`);
   }
   return rule;
 }

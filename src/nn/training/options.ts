@@ -1,6 +1,6 @@
 import type { ClassWeights } from "../../losses/weights.ts";
 import { ShapeError, show } from "../../runtime/errors.ts";
-import { checkSeed } from "../../tensor/numbers.ts";
+import { checkNumber, checkSeed } from "../../tensor/numbers.ts";
 import type { Layer } from "../layers/layer.ts";
 import type { LossName } from "../names.ts";
 import type { Network } from "../network.ts";
@@ -52,14 +52,11 @@ export function checkTrainerOptions(
   ruleOf(operation, description); // before it is copied: it may be nested without end
   const optimizer = copyDescription(description);
   const rule = ruleOf(operation, optimizer); // as the second reading may have given something else
-  if (!(typeof l2 === "number" && l2 >= 0 && l2 < Infinity)) {
-    throw new RangeError(`${operation}: l2 must be a number from 0 up, got ${show(l2)}`);
-  }
-  if (
-    clipNorm !== undefined &&
-    !(typeof clipNorm === "number" && clipNorm > 0 && clipNorm < Infinity)
-  ) {
-    throw new RangeError(`${operation}: clipNorm must be a number above 0, got ${show(clipNorm)}`);
+  const isPenalty = (value: number) => value >= 0 && value < Infinity;
+  checkNumber(operation, "l2", l2, isPenalty, "a number from 0 up");
+  const isNorm = (value: number) => value > 0 && value < Infinity;
+  if (clipNorm !== undefined) {
+    checkNumber(operation, "clipNorm", clipNorm, isNorm, "a number above 0");
   }
   checkSeed(operation, seed);
   if (lossRule.takesLabels && network.outShape.length !== 1) {

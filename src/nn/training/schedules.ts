@@ -1,6 +1,7 @@
 // Learning rates as functions of the number of steps taken: plain descriptions, so that a checkpoint can hold them.
 
 import { show } from "../../runtime/errors.ts";
+import { checkNumber } from "../../tensor/numbers.ts";
 import { checkSettings } from "../settings.ts";
 
 /** A rate that changes from step to step, as step(), linear(), cosine() and warmup() make it. */
@@ -83,23 +84,29 @@ export function rateAt(rate: LearningRate, t: number, cos: (x: number) => number
 
 const MOST_WARMUPS = 8;
 
-/** Refuses what is neither a rate of 0 or more nor a schedule of such. */
-export function checkRate(operation: string, name: string, rate: unknown): void {
-  const number = (key: string, value: unknown, isRight = true, what = "a number from 0 up") => {
-    if (typeof value === "number" && value >= 0 && value < Infinity && isRight) return;
-    throw new RangeError(`${operation}: ${key} must be ${what}, got ${show(value)}`);
+/**
+ * Refuses what is neither a rate of 0 or more nor a schedule of such.
+ * @param of the call that has the rate, for what the message shows: "adam"
+ */
+export function checkRate(operation: string, name: string, rate: unknown, of: string): void {
+  const number = (place: string, value: unknown, by: unknown, what = "a number from 0 up") => {
+    const isRight = (value: number) => value >= 0 && value < Infinity;
+    const key = place.slice(place.lastIndexOf(".") + 1);
+    checkNumber(operation, place, value, isRight, what, `${by}({ …, ${key}: 0.1 })`);
   };
-  if (rate === null || typeof rate !== "object") {
-    number(name, rate, true, "a number from 0 up, or a schedule");
+  const { kind, from, to, steps, every, factor, after } = (rate ?? {}) as Record<string, unknown>;
+  if (kind === undefined) {
+    number(name, rate, of, "a number from 0 up, or a schedule");
     return;
   }
-  const { kind, from, to, steps, every, factor, after } = rate as Record<string, unknown>;
   const count = (key: string, value: unknown) =>
-    number(
+    checkNumber(
+      operation,
       `${name}.${key}`,
       value,
-      Number.isInteger(value) && (value as number) > 0,
+      (value) => Number.isInteger(value) && value > 0,
       "a whole number from 1 up",
+      `${kind}({ …, ${key}: 100 })`,
     );
   if (typeof kind === "string" && Object.hasOwn(keysOf, kind)) {
     checkSettings(operation, name, rate, ["kind", ...keysOf[kind as Schedule["kind"]]]);
@@ -110,7 +117,7 @@ export function checkRate(operation: string, name: string, rate: unknown): void 
       throw new RangeError(`${operation}: warmups are nested more than ${MOST_WARMUPS} deep`);
     }
     count("steps", steps);
-    checkRate(operation, `${name}.after`, after);
+    checkRate(operation, `${name}.after`, after, kind);
     return;
   }
   if (kind !== "step" && kind !== "linear" && kind !== "cosine") {
@@ -118,12 +125,12 @@ export function checkRate(operation: string, name: string, rate: unknown): void 
       `${operation}: ${name} must be a number or a schedule, got kind ${show(kind)}`,
     );
   }
-  number(`${name}.from`, from);
+  number(`${name}.from`, from, kind);
   if (kind === "step") {
     count("every", every);
-    number(`${name}.factor`, factor);
+    number(`${name}.factor`, factor, kind);
   } else {
     count("steps", steps);
-    number(`${name}.to`, to);
+    number(`${name}.to`, to, kind);
   }
 }

@@ -284,6 +284,20 @@ describe("a step", () => {
     expect(trainer.checkpoint()).toEqual(before);
   });
 
+  test("of two classes where the model has one score: what a score is, and what to write", () => {
+    for (const loss of ["softmax", "svm"] as const) {
+      const trainer = new Trainer(new Sequential(runtime, { input: [2], layers: [affine(1)] }), {
+        ...{ loss, optimizer: sgd() },
+      });
+      expect(() => trainer.step([1, 2, 3, 4], [0, 1])).toThrow(
+        new RangeError(
+          'Trainer.step: y[1] is 1, expected a whole number in [0, 1): one score is one class; for two write affine(2), or loss "bce"',
+        ),
+      );
+      trainer.step([1, 2, 3, 4], [0, 0]); // of one class it is right
+    }
+  });
+
   test("survives growth of the memory, which ends every view", () => {
     const { x, y } = problem(5);
     const [a, b] = [trainerOf(), trainerOf()];
@@ -305,6 +319,27 @@ describe("losses for targets", () => {
     for (let i = 0; i < 500; i++) trainer.step(x, y);
     expect(model.predict([10]).item()).toBeCloseTo(32, 8);
     expect(trainer.evaluate({ x, y })).toEqual({ loss: expect.closeTo(0, 15), accuracy: NaN });
+  });
+
+  test("mse of several scores, and targets in one row: the shape that is due is said", () => {
+    const trainer = new Trainer(
+      new Sequential(runtime, { input: [2], layers: [affine(3)], dtype: "float64" }),
+      { loss: "mse", optimizer: sgd() },
+    );
+    const x = new Float64Array(12);
+    const step = (y: Parameters<Trainer["step"]>[1]) => () => trainer.step(x, y);
+    const before = trainer.checkpoint();
+    const due = "y must have shape (6, 3), or 18 numbers in a row, got";
+    expect(step(new Float64Array(6))).toThrow(
+      new ShapeError(`Trainer.step: x has 6 examples but y has 2: ${due} 6 numbers`),
+    );
+    expect(step([[1, 2, 3]])).toThrow(`x has 6 examples but y has 1: ${due} 3 numbers`);
+    expect(step([1, 2, 3, 4])).toThrow(
+      "y has 4 numbers, which are no whole number of examples of shape (3,): y must have shape (N, 3)",
+    );
+    expect(trainer.checkpoint()).toEqual(before);
+    trainer.step(x, new Float64Array(18)); // in a row
+    expect(trainer.checkpoint()).not.toEqual(before);
   });
 
   test("mse is the mean over all scores of all examples", () => {
@@ -861,7 +896,11 @@ describe("schedules", () => {
 
 describe("construction refuses", () => {
   test.each<[object, unknown, string]>([
-    [{ loss: ["mse"] }, RangeError, "Trainer: loss must be one of softmax, svm, bce, mse, got mse"],
+    [
+      { loss: ["mse"] },
+      RangeError,
+      "Trainer: loss must be one of softmax, svm, bce, mse, got [mse]",
+    ],
     [
       { loss: "hinge" },
       RangeError,
@@ -877,6 +916,7 @@ describe("construction refuses", () => {
       TypeError,
       "Trainer: optimizer must be one of",
     ],
+    [{ optimizer: { learningRate: 0.1 } }, TypeError, "adamw(), got Object"],
     [{ optimizer: undefined }, TypeError, "Trainer: optimizer must be one of"],
     [{ optimizer: adam }, TypeError, "adamw(), got a function: call it"],
     [
