@@ -178,27 +178,29 @@ export async function bench({ seconds, json: isJson }: BenchOptions): Promise<vo
     print(json({ host, seconds, processorShare: share, missing, results }, 2));
     return;
   }
-  const figure = (value: number) => (value >= 1000 ? integer(value) : value.toFixed(1)).padStart(8);
+  const figure = (value: number) => (value >= 1000 ? integer(value) : value.toFixed(1));
   const titles = {
     limits: "The most that one core gives to WebAssembly",
     product: `Matrix product, ${SIDE} × ${SIDE} · ${SIDE} × ${SIDE}, float32`,
     training: `Train step, 784-512-256-10, ${BATCH} examples, softmax, Adam`,
     prediction: "One prediction, 784-512-256-10, compiled",
   };
-  const width = results.reduce((most, { name }) => Math.max(most, name.length + 2), 0);
+  const head = ["", "median", "best", "unit", "a call", "of the limit above"];
+  const lines = results.map(({ name, unit, median, best, seconds, ofLimit }) => [
+    `  ${name}`,
+    figure(median),
+    figure(best),
+    unit,
+    unit === "examples/s" ? duration(seconds) : "",
+    ofLimit === undefined ? "" : `${(100 * ofLimit).toFixed(0)} %`,
+  ]);
+  // The groups stand in the same columns, and a figure beside its unit however narrow the terminal is.
+  const options = { together: 4, among: [head, ...lines].map((line) => line.slice(0, 4)) };
   for (const [group, title] of Object.entries(titles)) {
-    const head = ["", "median", "best", "", "", ""];
-    const shown = results
-      .filter((row) => row.group === group)
-      .map(({ name, unit, median, best, seconds, ofLimit }) => [
-        `  ${name}`.padEnd(width),
-        figure(median),
-        figure(best),
-        unit,
-        unit === "examples/s" ? duration(seconds) : "",
-        ofLimit === undefined ? "" : `${(100 * ofLimit).toFixed(0)} % of the limit above`,
-      ]);
-    print(`\n${bold(title)}\n${table([head, ...shown], "lrrlll")}`);
+    const shown = lines.filter((_, i) => results[i]?.group === group);
+    const isThere = (_: string, k: number) => k < 4 || shown.some((line) => line[k]);
+    const drawn = [head, ...shown].map((line) => line.filter(isThere));
+    print(`\n${bold(title)}\n${table(drawn, "lrrlrr".slice(0, drawn[0]?.length), false, options)}`);
   }
   if (share < 0.9) {
     note(

@@ -5,6 +5,8 @@ import { isMissing } from "../io/table_map.ts";
 import { toUtf8 } from "./encoding.ts";
 import { Fault, quoted, USAGE, visible } from "./fault.ts";
 import type { Limits } from "./files.ts";
+import { binaryKind, type Foreign, textKind } from "./foreign.ts";
+import { quantityOf } from "./quantity.ts";
 import { RowLimits } from "./row_limits.ts";
 
 export interface CsvOptions extends Partial<Limits> {
@@ -95,14 +97,21 @@ function sniff(text: string): string {
   return best.delimiter;
 }
 
+function refuse(name: string, kind: Foreign | undefined, more: string): void {
+  if (kind) throw new Fault(`${name}: looks like ${kind.what}, not CSV: ${kind.advice}${more}`);
+}
+
 /** @param name what messages call the table */
 export function openTable(
   given: Uint8Array<ArrayBuffer>,
   name: string,
   { delimiter: chosen, encoding, ...limits }: CsvOptions,
 ): Rows {
+  refuse(name, binaryKind(given), "");
   let bytes = toUtf8(given, name, encoding);
   let begin = new TextDecoder().decode(bytes.subarray(0, SAMPLE_BYTES));
+  // A text could be a table all the same, which whoever names its delimiter knows.
+  if (chosen === undefined) refuse(name, textKind(begin), " (--delimiter , reads it as a table)");
   // Excel's way to name the delimiter, in a line of its own.
   const [line, told] = /^"?sep=(.)"?[ \t]*(?:\r\n|\r|\n)/i.exec(begin) ?? [];
   if (line !== undefined) {
@@ -167,6 +176,14 @@ function judge([first = [], ...rest]: readonly Cells[]): "names" | "data" | "unc
       if (!isNumber(cell)) named++;
       else alike++;
       if (isFraction(cell)) fractions++;
+      continue;
+    }
+    const quantities = below.map(quantityOf);
+    const measured = quantities.filter((one) => one !== undefined).length;
+    if (below.length > 0 && measured >= 0.9 * below.length) {
+      // Dates, shares, sums of money: a word above them is a name.
+      if (quantities.includes(quantityOf(cell) ?? "a word")) alike++;
+      else named++;
     } else if (new Set(below).size <= below.length / 2) {
       if (below.includes(cell)) alikeTexts++;
       else named++;

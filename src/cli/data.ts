@@ -127,7 +127,9 @@ function numbersOf(
           ? " (the training met no empty cell there: leave the row out, or train with --missing mean)"
           : count === 1 && more.canBeNames && !choice.header
             ? " (if the first line holds names, say so with --header)"
-            : "";
+            : column.missing !== undefined && column.kind !== "category"
+              ? " (NA, or nothing, stands for a value that is missing)"
+              : "";
         throw new Fault(
           `${place}: column ${quoted(column.name)} has ${given}, expected ${expected}${advice}`,
         );
@@ -329,7 +331,7 @@ function tableOf(rows: Rows, options: ColumnsOptions): Data {
   return { name, format: "csv", ...read, table };
 
   function refuse(all: readonly Refusal[], names: readonly string[]): never {
-    const { place, message, hint, isTooMany } = all[0] as Refusal;
+    const { place, message, hint, more = "", isTooMany } = all[0] as Refusal;
     const alike = isTooMany ? names.filter((_, i) => all[i]?.isTooMany) : names.slice(0, 1);
     const drop = alike.map((column) => `--drop ${quoted(column)}`).join(" ");
     const others =
@@ -337,7 +339,7 @@ function tableOf(rows: Rows, options: ColumnsOptions): Data {
         ? `; so ${alike.length === 2 ? "has" : "have"} ${listOf(alike.slice(1))}`
         : "";
     const advice = hint ?? `${drop} leaves the column${alike.length > 1 ? "s" : ""} out`;
-    throw new Fault(`${place ?? name}: ${message}${others} (${advice})`);
+    throw new Fault(`${place ?? name}: ${message}${others} (${advice})${more}`);
   }
 }
 

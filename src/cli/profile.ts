@@ -206,9 +206,15 @@ export interface Refusal {
   place?: string;
   message: string;
   hint?: string;
+  /** What else could be done, said last. */
+  more?: string;
   /** There are too many texts, which is told of all such columns at once. */
   isTooMany?: boolean;
 }
+
+/** For a cell that is no number where almost all others are. */
+const MARK =
+  "; if it marks a value that is missing, write NA there: --missing mean fills it in, and --missing drop leaves its row out";
 
 /** What the network is given of a column. */
 export function columnFor(
@@ -244,7 +250,9 @@ export function columnFor(
     };
   }
   if (!isCategory) {
-    if (profile.is("number", "notFinite")) return bad(profile.has("notFinite"), "a number");
+    if (profile.is("number", "notFinite")) {
+      return { ...bad(profile.has("notFinite"), "a number"), more: MARK };
+    }
     if (profile.has("decimal") && profile.is("number", "decimal", "notFinite")) {
       const found = profile.has("decimal");
       const isOfThousands = /^[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?$/.test(found?.cell ?? "");
@@ -260,7 +268,9 @@ export function columnFor(
       );
     }
     const text = profile.has("text") ?? other ?? profile.has("date") ?? profile.has("decimal");
-    if (!profile.isMixed) return bad(text ?? profile.has("notFinite"), "a number");
+    if (!profile.isMixed) {
+      return { ...bad(text ?? profile.has("notFinite"), "a number"), more: MARK };
+    }
     if (values && values.size <= most && profile.isNearlyDistinct) return bad(text, "a number");
   }
   if (!values || values.size > most) {

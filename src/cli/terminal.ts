@@ -159,17 +159,26 @@ const GAP = "  ";
  * the table's first column, and a cell that is wider than a block goes on in the next line.
  *
  * @param isPlain without a colour for the head, as a note has none
+ * @param options.together columns that one block is to have, for which the first column gives way
+ * @param options.among rows of other tables as well, beside which this one stands in the same columns
  */
 export function table(
   rows: readonly (readonly string[])[],
   align: string,
   isPlain = false,
+  { together = 1, among = [] }: { together?: number; among?: typeof rows } = {},
 ): string {
   const { stdout } = process;
   const limit = isWatched(stdout) ? columnsOf(stdout) : Number.POSITIVE_INFINITY;
   const widest = (k: number) =>
-    rows.reduce((most, row) => Math.max(most, (row[k] ?? "").trimEnd().length), 0);
-  const first = Math.min(widest(0), Math.max(1, Math.floor(0.6 * limit)));
+    [...rows, ...among].reduce((most, row) => Math.max(most, (row[k] ?? "").trimEnd().length), 0);
+  let most = Math.max(1, Math.floor(0.6 * limit));
+  if (together > 1) {
+    let others = 0;
+    for (let k = 1; k < together; k++) others += GAP.length + widest(k);
+    most = Math.max(12, limit - others);
+  }
+  const first = Math.min(widest(0), most);
   const room = Math.max(1, limit - first - GAP.length);
   const widths = [first, ...[...align].slice(1).map((_, k) => Math.min(widest(k + 1), room))];
   const blocks: number[][] = [[0]];

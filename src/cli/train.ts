@@ -102,7 +102,7 @@ function truthOf(data: Data, given: TrainOptions["loss"]): Truth {
   if (given === "mse") {
     if (unlike >= 0) {
       throw new Fault(
-        `--loss mse: ${what} of ${data.name} holds ${quoted(labels[unlike] as string)}, expected numbers; without it, they are classes${/^[\d.]*,\d+$/.test(labels[unlike] as string) ? " (--decimal , reads decimal commas)" : ""}`,
+        `--loss mse: ${what} of ${data.name} holds ${quoted(labels[unlike] as string)}, expected numbers; without it, they are classes${/^[\d.]*,\d+$/.test(labels[unlike] as string) ? " (--decimal , reads decimal commas)" : ""}${/^[-+]?nan$/i.test(labels[unlike] as string) ? " (write NA for what is missing: --missing drop leaves such rows out)" : ""}`,
         USAGE,
       );
     }

@@ -2,7 +2,8 @@ import { cpus } from "node:os";
 import { afterAll, expect, test } from "vitest";
 import manifest from "../../package.json" with { type: "json" };
 import { hasRelaxed } from "../support/core.ts";
-import { Folder } from "./command.ts";
+import { hasTerminals, inTerminal, linesSeen } from "../support/terminal.ts";
+import { Folder, program } from "./command.ts";
 
 const folder = new Folder();
 afterAll(() => folder.remove());
@@ -35,3 +36,26 @@ test("bench tells limits and what comes near them, as JSON and for people", asyn
   expect(stdout).toContain(`Lamella ${manifest.version} on Node`);
   for (const { name } of result.results) expect(stdout).toContain(`\n  ${name} `);
 });
+
+test.skipIf(!hasTerminals).each([40, 60, 100])(
+  "in a terminal of %i columns each figure ends below its title, with its unit beside it, in all groups",
+  async (columns) => {
+    const command = `"${process.execPath}" "${program}" bench --seconds 1`;
+    const seen = linesSeen(await inTerminal(command, columns, folder.path));
+    const titles = seen.filter((line) => / median +best +unit/.test(line));
+    expect(titles).toHaveLength(4);
+    const endOf = (line: string, part: RegExp) =>
+      part.exec(line)!.index + part.exec(line)![0].length;
+    const ends = (line: string) => [/median/, /best/, /unit/].map((part) => endOf(line, part));
+    const [median, best, unit] = ends(titles[0]!) as [number, number, number];
+    expect(new Set(titles.map((line) => ends(line).join())).size).toBe(1);
+    const rows = seen.filter((line) => /(GFLOP|GB|examples)\/s/.test(line));
+    expect(rows.length).toBeGreaterThanOrEqual(7);
+    for (const row of rows) {
+      expect(row.length).toBeLessThanOrEqual(columns);
+      expect(row.slice(0, median)).toMatch(/ [\d,.]+$/);
+      expect(row.slice(median, best)).toMatch(/^ +[\d,.]+$/);
+      expect(row.slice(unit - "unit".length)).toMatch(/^(GFLOP\/s|GB\/s|examples\/s)( |$)/);
+    }
+  },
+);

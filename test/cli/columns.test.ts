@@ -364,6 +364,11 @@ describe("a column", () => {
       /line 8: column "x" has "NaN", expected a number \(--drop "x" leaves the column out\)/,
     ],
     [
+      "nan, beside what marks a missing value",
+      `x,y\n${rows(40, (i) => [i === 6 ? "nan" : i === 9 ? "NA" : i * i, label(i)])}`,
+      /"nan", expected a number \(--drop "x" leaves the column out\); if it marks a value that is missing, write NA there: --missing mean fills it in, and --missing drop leaves its row out/,
+    ],
+    [
       "infinity",
       `x,y\n${rows(40, (i) => [i % 2 ? "-inf" : i * i, label(i)])}`,
       /line 3: column "x" has "-inf", expected a number/,

@@ -2,7 +2,13 @@
 
 import { readFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
-import { readSafetensors } from "../../src/index.ts";
+import {
+  affine,
+  createRuntimeSync,
+  readSafetensors,
+  Sequential,
+  saveModel,
+} from "../../src/index.ts";
 import { Folder, iris } from "./command.ts";
 
 const folder = new Folder();
@@ -168,6 +174,37 @@ describe("a first line", () => {
     expect({ count, header: data.header }).toEqual({ count: rows, header });
   });
 
+  test.concurrent.each<[string, string[]]>([
+    ["dates, the day first", ["31/12/2023", "1/2/2024", "5/6/2024", "07/08/2024"]],
+    ["dates with dots and two digits", ["31.12.23", "1.2.24", "5.6.24", "7.8.24"]],
+    ["dates with times", ["2024-01-31T10:00", "2024-02-01 11:30Z", "2024-02-02", "2024-02-03"]],
+    ["dates with names of months", ["12 Jan 2024", "3-Feb-24", "March 4, 2024", "5 Apr 2024"]],
+    ["times", ["10:30", "9:05 pm", "23:59:59.5", "00:00"]],
+    ["shares", ["12%", "3.5 %", "-7%", "0,5 %"]],
+    ["money, its sign first", ["$5", "$1,200.50", "-$3", "$ 7"]],
+    ["money, its sign last", ["5 €", "1.200,50 €", "3€", "7 EUR"]],
+    ["numbers in groups", ["1 200", "3,400", "5'600", "7,800"]],
+    ["decimal commas", ['"1,5"', '"2,25"', '"-3,5"', '"4,0"']],
+    ["lengths", ["5kg", "1.5 kg", "3 kg", "12kg"]],
+  ])("of words above %s names them, and without the words it is data", async (_, cells) => {
+    const [a, b, c, d] = cells.map((cell) =>
+      cell.includes(",") && !cell.startsWith('"') ? `"${cell}"` : cell,
+    );
+    const body = `1,${a},u\n4,${b},v\n9,${c},u\n6,${d},v\n`;
+    const options = ["--validation", "0", "--label", "kind"];
+    const named = await trained(`id,when,kind\n${body}`, ...options, "--drop", "when");
+    expect(named.stderr).not.toContain("is read as data");
+    expect(named).toMatchObject({ code: 0, count: 4, data: { header: true, dropped: ["when"] } });
+    const bare = await trained(body, "--validation", "0", "--drop", "2");
+    expect(bare).toMatchObject({ code: 0, count: 4, data: { header: false } });
+  });
+
+  test("of words above dates alone is refused by the column's name, not by a number", async () => {
+    const { stderr, code } = await trained("day,month\n31/12/2023,a\n1/2/2024,b\n5/6/2024,a\n");
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/line 2: column "day" has "31\/12\/2023", expected a date as ISO 8601/);
+  });
+
   test.each([
     ["numbers alone", "1,2\n3,4\n5,6\n"],
     [
@@ -180,5 +217,86 @@ describe("a first line", () => {
     expect(stderr).toContain(
       `the first line holds ${what}: --no-header if it is data, --header if these are names`,
     );
+  });
+});
+
+describe("a file of another kind", () => {
+  const magic = (...parts: (string | number[])[]) =>
+    Buffer.concat([
+      ...parts.map((part) =>
+        typeof part === "string" ? Buffer.from(part, "latin1") : Buffer.from(part),
+      ),
+      Buffer.from(Array.from({ length: 200 }, (_, i) => (i * 89) % 256)),
+    ]);
+  test.concurrent.each<[string, string | Uint8Array, RegExp]>([
+    [
+      "HTML",
+      "<!DOCTYPE html>\n<html><body>404, a, b</body></html>\n",
+      /an HTML page, not CSV: look at/,
+    ],
+    ["HTML after a mark and space", "\ufeff \n<HTML lang='en'>\n<p>x,y</p></HTML>", /an HTML page/],
+    ["HTML in UTF-16", utf16("\ufeff<html><body>a,b</body></html>", false), /an HTML page/],
+    ["XML", '<?xml version="1.0"?>\n<rows><row a="1"/></rows>', /XML, not CSV/],
+    ["XML without its first line", '<rows>\n<row a="1">x</row></rows>', /XML, not CSV/],
+    ["JSON rows", '[\n  {"a": 1, "b": 2},\n  {"a": 3, "b": 4}\n]\n', /JSON, not CSV/],
+    ["JSON lines", '{"a": 1, "b": "x"}\n{"a": 2, "b": "y"}\n', /JSON, not CSV/],
+    ["nested lists in JSON", "[[1, 2], [3, 4]]", /JSON, not CSV/],
+    ["a list in JSON", "[1, 2, 3]", /JSON, not CSV/],
+    [
+      "a sheet of Excel",
+      magic("PK\x03\x04", [20, 0, 6, 0]),
+      /a ZIP archive, as .xlsx is, not CSV: save/,
+    ],
+    ["an old sheet of Excel", magic([0xd0, 0xcf, 0x11, 0xe0]), /an Excel file of the older kind/],
+    ["Parquet", magic("PAR1", [0x15, 0]), /Parquet, not CSV/],
+    ["PDF", magic("%PDF-1.7\n"), /a PDF, not CSV/],
+    ["SQLite", magic("SQLite format 3\0"), /an SQLite database, not CSV/],
+    ["NumPy", magic([0x93], "NUMPY"), /an array of NumPy, .npy, not CSV/],
+    ["PNG", magic([0x89], "PNG\r\n"), /a PNG image, not CSV/],
+    ["Zstandard", magic([0x28, 0xb5, 0x2f, 0xfd]), /a Zstandard file, not CSV: unpack/],
+    [
+      "Git LFS",
+      "version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 2\n",
+      /a Git LFS pointer/,
+    ],
+    [
+      "a model",
+      saveModel(new Sequential(createRuntimeSync(), { input: [2], layers: [affine(2)] })),
+      /a model's file/,
+    ],
+  ])("is named: %s", async (_, contents, message) => {
+    const { stderr, code } = await trained(contents);
+    expect(stderr).toMatch(/^lamella train: t\d+\.csv: looks like [^\n]+\n$/);
+    expect(stderr).toMatch(message);
+    expect(code).toBe(1);
+  });
+
+  test.concurrent.each([
+    ["brackets in its names", "[a],[b]\n1,x\n2,y\n3,x\n"],
+    ["a smaller sign in its cells", "size,kind\n<5,x\n<7,y\n<5,x\n<7,y\n"],
+    ["a name in angle brackets", "<size>,kind\n1,x\n3,y\n7,x\n"],
+    ["braces in its names", "{a},{b}\n1,x\n3,y\n7,x\n"],
+  ])("is not a table with %s", async (_, contents) => {
+    expect(await trained(contents)).toMatchObject({ code: 0 });
+  });
+
+  test("is what --delimiter says, where a text begins as JSON does", async () => {
+    const contents = "[[1]|x\n[[2]|y\n[[1]|x\n[[2]|y\n";
+    expect((await trained(contents)).stderr).toContain("(--delimiter , reads it as a table)");
+    expect(await trained(contents, "--delimiter", "|", "--no-header")).toMatchObject({ code: 0 });
+  });
+
+  test("is named where rows to predict are due", async () => {
+    await trained("a,b\n1,x\n2,y\n3,x\n");
+    const { stderr, code } = await folder.given(
+      "<html>a,b</html>",
+      "predict",
+      `t${trained.count - 1}`,
+      "-",
+    );
+    expect(stderr).toMatch(
+      /^lamella predict: the standard input: looks like an HTML page, not CSV/,
+    );
+    expect(code).toBe(1);
   });
 });
