@@ -196,7 +196,7 @@ describe("what does not fit is refused by name", () => {
       "what throws when it is made a text",
       { ...row, sex: { toString: 1 } },
       TypeError,
-      'column "sex" has [object Object], expected a text',
+      'column "sex" has Object, expected a text',
     ],
     ["no row", null, TypeError, "row must be an object or an array of cells, got null"],
   ])("%s", (what, given, kind, message) => {
