@@ -138,8 +138,18 @@ describe("a training under way", () => {
     expect(bitsOf(trainer)).toEqual(bitsOf(usual));
   });
 
+  test("whose labels, an array, are written into under way learns what they were", async () => {
+    const trainer = trainerIn(createRuntimeSync());
+    const { x, y } = problem(24);
+    const usual = trainerIn(createRuntimeSync());
+    await finish(usual, { x, y: [...y] });
+    for await (const { type } of trainer.fit({ x, y }, { epochs: 3, batchSize: 8 })) {
+      if (type === "step") for (let n = 0; n < y.length; n++) y[n] = CLASSES + n;
+    }
+    expect(bitsOf(trainer)).toEqual(bitsOf(usual));
+  });
+
   test.each([
-    ["an array", (y: number[]) => ({ y })],
     ["an Int32Array", (y: number[]) => ({ y: Int32Array.from(y) })],
     [
       "a tensor",
@@ -158,7 +168,7 @@ describe("a training under way", () => {
           if (type !== "step") continue;
           learned = bitsOf(trainer);
           // From behind the last score of its row on, where the kernel would write its gradient.
-          const own = ("data" in y ? y.data : y) as number[];
+          const own = ("data" in y ? y.data : y) as unknown as number[];
           for (let n = 0; n < own.length; n++) own[n] = CLASSES + n;
         }
       };
@@ -177,13 +187,12 @@ describe("a training under way", () => {
     async (value) => {
       const trainer = trainerIn(createRuntimeSync());
       const { x, y } = problem(24);
-      const run = async () => {
-        for await (const { type } of trainer.fit({ x, y }, { epochs: 3, batchSize: 8 })) {
-          if (type === "step") y.fill(value as number);
-        }
-      };
-      await expect(run()).rejects.toThrow(RangeError);
-      expect(trainer.steps).toBe(1);
+      const usual = trainerIn(createRuntimeSync());
+      await finish(usual, { x, y: [...y] });
+      for await (const { type } of trainer.fit({ x, y }, { epochs: 3, batchSize: 8 })) {
+        if (type === "step") y.fill(value as number);
+      }
+      expect(bitsOf(trainer)).toEqual(bitsOf(usual));
     },
   );
 

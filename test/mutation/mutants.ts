@@ -1841,9 +1841,9 @@ export const mutants: readonly Mutant[] = [
       "if (given >= count) return;",
     ],
     [
-      "LabelRows.copy",
+      "LabelRows.copyTo",
       "labels that were written into since are not looked at",
-      "      checkLabel(operation, to[i], place, C);\n",
+      "checkLabel(this.operation, target[i - start], order ? (order[i] as number) : i, this.C);",
       "",
     ],
     [
