@@ -54,7 +54,7 @@ function section([folder, purpose]) {
 
 const text = `# Licences
 
-<!-- Made by scripts/licences.js from the lockfiles: npm run licences. -->
+<!-- Made by scripts/licences.js from the lockfiles: node scripts/licences.js. -->
 
 Lamella is under the MIT licence (\`LICENSE\`). The published package installs nothing beside itself. It has code of these
 packages in it, whose licences and notices are in \`build/THIRD_PARTY_LICENSES.txt\`:
@@ -68,7 +68,7 @@ ${folders.map(section).join("\n")}`;
 const file = fileURLToPath(new URL("docs/licences.md", root));
 if (process.argv.includes("--check")) {
   if (readFileSync(file, "utf8") !== text) {
-    console.error("docs/licences.md is not what the lockfiles say: npm run licences");
+    console.error("docs/licences.md is not what the lockfiles say: node scripts/licences.js");
     process.exitCode = 1;
   }
 } else {

@@ -4,12 +4,13 @@ import { writeFileSync } from "node:fs";
 import { build } from "esbuild";
 import { bundle, bundleInputs, common, importingHosts } from "./bundle.js";
 import { importing } from "./inline.js";
+import { entries as published } from "./published.js";
 
-export const entries = ["index", "predict"].map((entry) => ({
+export const entries = published.map(({ file: entry, core }) => ({
   name: `${entry}.js`,
   inputs: [
-    ...[...bundleInputs, "scripts/build/entries.js"],
-    `build/${entry === "index" ? "core" : "predict"}.inline.js`,
+    ...[...bundleInputs, "scripts/build/entries.js", "scripts/build/published.js"],
+    `build/${core}.inline.js`,
   ],
   outputs: [".js", ".cjs", ...importingHosts.map(([host]) => `.${host}.js`)].map(
     (ending) => `build/${entry}${ending}`,

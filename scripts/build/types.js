@@ -4,6 +4,7 @@
 import { writeFileSync } from "node:fs";
 import { rollup } from "rollup";
 import { dts } from "rollup-plugin-dts";
+import { entries } from "./published.js";
 
 /** Symbol.dispose and what `using` takes, for those whose own lib has not got them: TypeScript 5.0 knows no such lib. */
 const disposable = `declare global {
@@ -40,7 +41,7 @@ function readable(code) {
   return disposable + (text.includes("Uninferred<") ? uninferred : "") + text;
 }
 
-export const types = ["index", "predict"].map((entry) => ({
+export const types = entries.map(({ file: entry }) => ({
   name: `${entry}.d.ts`,
   inputs: [
     ...["src", "build/core.d.ts", "build/core.inline.d.ts", "build/predict.inline.d.ts"],

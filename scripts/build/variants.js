@@ -4,10 +4,11 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { bundle, bundleInputs, importingHosts } from "./bundle.js";
 import { importing } from "./inline.js";
+import { variants as published } from "./published.js";
 
 const endings = ["js", "cjs", ...importingHosts.map(([host]) => `${host}.js`), "d.ts", "d.cts"];
 
-export const variants = ["relaxed", "shared", "relaxed-shared"].map((variant) => ({
+export const variants = published.map((variant) => ({
   name: `${variant}.js`,
   inputs: [...bundleInputs, `build/core.${variant}.wasm`, "scripts/build/variants.js"],
   outputs: endings.map((ending) => `build/${variant}.${ending}`),
