@@ -8,6 +8,7 @@ import { Transport } from "../ui/transport.ts";
 import type { Answer, Command } from "./commands.ts";
 import {
   type DataFormat,
+  MOST_STAGES,
   type Recipe,
   readRecipe,
   type Stage,
@@ -55,6 +56,8 @@ export class Desk<Data> {
   private target = 0;
   private isRunning = false;
   private hasFile = false;
+  /** Has the notice said that the address holds too little? */
+  private isTooLong = false;
 
   constructor(private readonly options: DeskOptions<Data>) {
     const { start, input, post } = options;
@@ -161,8 +164,21 @@ export class Desk<Data> {
       this.options.say(`Training again to step ${end}, as the address has it: ${at}.`);
     } else {
       this.options.place.replace(this.queryOf(recipe), !this.isRunning);
+      this.tellLength();
     }
     return true;
+  }
+
+  /** Who copies an address is to know that it leads to the settings alone. */
+  private tellLength(): void {
+    const isTooLong = !this.hasFile && writeRecipe(this.recipe, this.options.format) === undefined;
+    if (isTooLong === this.isTooLong) return;
+    this.isTooLong = isTooLong;
+    this.options.say(
+      isTooLong
+        ? `After more than ${MOST_STAGES} changes the address has the settings, but not the weights.`
+        : "",
+    );
   }
 
   private queryOf(recipe: Recipe<Data>): string {

@@ -40,7 +40,8 @@ export interface DataFormat<Data> {
 }
 
 const STEPS = whole(1, 10_000_000);
-const MOST_STAGES = 200;
+/** Changes that an address holds, with the steps between them. */
+export const MOST_STAGES = 200;
 
 export const stepsOf = (recipe: Recipe<unknown>): number =>
   recipe.reduce((sum, { steps }) => sum + steps, 0);
