@@ -113,7 +113,7 @@ export function openTable(
   // A text could be a table all the same, which whoever names its delimiter knows.
   if (chosen === undefined) refuse(name, textKind(begin), " (--delimiter , reads it as a table)");
   // Excel's way to name the delimiter, in a line of its own.
-  const [line, told] = /^"?sep=(.)"?[ \t]*(?:\r\n|\r|\n)/i.exec(begin) ?? [];
+  const [line, told] = /^"?sep=([^"\r\n])"?[ \t]*(?:\r\n|\r|\n)/i.exec(begin) ?? [];
   if (line !== undefined) {
     const mark = bytes[0] === 0xef ? 3 : 0;
     bytes = bytes.subarray(mark + Buffer.byteLength(line));
@@ -129,6 +129,8 @@ export function openTable(
     try {
       parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), {
         delimiter,
+        // Any of them, as the limits count rows: by the first line's alone a whole file may be one row.
+        record_delimiter: ["\r\n", "\n", "\r"],
         bom: true,
         trim: true,
         skip_empty_lines: true,

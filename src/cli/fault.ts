@@ -35,6 +35,7 @@ export const quoted = (text: string) => `"${visible(text)}"`;
 
 const systemErrors: Record<string, string> = {
   ENOENT: "no such file",
+  EBADF: "it is not open for this",
   EISDIR: "is a folder, expected a file",
   ENOTDIR: "a part of its path is no folder",
   EACCES: "permission denied",

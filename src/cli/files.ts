@@ -4,7 +4,7 @@ import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import process from "node:process";
 import { createGunzip } from "node:zlib";
 import { FormatError, readSafetensors, type SafetensorsFile } from "lamella";
-import { Fault, touching, visible } from "./fault.ts";
+import { Fault, reasonOf, touching, visible } from "./fault.ts";
 
 /** How much data may cost, whatever their file claims. Each has an option of its name. */
 export interface Limits {
@@ -182,10 +182,14 @@ export function readModel(path: string): { bytes: Uint8Array<ArrayBuffer>; file:
 async function readStandardInput(most: number): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];
   let length = 0;
-  for await (const chunk of process.stdin) {
-    chunks.push(chunk as Uint8Array);
-    length += (chunk as Uint8Array).length;
-    if (length > most) break;
+  try {
+    for await (const chunk of process.stdin) {
+      chunks.push(chunk as Uint8Array);
+      length += (chunk as Uint8Array).length;
+      if (length > most) break;
+    }
+  } catch (error) {
+    throw new Fault(`${nameOf("-")}: ${reasonOf(error)}`);
   }
   const { buffer, byteOffset } = Buffer.concat(chunks);
   return new Uint8Array(buffer as ArrayBuffer, byteOffset, length);

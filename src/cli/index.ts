@@ -29,7 +29,8 @@ const threads = (text: string) => (text === "auto" ? text : whole(1, 64)(text));
 const list = (text: string, before: string[] = []) => [...before, text];
 const separator = (text: string) => {
   const known = text === "\\t" || text === "tab" ? "\t" : text;
-  if (known.length === 1) return known;
+  // What ends a line or quotes a cell cannot separate cells as well.
+  if (/^[^"\r\n]$/.test(known)) return known;
   throw new InvalidArgumentError("expected one character, or tab");
 };
 const encoding = (label: string) => {

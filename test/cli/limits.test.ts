@@ -6,7 +6,7 @@ import { truncateSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, describe, expect, test } from "vitest";
-import { checkHeader } from "../../src/cli/csv.ts";
+import { checkHeader, openTable } from "../../src/cli/csv.ts";
 import { readQuestions, readTraining } from "../../src/cli/data.ts";
 import { limits } from "../../src/cli/files.ts";
 import { RowLimits } from "../../src/cli/row_limits.ts";
@@ -287,6 +287,18 @@ test.each([
 });
 
 describe("rows and cells are counted as the parser makes them", () => {
+  const ends = ["\r\n", "\n", "\r"];
+  test.each(ends.flatMap((first) => ends.map((other) => [first, other])))(
+    "in a table whose first line ends with %j and the others with %j",
+    (first, other) => {
+      const bytes = new TextEncoder().encode(`a,b${first}${`1,"2"${other}`.repeat(150)}`);
+      const widths: number[] = [];
+      openTable(bytes, "t", { maxRows: 150 }).each((cells) => void widths.push(cells.length));
+      expect(widths).toEqual(Array(151).fill(2));
+      expect(() => openTable(bytes, "t", { maxRows: 149 })).toThrow("t: has more than 149 rows");
+    },
+  );
+
   const count = (text: string, delimiter: string, given: object, size: number) => {
     const guard = new RowLimits("t", delimiter, given);
     const bytes = new TextEncoder().encode(text);

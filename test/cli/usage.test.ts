@@ -80,6 +80,11 @@ describe("a refusal is one line that names what is wrong, and a code", () => {
       "lamella train: --epochs 0: expected a whole number from 1 to 1000000",
     ],
     [
+      ["train", iris, "--delimiter", '"'],
+      2,
+      'lamella train: --delimiter ": expected one character, or tab',
+    ],
+    [
       ["train", iris, "--validation", "1"],
       2,
       "lamella train: --validation 1: expected a number from 0 up to, not including, 1",
