@@ -39,11 +39,20 @@ export function describe(table: Table): Partial<Description> {
   };
 }
 
-/** The table that a file was trained on, as its description tells; undefined where it was none. */
-export function tableIn(description: Description | undefined, inputs: number): Table | undefined {
+/**
+ * The table that a file was trained on, as its description tells; undefined where it was none.
+ *
+ * @param most inputs that are named by their numbers, as a file may claim any number of them
+ */
+export function tableIn(
+  description: Description | undefined,
+  inputs: number,
+  most: number,
+): Table | undefined {
   if (description?.format !== "csv") return undefined;
   const { features, label, header = true, dropped = [], decimal, target, order } = description;
-  const names = features ?? Array.from({ length: inputs }, (_, i) => `${i + 1}`);
+  const length = inputs > most ? 0 : inputs;
+  const names = features ?? Array.from({ length }, (_, i) => `${i + 1}`);
   const { columns = names.map((name) => ({ name })) } = description;
   return { columns, label, header, dropped, decimal, target, order };
 }
@@ -83,7 +92,7 @@ export function descriptionOf(
     !isOptional(value.label, (label) => typeof label === "string") ||
     !isOptional(value.header, (header) => typeof header === "boolean") ||
     !isOptional(value.order, isStrings) ||
-    !isTableMap({ ...(value as Partial<TableMap>), columns: (value.columns as []) ?? [] }) ||
+    !isTableMap({ columns: [], ...(value as Partial<TableMap>) }) ||
     (value.classes === undefined) !== (value.loss === "mse")
   ) {
     throw new Fault(

@@ -71,6 +71,9 @@ function statisticsOf(entry: SafetensorsEntry): Statistics | null {
   return { min, max, mean, std: Math.sqrt(squares / count), zeros, nan, infinite };
 }
 
+/** Of an example. */
+const MOST_AXES = 64;
+
 const isLength = (value: unknown) => Number.isSafeInteger(value) && (value as number) > 0;
 
 /** The architecture that the metadata tell of; undefined where they tell of none, or of nothing that is one. */
@@ -84,6 +87,8 @@ function architectureOf({ metadata, tensors }: SafetensorsFile): Architecture | 
   }
   const { input, layers, dtype } = claimed ?? {};
   if (!Array.isArray(input) || !input.every(isLength) || !Array.isArray(layers)) return undefined;
+  // Each layer has its shape, which no model of ours has more axes in.
+  if (input.length > MOST_AXES) return undefined;
   const prefix = metadata.get("kind") === "checkpoint" ? "model." : "";
   let output: number[] | null = input;
   const rows = layers.map((layer: Record<string, unknown> | null, i): LayerRow => {

@@ -6,7 +6,7 @@ import { csvCell } from "./csv_cell.ts";
 import { type Data, type DataOptions, pathsOf, readQuestions } from "./data.ts";
 import { descriptionOf, tableIn } from "./description.ts";
 import { Fault, quoted, USAGE, visible } from "./fault.ts";
-import { checkLimit, readModel } from "./files.ts";
+import { checkLimit, limits, readModel } from "./files.ts";
 import { refuseToAppend } from "./output.ts";
 import { numberOf } from "./profile.ts";
 import { highest, qualityOfClasses, qualityOfValues, rmseText, scoresOf } from "./quality.ts";
@@ -62,7 +62,8 @@ export async function predict(
   }
 
   const inputs = model.input.reduce((product, length) => product * length, 1);
-  const data = await readQuestions(input, options, model.input, tableIn(description, inputs));
+  const table = tableIn(description, inputs, options.maxColumns ?? limits.maxColumns);
+  const data = await readQuestions(input, options, model.input, table);
   checkLimit("maxCells", options, data.count * width, data.name, "scores");
   const scores = scoresOf(model, data.x as Float64Array, data.count);
   const { target } = description ?? {};
