@@ -413,3 +413,97 @@ describe.each(calls)("%s", (name, args, run) => {
 });
 
 afterAll(() => runtime.dispose());
+
+describe("a runtime that is disposed by the n-th read of an argument, whichever that is", () => {
+  /** Calls of which each argument is read through proxies; what they give are the numbers to compare. */
+  const calls: Record<string, [() => object, (runtime: lamella.Runtime, given: Any) => unknown]> = {
+    zeros: [() => [2, 3], (runtime, shape) => [...runtime.zeros(shape).data]],
+    tensor: [
+      () => [
+        [1, 2],
+        [3, 4],
+      ],
+      (runtime, rows) => [...runtime.tensor(rows).data],
+    ],
+    batchnormForward: [
+      () => ({ mode: "train", eps: 1e-3, momentum: 0.8 }),
+      (runtime, param) => {
+        const [x, one] = [
+          runtime.tensor([
+            [1, 2],
+            [3, 5],
+          ]),
+          runtime.ones([2]),
+        ];
+        return [...lamella.batchnormForward(x, one, one, param).out.data];
+      },
+    ],
+    Sequential: [
+      () => ({
+        input: [3],
+        layers: [lamella.affine(4), lamella.batchnorm(), lamella.affine(3)],
+        seed: 5,
+      }),
+      (runtime, options) => [...new lamella.Sequential(runtime, options).predict([1, 2, 3]).data],
+    ],
+    Trainer: [
+      () => ({
+        ...{ loss: "softmax", l2: 0.1, clipNorm: 1, seed: 2, classWeights: [1, 2] },
+        optimizer: lamella.adam({ learningRate: lamella.cosine({ from: 0.1, steps: 5 }) }),
+      }),
+      (runtime, options) => {
+        const model = new lamella.Sequential(runtime, {
+          input: [1],
+          layers: [lamella.affine(2)],
+          seed: 1,
+        });
+        return new lamella.Trainer(model, options).step([1, 2], [0, 1]);
+      },
+    ],
+    evaluate: [
+      () => ({ x: [[1], [2]], y: [0, 1], loss: "softmax", classWeights: [1, 2] }),
+      (runtime, options) => {
+        const model = new lamella.Sequential(runtime, {
+          input: [1],
+          layers: [lamella.affine(2)],
+          seed: 1,
+        });
+        return model.evaluate(options);
+      },
+    ],
+  };
+  const watched = (value: unknown, read: () => void): unknown => {
+    if (value === null || typeof value !== "object") return value;
+    const through =
+      (trap: "get" | "has" | "getOwnPropertyDescriptor") => (target: Any, key: Any) => {
+        read();
+        return trap === "get" ? watched(target[key], read) : Reflect[trap](target, key);
+      };
+    return new Proxy(value, {
+      get: through("get"),
+      has: through("has") as never,
+      getOwnPropertyDescriptor: through("getOwnPropertyDescriptor") as never,
+    });
+  };
+
+  test.each(Object.keys(calls))("%s: is a DisposedError, or nothing was left to do", (name) => {
+    const [make, call] = calls[name]!;
+    const expected = call(lamella.createRuntimeSync({ seed: 7 }), make());
+    let reads = 0;
+    expect(
+      call(
+        lamella.createRuntimeSync({ seed: 7 }),
+        watched(make(), () => reads++),
+      ),
+    ).toEqual(expected);
+    expect(reads).toBeGreaterThan(1);
+    for (let last = 1; last <= reads; last++) {
+      const runtime = lamella.createRuntimeSync({ seed: 7 });
+      let left = last;
+      const given = watched(make(), () => {
+        if (--left === 0) runtime.dispose();
+      });
+      expect(() => call(runtime, given)).toThrow(lamella.DisposedError);
+    }
+  });
+});

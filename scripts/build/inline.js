@@ -2,13 +2,8 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 
-const moduleText = (name, before, code) => {
-  const exported = WebAssembly.Module.exports(
-    new WebAssembly.Module(readFileSync(`build/${name}.wasm`)),
-  );
-  const names = exported.map(({ name }) => name).join(" ");
-  return `${before}export default { file: "lamella/${name}.wasm", exportNames: "${names}", ${code} };\n`;
-};
+const moduleText = (name, before, code) =>
+  `${before}export default { file: "lamella/${name}.wasm", ${code} };\n`;
 
 /** The core as hex text. */
 export const inlines = ["core", "predict"].map((name) => ({
@@ -21,7 +16,7 @@ export const inlines = ["core", "predict"].map((name) => ({
     writeFileSync(`build/${name}.inline.js`, moduleText(name, from, `hex: "${hex}"`));
     writeFileSync(
       `build/${name}.inline.d.ts`,
-      `${from}declare const build: { file: string; exportNames: string; hex?: string; module?: unknown };\nexport default build;\n`,
+      `${from}declare const build: { file: string; hex?: string; module?: unknown };\nexport default build;\n`,
     );
     // What hosts and bundlers that know imports of .wasm files make of one.
     writeFileSync(

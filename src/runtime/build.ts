@@ -2,8 +2,6 @@
 export interface Build {
   /** The name by which people import it: "lamella/core.wasm". */
   readonly file: string;
-  /** The names of its exports, with spaces between them. */
-  readonly exportNames: string;
   /** Its bytes in most entries. */
   readonly hex?: string;
   /**

@@ -191,9 +191,11 @@ class Loader {
       if (!compiled) return null;
       module = compiled;
     }
-    const names = new Set(WebAssembly.Module.exports(module).map(({ name }) => name));
-    const { exportNames, file } = this.build;
-    const missing = exportNames.split(" ").filter((name) => !names.has(name));
+    const { file, hex } = this.build;
+    const names = namesOf(module);
+    // It has to have what the entry's own has; a host that compiles no bytes does not know that one.
+    const own = hex === undefined ? null : this.inlined(this.build);
+    const missing = namesOf(own ?? module).filter((name) => !names.includes(name));
     const foreign = WebAssembly.Module.imports(module).filter(
       ({ module, name }) => module !== "env" || name !== "memory",
     );
@@ -234,6 +236,9 @@ function requireGlobal(name: "URL" | "fetch"): void {
 
 /** What was given as a source, or as a build. */
 const sourceOf = (value: unknown) => (typeof value === "object" ? describe(value) : textOf(value));
+
+const namesOf = (module: WebAssembly.Module) =>
+  WebAssembly.Module.exports(module).map(({ name }) => name);
 
 function startsAsWasm(bytes: Bytes): boolean {
   return bytes[0] === 0 && bytes[1] === 0x61 && bytes[2] === 0x73 && bytes[3] === 0x6d;

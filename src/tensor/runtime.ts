@@ -244,7 +244,8 @@ export class LamellaRuntime extends Owner implements Runtime, TensorRuntime {
     this.disposed = true;
     this.pool?.close();
     this.linear.close();
-    this.core = undefined as never;
+    // Of a call under way, too, in the middle of which a getter of the caller's has disposed it.
+    Object.defineProperty(this, "core", { get: () => this.check("Runtime") });
   }
 
   override toString(): string {
@@ -270,6 +271,7 @@ export class LamellaRuntime extends Owner implements Runtime, TensorRuntime {
   allocate<D extends DType>(dtype: D, shape: readonly number[]): TensorHandle<D> {
     const size = sizeOf(shape);
     const bytes = size * itemSize[dtype];
+    this.check("Runtime");
     const block = bytes > 0 ? this.linear.allocate(bytes) : null;
     const storage = new Storage({ block, handles: 0 }, this.books);
     return new TensorHandle(this, storage, dtype, Object.freeze(shape), size);
