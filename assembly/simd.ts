@@ -2,9 +2,7 @@
 // The only file that says how a product and a sum become one step: strict builds round twice, relaxed builds once
 // where the processor can.
 
-/** Whether this is a relaxed build: one that asc compiles with `--enable relaxed-simd`. */
-// @ts-ignore: decorator
-@inline
+/** Whether this is a relaxed build: one that asc compiles with `--enable relaxed-simd`. @inline */
 export const RELAXED: bool = ASC_FEATURE_RELAXED_SIMD;
 
 /** Returns whether products and sums are rounded together where the host can. @kernel */
@@ -12,35 +10,35 @@ export function isRelaxed(): bool {
   return RELAXED;
 }
 
-/** How many T fit a vector. */
-// @ts-ignore: decorator
-@inline
-export function LANES<T>(): usize {
+/** How many T fit a vector. @inline */
+export function LANES<T extends number>(): usize {
   return 16 / sizeof<T>();
 }
 
-/** a · b + c: strict builds round after the product and after the sum, relaxed builds as the host likes, once at best. */
-// @ts-ignore: decorator
-@inline
-export function multiplyAdd<T>(a: v128, b: v128, c: v128): v128 {
+/**
+ * a · b + c: strict builds round after the product and after the sum, relaxed builds as the host likes, once at best.
+ *
+ * @inline
+ */
+export function multiplyAdd<T extends number>(a: v128, b: v128, c: v128): v128 {
   if (RELAXED) return v128.relaxed_madd<T>(a, b, c);
   return v128.add<T>(v128.mul<T>(a, b), c);
 }
 
-/** The first n lanes (0 < n < LANES) from memory, the others zero; reads nothing beyond them. */
-// @ts-ignore: decorator
-@inline
-export function loadTail<T>(p: usize, n: usize): v128 {
+/**
+ * The first n lanes (0 < n < LANES) from memory, the others zero; reads nothing beyond them.
+ *
+ * @inline
+ */
+export function loadTail<T extends number>(p: usize, n: usize): v128 {
   if (sizeof<T>() == 8) return v128.load64_zero(p);
   if (n == 1) return v128.load32_zero(p);
   const low = v128.load64_zero(p);
   return n == 2 ? low : v128.load_lane<u32>(p, low, 2, 8);
 }
 
-/** Writes the first n lanes (0 < n < LANES) and nothing beyond them. */
-// @ts-ignore: decorator
-@inline
-export function storeTail<T>(p: usize, v: v128, n: usize): void {
+/** Writes the first n lanes (0 < n < LANES) and nothing beyond them. @inline */
+export function storeTail<T extends number>(p: usize, v: v128, n: usize): void {
   if (sizeof<T>() == 8) {
     v128.store_lane<u64>(p, v, 0);
   } else if (n == 1) {
@@ -51,18 +49,18 @@ export function storeTail<T>(p: usize, v: v128, n: usize): void {
   }
 }
 
-/** The first n (1 or 2) of two neighbouring T as float64 lanes, exact for either dtype; the other lane is 0. */
-// @ts-ignore: decorator
-@inline
-export function loadF64x2<T>(p: usize, n: usize): v128 {
+/**
+ * The first n (1 or 2) of two neighbouring T as float64 lanes, exact for either dtype; the other lane is 0.
+ *
+ * @inline
+ */
+export function loadF64x2<T extends number>(p: usize, n: usize): v128 {
   if (sizeof<T>() == 8) return n == 2 ? v128.load(p) : v128.load64_zero(p);
   return f64x2.promote_low_f32x4(n == 2 ? v128.load64_zero(p) : v128.load32_zero(p));
 }
 
-/** Rounds two float64 lanes to T and writes the first n (1 or 2) of them. */
-// @ts-ignore: decorator
-@inline
-export function storeF64x2<T>(p: usize, v: v128, n: usize): void {
+/** Rounds two float64 lanes to T and writes the first n (1 or 2) of them. @inline */
+export function storeF64x2<T extends number>(p: usize, v: v128, n: usize): void {
   if (sizeof<T>() == 8) {
     if (n == 2) v128.store(p, v);
     else v128.store_lane<u64>(p, v, 0);
@@ -73,39 +71,29 @@ export function storeF64x2<T>(p: usize, v: v128, n: usize): void {
   }
 }
 
-/** The first n lanes (0 < n ≤ LANES) from memory; a whole load where n is all of them. */
-// @ts-ignore: decorator
-@inline
-export function loadLanes<T>(p: usize, n: usize): v128 {
+/** The first n lanes (0 < n ≤ LANES) from memory; a whole load where n is all of them. @inline */
+export function loadLanes<T extends number>(p: usize, n: usize): v128 {
   return n == LANES<T>() ? v128.load(p) : loadTail<T>(p, n);
 }
 
-/** Writes the first n lanes (0 < n ≤ LANES). */
-// @ts-ignore: decorator
-@inline
-export function storeLanes<T>(p: usize, v: v128, n: usize): void {
+/** Writes the first n lanes (0 < n ≤ LANES). @inline */
+export function storeLanes<T extends number>(p: usize, v: v128, n: usize): void {
   if (n == LANES<T>()) v128.store(p, v);
   else storeTail<T>(p, v, n);
 }
 
-/** The lower half of the lanes as float64: all of them where T is float64. */
-// @ts-ignore: decorator
-@inline
-export function widenLow<T>(v: v128): v128 {
+/** The lower half of the lanes as float64: all of them where T is float64. @inline */
+export function widenLow<T extends number>(v: v128): v128 {
   return sizeof<T>() == 8 ? v : f64x2.promote_low_f32x4(v);
 }
 
-/** The upper half of the lanes as float64; for float32 alone. */
-// @ts-ignore: decorator
-@inline
+/** The upper half of the lanes as float64; for float32 alone. @inline */
 export function widenHigh(v: v128): v128 {
   return f64x2.promote_low_f32x4(v128.shuffle<u64>(v, v, 1, 1));
 }
 
-/** The inverse: float64 halves rounded to T; high is not read where T is float64. */
-// @ts-ignore: decorator
-@inline
-export function narrow<T>(low: v128, high: v128): v128 {
+/** The inverse: float64 halves rounded to T; high is not read where T is float64. @inline */
+export function narrow<T extends number>(low: v128, high: v128): v128 {
   if (sizeof<T>() == 8) return low;
   const a = f32x4.demote_f64x2_zero(low);
   const b = f32x4.demote_f64x2_zero(high);
@@ -115,10 +103,10 @@ export function narrow<T>(low: v128, high: v128): v128 {
 /**
  * v², and 0 where |v| is below 1e-17 (float64: 1e-152), so that no square, nor a thousandth of it, is below the normal range:
  * processors take a hundred times longer over such numbers. A NaN stays.
+ *
+ * @inline
  */
-// @ts-ignore: decorator
-@inline
-export function square<T>(v: v128): v128 {
+export function square<T extends number>(v: v128): v128 {
   const least = v128.splat<T>(sizeof<T>() == 8 ? <T>1e-152 : <T>1e-17);
   const kept = v128.andnot(v, v128.lt<T>(v128.abs<T>(v), least));
   return v128.mul<T>(kept, kept);

@@ -2,7 +2,6 @@
 // numbers of the kinds from build/abi.ts.
 
 /** One operation as it stands in memory: what to do, the addresses of its operands, its sizes, and a number. */
-// @ts-ignore: decorator
 @unmanaged
 export class Operation {
   kind: u32;

@@ -2,9 +2,7 @@
 
 import { LANES, loadF64x2, loadLanes, storeF64x2, widenHigh, widenLow } from "../simd";
 
-/** So many columns at a time, so that their sums stay in L1. */
-// @ts-ignore: decorator
-@inline
+/** So many columns at a time, so that their sums stay in L1. @inline */
 const STRIP: usize = 512;
 
 /** Bytes of workspace that columnSum needs. */
@@ -12,10 +10,8 @@ export function columnSumWorkBytes(M: usize): usize {
   return min(M, STRIP) * sizeof<f64>();
 }
 
-/** Adds the n lanes of v to as many float64 at sums. */
-// @ts-ignore: decorator
-@inline
-export function addWidened<T>(sums: usize, v: v128, n: usize): void {
+/** Adds the n lanes of v to as many float64 at sums. @inline */
+export function addWidened<T extends number>(sums: usize, v: v128, n: usize): void {
   const low = min(n, 2);
   storeF64x2<f64>(sums, f64x2.add(loadF64x2<f64>(sums, low), widenLow<T>(v)), low);
   if (sizeof<T>() == 4 && n > 2) {
@@ -23,10 +19,8 @@ export function addWidened<T>(sums: usize, v: v128, n: usize): void {
   }
 }
 
-/** n columns of eight rows. */
-// @ts-ignore: decorator
-@inline
-function addEightRows<T>(sums: usize, x: usize, step: usize, n: usize): void {
+/** n columns of eight rows. @inline */
+function addEightRows<T extends number>(sums: usize, x: usize, step: usize, n: usize): void {
   const x2 = x + 2 * step;
   const x4 = x + 4 * step;
   const x6 = x4 + 2 * step;
@@ -38,7 +32,13 @@ function addEightRows<T>(sums: usize, x: usize, step: usize, n: usize): void {
 }
 
 /** out (M,) = Σₙ x (N, M) */
-export function columnSum<T>(out: usize, x: usize, work: usize, N: usize, M: usize): void {
+export function columnSum<T extends number>(
+  out: usize,
+  x: usize,
+  work: usize,
+  N: usize,
+  M: usize,
+): void {
   const size = sizeof<T>();
   const step = M * size;
   for (let from: usize = 0; from < M; from += STRIP) {

@@ -7,39 +7,41 @@ import { SHARED, threads } from "../threads/queue";
 import { arg, at, cut, number, pass, passNumbers, split, splits } from "../threads/split";
 import { blockedElements, gemmBlocked } from "./gemm_blocked";
 import { gemmLong, isLong, longWorkElements } from "./gemm_long";
-import { ger } from "./ger";
 import { finish, gemv, gemvRows } from "./gemv";
 import { gemv_1x8v_simd128 } from "./gemv_1x8v_simd128";
+import { ger } from "./ger";
 import { KC, PW, roundUp } from "./tile";
 
-/** Up to so many columns of C the product with a transposed A is turned. */
-// @ts-ignore: decorator
-@inline
+/** Up to so many columns of C the product with a transposed A is turned. @inline */
 const N_TURNED: usize = 12;
 
-/** Whether a product is computed as Cᵀ = Bᵀ · Aᵀ: few columns of C, and a transposed A that is row-major then. */
-// @ts-ignore: decorator
-@inline
+/**
+ * Whether a product is computed as Cᵀ = Bᵀ · Aᵀ: few columns of C, and a transposed A that is row-major then.
+ *
+ * @inline
+ */
 function isTurned(M: usize, N: usize, csa: usize): bool {
   return csa != 1 && N <= N_TURNED && N < M;
 }
 
 /** Elements of workspace for a product that is computed as it is: more of M, N or K never need less, but for M below 3. */
-function workElements<T>(M: usize, N: usize, K: usize): usize {
+function workElements<T extends number>(M: usize, N: usize, K: usize): usize {
   const each = partElements<T>(M, N, K);
   if (!SHARED) return each;
   return stripOf(M, N, K) != 0 ? threads() * each : max(each, threads() * PW<T>());
 }
 
 /** The same for one thread, and for a part of C. */
-function partElements<T>(M: usize, N: usize, K: usize): usize {
+function partElements<T extends number>(M: usize, N: usize, K: usize): usize {
   const short = blockedElements<T>(M, N, K);
   return isLong<T>(K) ? max(short, longWorkElements<T>(M, N)) : short;
 }
 
 /** Bytes of workspace that gemm needs for these sizes. */
-export function gemmWorkBytes<T>(M: usize, N: usize, K: usize, csa: usize): usize {
-  const elements = isTurned(M, N, csa) ? M * N + workElements<T>(N, M, K) : workElements<T>(M, N, K);
+export function gemmWorkBytes<T extends number>(M: usize, N: usize, K: usize, csa: usize): usize {
+  const elements = isTurned(M, N, csa)
+    ? M * N + workElements<T>(N, M, K)
+    : workElements<T>(M, N, K);
   return elements * sizeof<T>();
 }
 
@@ -52,7 +54,7 @@ export function gemmWorkBytes<T>(M: usize, N: usize, K: usize, csa: usize): usiz
  * overlaps nothing; K = 0 gives the row, or zeros. Row and floor go with a row-major a (csa = 1) alone;
  * a b that is a single row or column lies in one piece.
  */
-export function gemm<T>(
+export function gemm<T extends number>(
   c: usize,
   a: usize,
   rsa: usize,
@@ -89,7 +91,7 @@ export function gemm<T>(
 }
 
 /** c (M, N) = max(a (M, K) · b (K, N) + row (N,), floor), as gemm for a dense a and a b in the panels of packPanels. */
-export function gemmPanels<T>(
+export function gemmPanels<T extends number>(
   c: usize,
   a: usize,
   b: usize,
@@ -128,10 +130,12 @@ export function gemmPanels<T>(
   gemmFewRows<T>(c, N, a, b, row, floor, work, M, N, K);
 }
 
-/** The same for a few rows, and columns of a C whose rows are ldc elements apart. A panel's block of K stays in L1 while the rows go by. */
-// @ts-ignore: decorator
-@inline
-function gemmFewRows<T>(
+/**
+ * The same for a few rows, and columns of a C whose rows are ldc elements apart. A panel's block of K stays in L1 while the rows go by.
+ *
+ * @inline
+ */
+function gemmFewRows<T extends number>(
   c: usize,
   ldc: usize,
   a: usize,
@@ -167,20 +171,21 @@ function gemmFewRows<T>(
   }
 }
 
-/** Products below so many multiply-adds, some 130 µs, are not worth waking anybody. */
-// @ts-ignore: decorator
-@inline
+/** Products below so many multiply-adds, some 130 µs, are not worth waking anybody. @inline */
 const FORKED: f64 = 3_000_000;
-/** Tasks of at most so many, some 10 ms, as far as there are rows: whoever waits sees that things go on. */
-// @ts-ignore: decorator
-@inline
+/**
+ * Tasks of at most so many, some 10 ms, as far as there are rows: whoever waits sees that things go on.
+ *
+ * @inline
+ */
 const TASK: f64 = 268435456;
-/** A strip of rows begins where a tile does, 4 or 6 high, one of columns where a panel of weights does. */
-// @ts-ignore: decorator
-@inline
+/**
+ * A strip of rows begins where a tile does, 4 or 6 high, one of columns where a panel of weights does.
+ *
+ * @inline
+ */
 const ROWS: usize = 12;
-// @ts-ignore: decorator
-@inline
+/** @inline */
 const COLUMNS: usize = 32;
 
 /** Rows of a strip of C, or columns where C has more of these, of which each thread has one at a time; 0 for one thread. */
@@ -196,7 +201,7 @@ function stripOf(M: usize, N: usize, K: usize): usize {
 }
 
 /** As gemm, or gemmPanels, by tiles: on all threads where C is large enough. Each strip packs for itself. */
-function gemmTiled<T>(
+function gemmTiled<T extends number>(
   c: usize,
   a: usize,
   rsa: usize,
@@ -216,7 +221,7 @@ function gemmTiled<T>(
   if (strip == 0) {
     gemmPart<T>(c, N, a, rsa, csa, b, rsb, csb, inPanels, row, floor, work, M, N, K);
   } else if (SHARED) {
-    pass(c, a, rsa, csa, b, rsb, csb, inPanels, row, work, M, N, K);
+    pass(c, a, rsa, csa, b, rsb, csb, <usize>inPanels, row, work, M, N, K);
     passNumbers(floor);
     cut(max(M, N), strip);
     split((from, count, thread) => gemmStrip<T>(from, count, thread));
@@ -224,7 +229,7 @@ function gemmTiled<T>(
 }
 
 /** `count` rows or columns of C, of what gemmTiled has passed. */
-function gemmStrip<T>(from: usize, count: usize, thread: usize): void {
+function gemmStrip<T extends number>(from: usize, count: usize, thread: usize): void {
   let c = arg(0);
   let a = arg(1);
   const rsa = arg(2);
@@ -254,7 +259,7 @@ function gemmStrip<T>(from: usize, count: usize, thread: usize): void {
 }
 
 /** The same on one thread, for a part of C whose rows are ldc elements apart. */
-function gemmPart<T>(
+function gemmPart<T extends number>(
   c: usize,
   ldc: usize,
   a: usize,
@@ -279,7 +284,7 @@ function gemmPart<T>(
 }
 
 /** c (M, N) = the transpose of turned (N, M), for a small N. */
-function transpose<T>(c: usize, turned: usize, M: usize, N: usize): void {
+function transpose<T extends number>(c: usize, turned: usize, M: usize, N: usize): void {
   const column = M * sizeof<T>();
   const end = turned + column;
   for (; turned != end; turned += sizeof<T>()) {

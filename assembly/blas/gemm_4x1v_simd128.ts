@@ -6,7 +6,7 @@ import { multiplyAdd } from "../simd";
  * sums (4, LANES) = Σₖ a[:, k] · b[k] (LANES,). Element (i, k) of a is at a + i · aRow + k · aStep, for i < rows; the rows
  * of sums beyond them repeat the last. b[k] is at b + k · bStep; steps in bytes.
  */
-export function gemm_4x1v_simd128<T>(
+export function gemm_4x1v_simd128<T extends number>(
   sums: usize,
   a: usize,
   aRow: usize,
@@ -16,10 +16,10 @@ export function gemm_4x1v_simd128<T>(
   bStep: usize,
   K: usize,
 ): void {
-  let c0 = v128.splat<T>(0);
-  let c1 = v128.splat<T>(0);
-  let c2 = v128.splat<T>(0);
-  let c3 = v128.splat<T>(0);
+  let c0 = v128.splat<T>(<T>0);
+  let c1 = v128.splat<T>(<T>0);
+  let c2 = v128.splat<T>(<T>0);
+  let c3 = v128.splat<T>(<T>0);
   const r0 = a;
   const r1 = r0 + (rows > 1 ? aRow : 0);
   const r2 = r1 + (rows > 2 ? aRow : 0);

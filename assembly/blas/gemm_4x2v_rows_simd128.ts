@@ -8,7 +8,7 @@ import { storeTile } from "./tile";
  * c (4, NR) = Σₖ a[:, k] · b[k] (NR,) + addend, floored (see storeTile). Row i of a is at a + i · aRow (bytes),
  * for i < rows; the rows of c beyond them repeat the last. b[k] is at b + k · bStep (bytes).
  */
-export function gemm_4x2v_rows_simd128<T>(
+export function gemm_4x2v_rows_simd128<T extends number>(
   c: usize,
   ldc: usize,
   a: usize,
@@ -21,14 +21,14 @@ export function gemm_4x2v_rows_simd128<T>(
   ldAddend: usize,
   floor: T,
 ): void {
-  let c00 = v128.splat<T>(0);
-  let c01 = v128.splat<T>(0);
-  let c10 = v128.splat<T>(0);
-  let c11 = v128.splat<T>(0);
-  let c20 = v128.splat<T>(0);
-  let c21 = v128.splat<T>(0);
-  let c30 = v128.splat<T>(0);
-  let c31 = v128.splat<T>(0);
+  let c00 = v128.splat<T>(<T>0);
+  let c01 = v128.splat<T>(<T>0);
+  let c10 = v128.splat<T>(<T>0);
+  let c11 = v128.splat<T>(<T>0);
+  let c20 = v128.splat<T>(<T>0);
+  let c21 = v128.splat<T>(<T>0);
+  let c30 = v128.splat<T>(<T>0);
+  let c31 = v128.splat<T>(<T>0);
   const r0 = a;
   const r1 = r0 + (rows > 1 ? aRow : 0);
   const r2 = r1 + (rows > 2 ? aRow : 0);

@@ -7,7 +7,7 @@ import { MR, storeTile } from "./tile";
  * Tiles one below the other: c (4 · tiles, NR) = Σₖ a[k] (4,) · b[k] (NR,) + addend, floored (see storeTile). a[k] is
  * at a + k · aStep, that of the next four rows aNext after it, b[k] at b + k · bStep, steps in bytes.
  */
-export function gemm_4x2v_simd128<T>(
+export function gemm_4x2v_simd128<T extends number>(
   c: usize,
   ldc: usize,
   a: usize,
@@ -34,14 +34,14 @@ export function gemm_4x2v_simd128<T>(
   const cNext = MR() * ldc * sizeof<T>();
   const addendNext = MR() * ldAddend * sizeof<T>();
   for (; tiles > 0; tiles--) {
-    c00 = v128.splat<T>(0);
-    c01 = v128.splat<T>(0);
-    c10 = v128.splat<T>(0);
-    c11 = v128.splat<T>(0);
-    c20 = v128.splat<T>(0);
-    c21 = v128.splat<T>(0);
-    c30 = v128.splat<T>(0);
-    c31 = v128.splat<T>(0);
+    c00 = v128.splat<T>(<T>0);
+    c01 = v128.splat<T>(<T>0);
+    c10 = v128.splat<T>(<T>0);
+    c11 = v128.splat<T>(<T>0);
+    c20 = v128.splat<T>(<T>0);
+    c21 = v128.splat<T>(<T>0);
+    c30 = v128.splat<T>(<T>0);
+    c31 = v128.splat<T>(<T>0);
     let p = a;
     b = firstB;
     const end = a + K * aStep;

@@ -5,7 +5,7 @@ import { multiplyAdd } from "../simd";
 import { storeRow, storeTile } from "./tile";
 
 /** As gemm_4x2v_simd128, for tiles of 6 rows. */
-export function gemm_6x2v_relaxed_simd<T>(
+export function gemm_6x2v_relaxed_simd<T extends number>(
   c: usize,
   ldc: usize,
   a: usize,
@@ -36,18 +36,18 @@ export function gemm_6x2v_relaxed_simd<T>(
   const step = ldc * sizeof<T>();
   const addendStep = ldAddend * sizeof<T>();
   for (; tiles > 0; tiles--) {
-    c00 = v128.splat<T>(0);
-    c01 = v128.splat<T>(0);
-    c10 = v128.splat<T>(0);
-    c11 = v128.splat<T>(0);
-    c20 = v128.splat<T>(0);
-    c21 = v128.splat<T>(0);
-    c30 = v128.splat<T>(0);
-    c31 = v128.splat<T>(0);
-    c40 = v128.splat<T>(0);
-    c41 = v128.splat<T>(0);
-    c50 = v128.splat<T>(0);
-    c51 = v128.splat<T>(0);
+    c00 = v128.splat<T>(<T>0);
+    c01 = v128.splat<T>(<T>0);
+    c10 = v128.splat<T>(<T>0);
+    c11 = v128.splat<T>(<T>0);
+    c20 = v128.splat<T>(<T>0);
+    c21 = v128.splat<T>(<T>0);
+    c30 = v128.splat<T>(<T>0);
+    c31 = v128.splat<T>(<T>0);
+    c40 = v128.splat<T>(<T>0);
+    c41 = v128.splat<T>(<T>0);
+    c50 = v128.splat<T>(<T>0);
+    c51 = v128.splat<T>(<T>0);
     let p = a;
     b = firstB;
     const end = a + K * aStep;

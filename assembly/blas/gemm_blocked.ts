@@ -12,30 +12,34 @@ import { KC, MR, NR, PACKED_MR, PW, roundUp } from "./tile";
 
 // A block of A, MC × KC, stays in L2; a panel of B, KC × NR, in L1; the block of B, KC × NC, in L3. MC is a multiple of
 // either tile's rows.
-// @ts-ignore: decorator
-@inline
+/** @inline */
 const MC: usize = RELAXED ? 132 : 128;
-// @ts-ignore: decorator
-@inline
+/** @inline */
 const NC: usize = 1024;
 
-/** Up to so many columns of C a row-major A is read where it lies: each element is used N / NR times. */
-// @ts-ignore: decorator
-@inline
+/**
+ * Up to so many columns of C a row-major A is read where it lies: each element is used N / NR times.
+ *
+ * @inline
+ */
 const N_UNPACKED: usize = 32;
-/** Up to so many rows of C a row-major B is read where it lies: each element is used M / MR times. */
-// @ts-ignore: decorator
-@inline
+/**
+ * Up to so many rows of C a row-major B is read where it lies: each element is used M / MR times.
+ *
+ * @inline
+ */
 const M_UNPACKED: usize = 16;
-/** Elements of a panel of B that are kept: of all panels of a block, or of one that all rows of C use at once. */
-// @ts-ignore: decorator
-@inline
-function packedColumns<T>(M: usize, N: usize): usize {
+/**
+ * Elements of a panel of B that are kept: of all panels of a block, or of one that all rows of C use at once.
+ *
+ * @inline
+ */
+function packedColumns<T extends number>(M: usize, N: usize): usize {
   return M > MC ? min(roundUp(N, NR<T>()), NC) : NR<T>();
 }
 
 /** Elements of workspace that gemmBlocked needs. */
-export function blockedElements<T>(M: usize, N: usize, K: usize): usize {
+export function blockedElements<T extends number>(M: usize, N: usize, K: usize): usize {
   const kc = min(K, KC());
   const a = min(roundUp(M, PACKED_MR()), MC) * kc;
   const b = packedColumns<T>(M, N) * kc;
@@ -47,7 +51,7 @@ export function blockedElements<T>(M: usize, N: usize, K: usize): usize {
  * c (M, N) = max(a (M, K) · b (K, N) + row (N,), floor) as gemm, on one thread, for a c whose rows are ldc elements apart.
  * Where inPanels is set, b is in the panels of packPanels.
  */
-export function gemmBlocked<T>(
+export function gemmBlocked<T extends number>(
   c: usize,
   ldc: usize,
   a: usize,
@@ -105,7 +109,8 @@ export function gemmBlocked<T>(
           }
           if (packsB || columns < width) {
             const packed = packedB + (M > MC ? jr * kc * size : 0);
-            if (ic == 0) pack<T>(packed, panelB, csb, inPanels ? bStep / size : rsb, columns, width, kc);
+            if (ic == 0)
+              pack<T>(packed, panelB, csb, inPanels ? bStep / size : rsb, columns, width, kc);
             panelB = packed;
             bStep = width * size;
           }
@@ -172,13 +177,34 @@ export function gemmBlocked<T>(
               for (let i: usize = 0; i < rows; i += MR()) {
                 const given = inPlace ? rows : min(mr - i, MR());
                 const sums = edge + i * width * size;
-                gemm_4x1v_simd128<T>(sums, panelA + i * aRow, aRow, aStep, given, panelB, bStep, kc);
+                gemm_4x1v_simd128<T>(
+                  sums,
+                  panelA + i * aRow,
+                  aRow,
+                  aStep,
+                  given,
+                  panelB,
+                  bStep,
+                  kc,
+                );
               }
             } else if (aRow == size) {
               const height = rows > MR() ? mr : MR();
               gemmTiles<T>(height, edge, width, panelA, aStep, 0, 1, panelB, bStep, kc, 0, 0, none);
             } else {
-              gemm_4x2v_rows_simd128<T>(edge, width, panelA, aRow, rows, panelB, bStep, kc, 0, 0, none);
+              gemm_4x2v_rows_simd128<T>(
+                edge,
+                width,
+                panelA,
+                aRow,
+                rows,
+                panelB,
+                bStep,
+                kc,
+                0,
+                0,
+                none,
+              );
             }
             finishTile<T, T>(tile, ldc, edge, width, tileAddend, ldAddend, least, rows, columns);
           }
@@ -190,7 +216,7 @@ export function gemmBlocked<T>(
 }
 
 /** The one place that picks a microkernel for rows that lie side by side: tiles of mr rows, one below the other. */
-function gemmTiles<T>(
+function gemmTiles<T extends number>(
   mr: usize,
   c: usize,
   ldc: usize,
@@ -213,7 +239,7 @@ function gemmTiles<T>(
 }
 
 /** c (rows, columns) = max(sums + addend, floor), rounded from S once, which keeps a NaN; the addend is left out where its address is 0. */
-export function finishTile<T, S>(
+export function finishTile<T extends S, S extends number>(
   c: usize,
   ldc: usize,
   sums: usize,
@@ -228,7 +254,7 @@ export function finishTile<T, S>(
   for (let i: usize = 0; i < rows; i++) {
     for (let j: usize = 0; j < columns; j++) {
       let sum = load<S>(sums + j * sizeof<S>());
-      if (addend != 0) sum += load<T>(addend + j * size);
+      if (addend != 0) sum = <S>(sum + load<T>(addend + j * size));
       const rounded = <T>sum;
       store<T>(c + j * size, rounded < floor ? floor : rounded);
     }

@@ -6,38 +6,29 @@ import { blockedElements, finishTile, gemmBlocked } from "./gemm_blocked";
 import { gemv } from "./gemv";
 import { PW, roundUp } from "./tile";
 
-/** Terms that a float32 sum has at most in blocks of KC. */
-// @ts-ignore: decorator
-@inline
+/** Terms that a float32 sum has at most in blocks of KC. @inline */
 const LONG: usize = 16384;
-/** Terms of a chunk: equal ones lose at most 1e-6. */
-// @ts-ignore: decorator
-@inline
+/** Terms of a chunk: equal ones lose at most 1e-6. @inline */
 const CHUNK: usize = 64;
-/** Rows and columns of a part: what is kept of it stays in L2. */
-// @ts-ignore: decorator
-@inline
+/** Rows and columns of a part: what is kept of it stays in L2. @inline */
 const PART_ROWS: usize = 128;
-// @ts-ignore: decorator
-@inline
+/** @inline */
 const PART_COLUMNS: usize = 256;
 
-/** Whether sums of K products are long ones; none are in float64. */
-// @ts-ignore: decorator
-@inline
-export function isLong<T>(K: usize): bool {
+/** Whether sums of K products are long ones; none are in float64. @inline */
+export function isLong<T extends number>(K: usize): bool {
   return sizeof<T>() == 4 && K > LONG;
 }
 
 /** Elements of workspace that gemmLong needs. */
-export function longWorkElements<T>(M: usize, N: usize): usize {
+export function longWorkElements<T extends number>(M: usize, N: usize): usize {
   M = min(M, PART_ROWS);
   N = min(N, PART_COLUMNS);
   return 3 * roundUp(M * N, 4) + blockedElements<T>(M, N, CHUNK);
 }
 
 /** gemmBlocked for long sums. */
-export function gemmLong<T>(
+export function gemmLong<T extends number>(
   c: usize,
   ldc: usize,
   a: usize,

@@ -9,7 +9,7 @@ import { arg, at, number, pass, passNumbers, split, splits } from "../threads/sp
 import { KC, PW } from "./tile";
 
 /** sums (N,) += a[0] · b[0] (N,), then a[1] · b[1], … a[3] · b[3]; steps in bytes. */
-function addFourRows<T>(
+function addFourRows<T extends number>(
   sums: usize,
   a: usize,
   aStep: usize,
@@ -84,7 +84,7 @@ function addFourRows<T>(
 }
 
 /** sums (N,) += a[0] · b (N,) */
-function addRow<T>(sums: usize, a: usize, b: usize, N: usize): void {
+function addRow<T extends number>(sums: usize, a: usize, b: usize, N: usize): void {
   const a0 = v128.load_splat<T>(a);
   const whole = sums + (N & ~(LANES<T>() - 1)) * sizeof<T>();
   while (sums != whole) {
@@ -99,15 +99,15 @@ function addRow<T>(sums: usize, a: usize, b: usize, N: usize): void {
 }
 
 /** to (n,) = 0 */
-function clear<T>(to: usize, n: usize): void {
+function clear<T extends number>(to: usize, n: usize): void {
   const end = to + n * sizeof<T>();
   const whole = to + (n & ~(LANES<T>() - 1)) * sizeof<T>();
-  for (; to != whole; to += 16) v128.store(to, v128.splat<T>(0));
-  for (; to != end; to += sizeof<T>()) store<T>(to, 0);
+  for (; to != whole; to += 16) v128.store(to, v128.splat<T>(<T>0));
+  for (; to != end; to += sizeof<T>()) store<T>(to, <T>0);
 }
 
 /** c (n,) = max(sums + addend, floor), which keeps a NaN; the addend is left out where its address is 0. */
-export function finish<T>(
+export function finish<T extends number>(
   c: usize,
   sums: usize,
   addend: usize,
@@ -128,7 +128,7 @@ export function finish<T>(
   }
   for (; i < n; i++) {
     let s = load<T>(sums + i * size);
-    if (addend != 0) s += load<T>(addend + i * addendStep * size);
+    if (addend != 0) s = <T>(s + load<T>(addend + i * addendStep * size));
     store<T>(c + i * size, s < floor ? floor : s);
   }
 }
@@ -137,7 +137,7 @@ export function finish<T>(
  * c (M, N) = max(a (M, K) · b (K, N) + row (N,), floor), as gemm for a row-major b that is read in order, four rows
  * of it at a time. work holds M · N elements.
  */
-export function gemv<T>(
+export function gemv<T extends number>(
   c: usize,
   a: usize,
   rsa: usize,
@@ -181,10 +181,12 @@ export function gemv<T>(
   } while (pc < K);
 }
 
-/** sums (LANES,) += Σ over LANES steps k of a[:, k] · x[k], in order: a's rows are turned into columns in registers. */
-// @ts-ignore: decorator
-@inline
-function addColumns<T>(sum: v128, a: usize, lda: usize, x: usize): v128 {
+/**
+ * sums (LANES,) += Σ over LANES steps k of a[:, k] · x[k], in order: a's rows are turned into columns in registers.
+ *
+ * @inline
+ */
+function addColumns<T extends number>(sum: v128, a: usize, lda: usize, x: usize): v128 {
   const r0 = v128.load(a);
   const r1 = v128.load(a + lda);
   if (sizeof<T>() == 8) {
@@ -205,12 +207,18 @@ function addColumns<T>(sum: v128, a: usize, lda: usize, x: usize): v128 {
 }
 
 /** sums (4 · LANES,) = a (4 · LANES, K) · x (K,), for K a multiple of LANES; a's rows are lda bytes apart. */
-function sumManyRows<T>(sums: usize, a: usize, lda: usize, x: usize, K: usize): void {
+function sumManyRows<T extends number>(
+  sums: usize,
+  a: usize,
+  lda: usize,
+  x: usize,
+  K: usize,
+): void {
   const group = LANES<T>() * lda;
-  let s0 = v128.splat<T>(0);
-  let s1 = v128.splat<T>(0);
-  let s2 = v128.splat<T>(0);
-  let s3 = v128.splat<T>(0);
+  let s0 = v128.splat<T>(<T>0);
+  let s1 = v128.splat<T>(<T>0);
+  let s2 = v128.splat<T>(<T>0);
+  let s3 = v128.splat<T>(<T>0);
   const half = group + group;
   const end = x + K * sizeof<T>();
   while (x != end) {
@@ -228,8 +236,8 @@ function sumManyRows<T>(sums: usize, a: usize, lda: usize, x: usize, K: usize): 
 }
 
 /** The same for LANES rows. */
-function sumRows<T>(sums: usize, a: usize, lda: usize, x: usize, K: usize): void {
-  let s = v128.splat<T>(0);
+function sumRows<T extends number>(sums: usize, a: usize, lda: usize, x: usize, K: usize): void {
+  let s = v128.splat<T>(<T>0);
   const end = x + K * sizeof<T>();
   for (; x != end; x += 16) {
     s = addColumns<T>(s, a, lda, x);
@@ -242,7 +250,7 @@ function sumRows<T>(sums: usize, a: usize, lda: usize, x: usize, K: usize): void
  * c (M,) = max(a (M, K) · x (K,) + addend, floor), as gemm, for a row-major a, whose rows are lda elements apart. The
  * addend's elements are addendStep apart; it is left out where its address is 0. work holds 4 · LANES elements.
  */
-export function gemvRows<T>(
+export function gemvRows<T extends number>(
   c: usize,
   a: usize,
   lda: usize,

@@ -6,15 +6,20 @@ import { multiplyAdd } from "../simd";
  * sums (PW,) = Σₖ a[k] · b[k] (PW,), a (K,) and b (K, PW) in one piece each. Only that: Node 20 spills all eight sums in
  * every step if anything is added to them after the loop, and is slower by a third.
  */
-export function gemv_1x8v_simd128<T>(sums: usize, a: usize, b: usize, K: usize): void {
-  let c0 = v128.splat<T>(0);
-  let c1 = v128.splat<T>(0);
-  let c2 = v128.splat<T>(0);
-  let c3 = v128.splat<T>(0);
-  let c4 = v128.splat<T>(0);
-  let c5 = v128.splat<T>(0);
-  let c6 = v128.splat<T>(0);
-  let c7 = v128.splat<T>(0);
+export function gemv_1x8v_simd128<T extends number>(
+  sums: usize,
+  a: usize,
+  b: usize,
+  K: usize,
+): void {
+  let c0 = v128.splat<T>(<T>0);
+  let c1 = v128.splat<T>(<T>0);
+  let c2 = v128.splat<T>(<T>0);
+  let c3 = v128.splat<T>(<T>0);
+  let c4 = v128.splat<T>(<T>0);
+  let c5 = v128.splat<T>(<T>0);
+  let c6 = v128.splat<T>(<T>0);
+  let c7 = v128.splat<T>(<T>0);
   let ak: v128;
   const odd = a + (K & 3) * sizeof<T>();
   const end = a + K * sizeof<T>();

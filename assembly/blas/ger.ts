@@ -4,15 +4,13 @@ import { LANES, loadTail, multiplyAdd, storeTail } from "../simd";
 import { SHARED } from "../threads/queue";
 import { arg, at, number, pass, passNumbers, split, splits } from "../threads/split";
 
-/** 0 + a · b, which is never −0. */
-// @ts-ignore: decorator
-@inline
-function product<T>(a: v128, b: v128): v128 {
-  return multiplyAdd<T>(a, b, v128.splat<T>(0));
+/** 0 + a · b, which is never −0. @inline */
+function product<T extends number>(a: v128, b: v128): v128 {
+  return multiplyAdd<T>(a, b, v128.splat<T>(<T>0));
 }
 
 /** c (M, N) = max(a (M,) · b (N,) + row (N,), floor), as gemm with K = 1; a's elements are inca apart. */
-export function ger<T>(
+export function ger<T extends number>(
   c: usize,
   a: usize,
   inca: usize,

@@ -1,17 +1,25 @@
 // Vectors with vectors, by BLAS' names and argument order without the increments, which are all 1.
 
-import { LANES, loadLanes, loadTail, multiplyAdd, storeLanes, storeTail, widenHigh, widenLow } from "../simd";
+import {
+  LANES,
+  loadLanes,
+  loadTail,
+  multiplyAdd,
+  storeLanes,
+  storeTail,
+  widenHigh,
+  widenLow,
+} from "../simd";
 import { SHARED } from "../threads/queue";
 import { at, number, pass, passNumbers, split, splits } from "../threads/split";
 
-// @ts-ignore: decorator
-@inline
-function addScaled<T>(alpha: v128, x: usize, y: usize, n: usize): void {
+/** @inline */
+function addScaled<T extends number>(alpha: v128, x: usize, y: usize, n: usize): void {
   storeLanes<T>(y, multiplyAdd<T>(alpha, loadLanes<T>(x, n), loadLanes<T>(y, n)), n);
 }
 
 /** y (n,) += alpha · x (n,); alpha is rounded to T once. y may be x. @kernel */
-export function axpy<T>(n: usize, alpha: f64, x: usize, y: usize): void {
+export function axpy<T extends number>(n: usize, alpha: f64, x: usize, y: usize): void {
   if (SHARED && splits(n, sizeof<T>() / 4, 16)) {
     pass(x, y);
     passNumbers(alpha);
@@ -30,7 +38,7 @@ export function axpy<T>(n: usize, alpha: f64, x: usize, y: usize): void {
 }
 
 /** x (n,) = alpha · x; alpha is rounded to T once. @kernel */
-export function scal<T>(n: usize, alpha: f64, x: usize): void {
+export function scal<T extends number>(n: usize, alpha: f64, x: usize): void {
   if (SHARED && splits(n, sizeof<T>() / 4, 16)) {
     pass(x);
     passNumbers(alpha);
@@ -47,16 +55,16 @@ export function scal<T>(n: usize, alpha: f64, x: usize): void {
   if (rest) storeTail<T>(x, v128.mul<T>(a, loadTail<T>(x, rest)), rest);
 }
 
-/** sum + the first two products of a and b, in float64: exact products where T is float32. */
-// @ts-ignore: decorator
-@inline
-function addLow<T>(sum: v128, a: v128, b: v128): v128 {
+/**
+ * sum + the first two products of a and b, in float64: exact products where T is float32.
+ *
+ * @inline
+ */
+function addLow<T extends number>(sum: v128, a: v128, b: v128): v128 {
   return multiplyAdd<f64>(widenLow<T>(a), widenLow<T>(b), sum);
 }
 
-/** sum + the other two, for float32 alone. */
-// @ts-ignore: decorator
-@inline
+/** sum + the other two, for float32 alone. @inline */
 function addHigh(sum: v128, a: v128, b: v128): v128 {
   return multiplyAdd<f64>(widenHigh(a), widenHigh(b), sum);
 }
@@ -67,7 +75,7 @@ function addHigh(sum: v128, a: v128, b: v128): v128 {
  *
  * @kernel
  */
-export function dot<T>(n: usize, x: usize, y: usize): f64 {
+export function dot<T extends number>(n: usize, x: usize, y: usize): f64 {
   let s01 = f64x2.splat(0);
   let s23 = s01;
   let s45 = s01;

@@ -7,7 +7,7 @@
 import { LANES, RELAXED } from "../simd";
 import { PW } from "./tile";
 
-export function pack<T>(
+export function pack<T extends number>(
   panel: usize, // (K, W)
   source: usize,
   vectorStride: usize,
@@ -22,7 +22,13 @@ export function pack<T>(
 }
 
 /** The W elements of a step lie side by side: copy them. */
-function packSteps<T>(panel: usize, source: usize, stepStride: usize, W: usize, K: usize): void {
+function packSteps<T extends number>(
+  panel: usize,
+  source: usize,
+  stepStride: usize,
+  W: usize,
+  K: usize,
+): void {
   const bytes = W * sizeof<T>();
   const whole = bytes & ~15;
   const step = stepStride * sizeof<T>();
@@ -35,7 +41,7 @@ function packSteps<T>(panel: usize, source: usize, stepStride: usize, W: usize, 
 }
 
 /** Each vector lies in one piece: read LANES of them at a time and transpose in registers. */
-function packVectors<T>(
+function packVectors<T extends number>(
   panel: usize,
   source: usize,
   vectorStride: usize,
@@ -111,7 +117,7 @@ function packTwo(panel: usize, source: usize, vector: usize, W: usize, K: usize)
 }
 
 /** The last panel of an operand: fewer vectors than W, and zeros in their place. */
-function packPartial<T>(
+function packPartial<T extends number>(
   panel: usize,
   source: usize,
   vectorStride: usize,
@@ -126,7 +132,7 @@ function packPartial<T>(
   for (let k: usize = 0; k < K; k++) {
     let i: usize = 0;
     for (; i < count; i++) store<T>(panel + i * sizeof<T>(), load<T>(source + i * vector));
-    for (; i < W; i++) store<T>(panel + i * sizeof<T>(), 0);
+    for (; i < W; i++) store<T>(panel + i * sizeof<T>(), <T>0);
     panel += row;
     source += step;
   }
@@ -136,7 +142,7 @@ function packPartial<T>(
  * panels (K · N,) = b (K, N) with its columns in groups of PW, the last with what is left of them, each group row after
  * row: what gemmPanels reads in order.
  */
-export function packPanels<T>(panels: usize, b: usize, K: usize, N: usize): void {
+export function packPanels<T extends number>(panels: usize, b: usize, K: usize, N: usize): void {
   const size = sizeof<T>();
   for (let j: usize = 0; j < N; j += PW<T>()) {
     const bytes = min(N - j, PW<T>()) * size;

@@ -4,43 +4,40 @@
 
 import { LANES, RELAXED } from "../simd";
 
-/** Products that are summed from zero before their sum is added to what is there; see docs/gemm.md. */
-// @ts-ignore: decorator
-@inline
+/**
+ * Products that are summed from zero before their sum is added to what is there; see docs/gemm.md.
+ *
+ * @inline
+ */
 export function KC(): usize {
   return 256;
 }
 
-/** Rows of a tile whose a is read where it lies. */
-// @ts-ignore: decorator
-@inline
+/** Rows of a tile whose a is read where it lies. @inline */
 export function MR(): usize {
   return 4;
 }
 
-/** Rows of a tile whose a is packed. */
-// @ts-ignore: decorator
-@inline
+/** Rows of a tile whose a is packed. @inline */
 export function PACKED_MR(): usize {
   return RELAXED ? 6 : MR();
 }
 
-/** Columns of a tile. */
-// @ts-ignore: decorator
-@inline
-export function NR<T>(): usize {
+/** Columns of a tile. @inline */
+export function NR<T extends number>(): usize {
   return 2 * LANES<T>();
 }
 
-/** Columns of a panel of weights that are packed once and for all: eight vectors, which one row's sums fill. */
-// @ts-ignore: decorator
-@inline
-export function PW<T>(): usize {
+/**
+ * Columns of a panel of weights that are packed once and for all: eight vectors, which one row's sums fill.
+ *
+ * @inline
+ */
+export function PW<T extends number>(): usize {
   return 8 * LANES<T>();
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 export function roundUp(n: usize, multiple: usize): usize {
   return ((n + multiple - 1) / multiple) * multiple;
 }
@@ -49,10 +46,10 @@ export function roundUp(n: usize, multiple: usize): usize {
  * c (4, NR) = max(the eight sums + addend (4, NR), floor). The addend is left out where its address is 0;
  * ldAddend = 0 adds one row to all four; it may be c itself. A floor of 0 is ReLU, one of −∞ changes
  * nothing, and a NaN stays.
+ *
+ * @inline
  */
-// @ts-ignore: decorator
-@inline
-export function storeTile<T>(
+export function storeTile<T extends number>(
   c: usize,
   ldc: usize,
   addend: usize,
@@ -96,10 +93,14 @@ export function storeTile<T>(
   v128.store(c, v128.pmax<T>(c31, least), 16);
 }
 
-/** One row more: c (NR,) = max(two sums + addend (NR,), floor). */
-// @ts-ignore: decorator
-@inline
-export function storeRow<T>(c: usize, addend: usize, c0: v128, c1: v128, floor: T): void {
+/** One row more: c (NR,) = max(two sums + addend (NR,), floor). @inline */
+export function storeRow<T extends number>(
+  c: usize,
+  addend: usize,
+  c0: v128,
+  c1: v128,
+  floor: T,
+): void {
   if (addend != 0) {
     c0 = v128.add<T>(c0, v128.load(addend));
     c1 = v128.add<T>(c1, v128.load(addend, 16));

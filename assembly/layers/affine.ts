@@ -5,12 +5,12 @@ import { gemm, gemmPanels, gemmWorkBytes } from "../blas/gemm";
 import { packPanels } from "../blas/pack";
 
 /** Bytes of workspace for affineForward and affineReluForward. @kernel */
-export function affineForwardWorkBytes<T>(N: usize, D: usize, M: usize): usize {
+export function affineForwardWorkBytes<T extends number>(N: usize, D: usize, M: usize): usize {
   return gemmWorkBytes<T>(N, M, D, 1);
 }
 
 /** out = x · w + b. @kernel */
-export function affineForward<T>(
+export function affineForward<T extends number>(
   out: usize, // (N, M)
   x: usize, // (N, D)
   w: usize, // (D, M)
@@ -24,7 +24,7 @@ export function affineForward<T>(
 }
 
 /** out = max(x · w + b, 0): the layer with ReLU in one pass over out. @kernel */
-export function affineReluForward<T>(
+export function affineReluForward<T extends number>(
   out: usize, // (N, M)
   x: usize, // (N, D)
   w: usize, // (D, M)
@@ -34,27 +34,25 @@ export function affineReluForward<T>(
   D: usize,
   M: usize,
 ): void {
-  gemm<T>(out, x, D, 1, w, M, 1, b, 0, work, N, M, D);
+  gemm<T>(out, x, D, 1, w, M, 1, b, <T>0, work, N, M, D);
 }
 
 /** Bytes of workspace that an affine operation of a predictor needs for batches of up to N. @kernel @serving */
-export function predictWorkBytes<T>(N: usize, D: usize, M: usize): usize {
+export function predictWorkBytes<T extends number>(N: usize, D: usize, M: usize): usize {
   return gemmWorkBytes<T>(N, M, D, 1);
 }
 
 /** panels (D · M,) = w (D, M), in the order in which an affine operation reads it. @kernel @serving */
-export function predictPack<T>(panels: usize, w: usize, D: usize, M: usize): void {
+export function predictPack<T extends number>(panels: usize, w: usize, D: usize, M: usize): void {
   packPanels<T>(panels, w, D, M);
 }
 
 /**
  * out = max(x · w + b, floor), with w in panels: a floor of 0 is ReLU, one of −∞ changes nothing.
  *
- * @operation affine
+ * @operation affine @inline
  */
-// @ts-ignore: decorator
-@inline
-export function affinePanels<T>(
+export function affinePanels<T extends number>(
   out: usize, // (N, M)
   x: usize, // (N, D)
   panels: usize, // (D · M,), as predictPack leaves them
@@ -69,13 +67,13 @@ export function affinePanels<T>(
 }
 
 /** Bytes of workspace for affineBackward. @kernel */
-export function affineBackwardWorkBytes<T>(N: usize, D: usize, M: usize): usize {
+export function affineBackwardWorkBytes<T extends number>(N: usize, D: usize, M: usize): usize {
   const products = max(gemmWorkBytes<T>(N, D, M, 1), gemmWorkBytes<T>(D, M, N, D));
   return max(products, columnSumWorkBytes(M));
 }
 
 /** An output whose address is 0 is not computed. @kernel */
-export function affineBackward<T>(
+export function affineBackward<T extends number>(
   dx: usize, // (N, D) = dout · wᵀ
   dw: usize, // (D, M) = xᵀ · dout
   db: usize, // (M,) = Σₙ dout

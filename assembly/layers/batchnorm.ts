@@ -14,19 +14,15 @@
 // Where x is centred in T, a mean is high + low, high its rounding to T: x − high is exact for an x
 // close to it, and low goes into the constants of the column.
 
-import { LANES, loadLanes, multiplyAdd, storeLanes } from "../simd";
 import { addWidened } from "../blas/column_sum";
+import { LANES, loadLanes, multiplyAdd, storeLanes } from "../simd";
 import { SHARED } from "../threads/queue";
 import { arg, at, number, pass, passNumbers, split, splits } from "../threads/split";
 
-/** So many columns at a time, so that their sums stay in L1. */
-// @ts-ignore: decorator
-@inline
+/** So many columns at a time, so that their sums stay in L1. @inline */
 const STRIP: usize = 1024;
 
-/** Bytes of workspace that a column needs: six float64. */
-// @ts-ignore: decorator
-@inline
+/** Bytes of workspace that a column needs: six float64. @inline */
 const COLUMN_WORK: usize = 6 * sizeof<f64>();
 
 /** Bytes of workspace that a forward or a backward needs. Threads have a strip each. @kernel */
@@ -34,17 +30,21 @@ export function batchnormWorkBytes(D: usize): usize {
   return (SHARED ? D : min(D, STRIP)) * COLUMN_WORK;
 }
 
-/** Rows whose sums are taken about one K. */
-// @ts-ignore: decorator
-@inline
+/** Rows whose sums are taken about one K. @inline */
 const CHUNK: usize = 1024;
 
 /** K (columns,): the mean of the first rows, at most eight; 0 where it is not finite. */
-function shiftOf<T>(shift: usize, x: usize, step: usize, rows: usize, columns: usize): void {
+function shiftOf<T extends number>(
+  shift: usize,
+  x: usize,
+  step: usize,
+  rows: usize,
+  columns: usize,
+): void {
   const size = sizeof<T>();
   const count = min(rows, 8);
   const share = v128.splat<T>(<T>(1 / <f64>count));
-  const zero = v128.splat<T>(0);
+  const zero = v128.splat<T>(<T>0);
   for (let j: usize = 0; j < columns; j += LANES<T>()) {
     const n = min(columns - j, LANES<T>());
     let p = x + j * size;
@@ -61,10 +61,10 @@ function shiftOf<T>(shift: usize, x: usize, step: usize, rows: usize, columns: u
 /**
  * A vector of columns over eight rows: s1 += Σ (x − K), s2 += Σ (x − K)², summed in T and then float64. In pairs, so
  * that no sum waits for seven others.
+ *
+ * @inline
  */
-// @ts-ignore: decorator
-@inline
-function sumEight<T>(s1: usize, s2: usize, x: usize, step: usize, k: v128): void {
+function sumEight<T extends number>(s1: usize, s2: usize, x: usize, step: usize, k: v128): void {
   const x2 = x + 2 * step;
   const x4 = x2 + 2 * step;
   const x6 = x4 + 2 * step;
@@ -88,7 +88,7 @@ function sumEight<T>(s1: usize, s2: usize, x: usize, step: usize, k: v128): void
 }
 
 /** The same for the columns from `from` on and the rows from `start` on, one by one in float64. */
-function sumEach<T>(
+function sumEach<T extends number>(
   s1: usize,
   s2: usize,
   x: usize,
@@ -116,7 +116,7 @@ function clear(to: usize, n: usize): void {
 }
 
 /** s1 (columns,) = Σ (x − K) and s2 (columns,) = Σ (x − K)² over the rows of a chunk. */
-function sumChunk<T>(
+function sumChunk<T extends number>(
   s1: usize,
   s2: usize,
   x: usize,
@@ -149,7 +149,7 @@ function sumChunk<T>(
 }
 
 /** mean (columns,) and m2 (columns,) = Σ (x − mean)², float64, over N ≥ 1 rows that are step bytes apart. */
-function momentsOfStrip<T>(
+function momentsOfStrip<T extends number>(
   mean: usize,
   m2: usize,
   x: usize,
@@ -190,7 +190,7 @@ function momentsOfStrip<T>(
 }
 
 /** mean (D,) and m2 (D,) = Σ (x − mean)², float64 both, over the rows of x. N ≥ 1. @kernel */
-export function batchnormMoments<T>(
+export function batchnormMoments<T extends number>(
   mean: usize,
   m2: usize,
   x: usize, // (N, D)
@@ -217,16 +217,14 @@ export function batchnormMoments<T>(
   }
 }
 
-/** What rounding a float64 to T leaves of it; 0 where it is infinite. */
-// @ts-ignore: decorator
-@inline
-function lowPart<T>(value: f64): f64 {
+/** What rounding a float64 to T leaves of it; 0 where it is infinite. @inline */
+function lowPart<T extends number>(value: f64): f64 {
   const low = value - <f64>(<T>value);
   return low == low ? low : 0;
 }
 
 /** (x − high) · scale + shift, element by element over (columns,), for one row of x or two. */
-function normalizeRows<T>(
+function normalizeRows<T extends number>(
   out: usize,
   x: usize,
   step: usize,
@@ -265,7 +263,7 @@ function normalizeRows<T>(
  *
  * @operation batchnorm
  */
-export function batchnormApply<T>(
+export function batchnormApply<T extends number>(
   out: usize, // (N, D)
   x: usize, // (N, D)
   high: usize, // (D,)
@@ -277,10 +275,12 @@ export function batchnormApply<T>(
   applyRows<T>(out, x, high, scale, shift, D * sizeof<T>(), N, D, true);
 }
 
-/** The same of rows that are `step` bytes apart; what runs on a range of columns shares nothing out again. */
-// @ts-ignore: decorator
-@inline
-function applyRows<T>(
+/**
+ * The same of rows that are `step` bytes apart; what runs on a range of columns shares nothing out again.
+ *
+ * @inline
+ */
+function applyRows<T extends number>(
   out: usize,
   x: usize,
   high: usize,
@@ -302,7 +302,7 @@ function applyRows<T>(
   eachRow<T>(out, x, high, scale, shift, step, N, columns);
 }
 
-function eachRow<T>(
+function eachRow<T extends number>(
   out: usize,
   x: usize,
   high: usize,
@@ -325,7 +325,7 @@ function eachRow<T>(
  *
  * @kernel
  */
-export function batchnormForward<T>(
+export function batchnormForward<T extends number>(
   out: usize, // (N, D)
   saved: usize, // (2, D) float64
   runningMean: usize, // (D,)
@@ -341,7 +341,7 @@ export function batchnormForward<T>(
   training: bool,
 ): void {
   if (SHARED && splits(D, N * sizeof<T>(), STRIP)) {
-    pass(out, saved, runningMean, runningVar, x, gamma, beta, work, N, D, training);
+    pass(out, saved, runningMean, runningVar, x, gamma, beta, work, N, D, <usize>training);
     passNumbers(eps, momentum);
     split((from, columns) =>
       forwardStrip<T>(
@@ -387,10 +387,8 @@ export function batchnormForward<T>(
   }
 }
 
-/** The same for the columns from `from` on. */
-// @ts-ignore: decorator
-@inline
-function forwardStrip<T>(
+/** The same for the columns from `from` on. @inline */
+function forwardStrip<T extends number>(
   from: usize,
   columns: usize,
   out: usize,
@@ -446,10 +444,12 @@ function forwardStrip<T>(
   applyRows<T>(out + across, x + across, high, scale, shift, step, N, columns, isWhole);
 }
 
-/** Σ dout and Σ dout · (x − high) of a vector of columns over four rows, in T, added to float64 sums. */
-// @ts-ignore: decorator
-@inline
-function sumsOfFour<T>(
+/**
+ * Σ dout and Σ dout · (x − high) of a vector of columns over four rows, in T, added to float64 sums.
+ *
+ * @inline
+ */
+function sumsOfFour<T extends number>(
   sums: usize,
   products: usize,
   dout: usize,
@@ -470,7 +470,7 @@ function sumsOfFour<T>(
 }
 
 /** Σ dout and Σ dout · (x − high) of a strip's columns, float64. */
-function sumsOfStrip<T>(
+function sumsOfStrip<T extends number>(
   sums: usize,
   products: usize,
   dout: usize,
@@ -511,7 +511,7 @@ function sumsOfStrip<T>(
 }
 
 /** dx = ((dout − shift) − (x − high) · slope) · scale over (columns,), for one row or two. */
-function gradientRows<T>(
+function gradientRows<T extends number>(
   dx: usize,
   dout: usize,
   x: usize,
@@ -558,7 +558,7 @@ function gradientRows<T>(
 }
 
 /** dx (columns,) = dout · scale */
-function scaleRow<T>(dx: usize, dout: usize, scale: usize, columns: usize): void {
+function scaleRow<T extends number>(dx: usize, dout: usize, scale: usize, columns: usize): void {
   const size = sizeof<T>();
   const whole = (columns & ~(LANES<T>() - 1)) * size;
   let j: usize = 0;
@@ -578,7 +578,7 @@ function scaleRow<T>(dx: usize, dout: usize, scale: usize, columns: usize): void
  *
  * @kernel
  */
-export function batchnormBackward<T>(
+export function batchnormBackward<T extends number>(
   dx: usize, // (N, D)
   dgamma: usize, // (D,)
   dbeta: usize, // (D,)
@@ -592,7 +592,7 @@ export function batchnormBackward<T>(
   training: bool,
 ): void {
   if (SHARED && splits(D, (3 * N * sizeof<T>()) / 2, STRIP)) {
-    pass(dx, dgamma, dbeta, dout, x, gamma, saved, work, N, D, training);
+    pass(dx, dgamma, dbeta, dout, x, gamma, saved, work, N, D, <usize>training);
     split((from, columns) =>
       backwardStrip<T>(
         from,
@@ -614,28 +614,12 @@ export function batchnormBackward<T>(
   }
   for (let from: usize = 0; from < D; from += STRIP) {
     const columns = min(D - from, STRIP);
-    backwardStrip<T>(
-      from,
-      columns,
-      dx,
-      dgamma,
-      dbeta,
-      dout,
-      x,
-      gamma,
-      saved,
-      work,
-      N,
-      D,
-      training,
-    );
+    backwardStrip<T>(from, columns, dx, dgamma, dbeta, dout, x, gamma, saved, work, N, D, training);
   }
 }
 
-/** The same for the columns from `from` on. */
-// @ts-ignore: decorator
-@inline
-function backwardStrip<T>(
+/** The same for the columns from `from` on. @inline */
+function backwardStrip<T extends number>(
   from: usize,
   columns: usize,
   dx: usize,

@@ -1,9 +1,9 @@
 // Inverted dropout: mask = (r >= p) / (1 − p), out = x · mask.
 // Srivastava et al., "Dropout", JMLR 15 (2014).
 
-import { LANES, loadLanes, loadTail, storeLanes, storeTail } from "../simd";
 import { mt19937Seed, mt19937StateBytes, nextDouble } from "../random/mt19937";
 import { philox4x32x4 } from "../random/philox";
+import { LANES, loadLanes, loadTail, storeLanes, storeTail } from "../simd";
 import { SHARED, threads } from "../threads/queue";
 import { arg, at, number, pass, passNumbers, split, splits } from "../threads/split";
 
@@ -13,7 +13,7 @@ export function dropoutSeededWorkBytes(): usize {
 }
 
 /** With r = np.random.seed(seed); np.random.rand(n). out may be x. @kernel */
-export function dropoutForwardSeeded<T>(
+export function dropoutForwardSeeded<T extends number>(
   out: usize, // (n,)
   mask: usize, // (n,)
   x: usize, // (n,)
@@ -28,7 +28,7 @@ export function dropoutForwardSeeded<T>(
     const at = i * sizeof<T>();
     const m = nextDouble(work) >= p ? scale : <T>0;
     store<T>(mask + at, m);
-    store<T>(out + at, load<T>(x + at) * m);
+    store<T>(out + at, <T>(load<T>(x + at) * m));
   }
 }
 
@@ -37,17 +37,16 @@ export function dropoutWorkBytes(): usize {
   return SHARED ? max(threads(), 1) * THREAD_WORK : 96;
 }
 
-/** Elements that one seeding serves. Part of the stream's definition, as the counter is. @constant dropoutChunk */
-// @ts-ignore: decorator
-@inline
+/**
+ * Elements that one seeding serves. Part of the stream's definition, as the counter is. @constant dropoutChunk
+ *
+ * @inline
+ */
 const CHUNK: usize = 4096;
-/** From one thread's workspace to the next. */
-// @ts-ignore: decorator
-@inline
+/** From one thread's workspace to the next. @inline */
 const THREAD_WORK: usize = 128;
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function rotateLeft(x: v128, bits: i32): v128 {
   return v128.or(i32x4.shl(x, bits), i32x4.shr_u(x, 32 - bits));
 }
@@ -55,10 +54,17 @@ function rotateLeft(x: v128, bits: i32): v128 {
 /**
  * mask = (words >= threshold) · scale and out = x · mask for the first n of four elements; the two constants
  * are at work + 64 and + 80. Signed words: one comparison, where unsigned ones take two instructions.
+ *
+ * @inline
  */
-// @ts-ignore: decorator
-@inline
-function drop<T>(out: usize, mask: usize, x: usize, words: v128, work: usize, n: usize): void {
+function drop<T extends number>(
+  out: usize,
+  mask: usize,
+  x: usize,
+  words: v128,
+  work: usize,
+  n: usize,
+): void {
   const drops = i32x4.gt_s(v128.load(work, 64), words);
   const scale = v128.load(work, 80);
   if (sizeof<T>() == 4) {
@@ -84,7 +90,7 @@ function drop<T>(out: usize, mask: usize, x: usize, words: v128, work: usize, n:
  *
  * @kernel
  */
-export function dropoutForward<T>(
+export function dropoutForward<T extends number>(
   out: usize, // (n,)
   mask: usize, // (n,)
   x: usize, // (n,)
@@ -98,22 +104,20 @@ export function dropoutForward<T>(
   if (SHARED && splits(n, 2 * sizeof<T>(), 2 * CHUNK)) {
     pass(out, mask, x, work, key, counterLow, counterHigh);
     passNumbers(p);
-    split(
-      (from, n, thread) => {
-        const counter = (((<u64>arg(6)) << 32) | (<u64>arg(5))) + 4 * (from / CHUNK);
-        dropoutForward<T>(
-          at<T>(0, from),
-          at<T>(1, from),
-          at<T>(2, from),
-          arg(3) + thread * THREAD_WORK,
-          n,
-          number(0),
-          <u32>arg(4),
-          <u32>counter,
-          <u32>(counter >> 32),
-        );
-      },
-    );
+    split((from, n, thread) => {
+      const counter = (((<u64>arg(6)) << 32) | <u64>arg(5)) + 4 * (from / CHUNK);
+      dropoutForward<T>(
+        at<T>(0, from),
+        at<T>(1, from),
+        at<T>(2, from),
+        arg(3) + thread * THREAD_WORK,
+        n,
+        number(0),
+        <u32>arg(4),
+        <u32>counter,
+        <u32>(counter >> 32),
+      );
+    });
     return;
   }
   const size = sizeof<T>();
@@ -121,7 +125,7 @@ export function dropoutForward<T>(
   // anew in every step otherwise, the division included.
   v128.store(work, i32x4.splat(<i32>(<i64>(p * 4294967296.0) - 2147483648)), 64);
   v128.store(work, v128.splat<T>(<T>(1 / (1 - p))), 80);
-  let counter = (<u64>counterHigh << 32) | <u64>counterLow;
+  let counter = ((<u64>counterHigh) << 32) | <u64>counterLow;
   for (let i: usize = 0; i < n; i += CHUNK) {
     philox4x32x4(work, key, counter);
     counter += 4;
@@ -149,12 +153,15 @@ export function dropoutForward<T>(
 }
 
 /** dx = dout · mask. dx may be dout. @kernel */
-export function dropoutBackward<T>(dx: usize, dout: usize, mask: usize, n: usize): void {
+export function dropoutBackward<T extends number>(
+  dx: usize,
+  dout: usize,
+  mask: usize,
+  n: usize,
+): void {
   if (SHARED && splits(n, (3 * sizeof<T>()) / 2, 16)) {
     pass(dx, dout, mask);
-    split(
-      (from, n) => dropoutBackward<T>(at<T>(0, from), at<T>(1, from), at<T>(2, from), n),
-    );
+    split((from, n) => dropoutBackward<T>(at<T>(0, from), at<T>(1, from), at<T>(2, from), n));
     return;
   }
   const whole = n & ~(LANES<T>() - 1);

@@ -7,16 +7,14 @@ import { loadF64x2, storeF64x2 } from "../simd";
 import { SHARED } from "../threads/queue";
 import { at, pass, split, splits } from "../threads/split";
 
-/** tail below 0, and from there up what it lacks to 1. */
-// @ts-ignore: decorator
-@inline
+/** tail below 0, and from there up what it lacks to 1. @inline */
 function fromTail(tail: v128, x: v128): v128 {
   const one = f64x2.splat(1);
   return v128.bitselect(tail, f64x2.sub(one, tail), f64x2.lt(x, f64x2.splat(0)));
 }
 
 /** out overlaps nothing, as the backward needs x. @kernel @operation gelu */
-export function geluForward<T>(out: usize, x: usize, n: usize): void {
+export function geluForward<T extends number>(out: usize, x: usize, n: usize): void {
   if (SHARED && splits(n, 24 * sizeof<f64>(), 16)) {
     pass(out, x);
     split((from, n) => geluForward<T>(at<T>(0, from), at<T>(1, from), n));
@@ -34,12 +32,10 @@ export function geluForward<T>(out: usize, x: usize, n: usize): void {
 }
 
 /** dx may be dout. @kernel */
-export function geluBackward<T>(dx: usize, dout: usize, x: usize, n: usize): void {
+export function geluBackward<T extends number>(dx: usize, dout: usize, x: usize, n: usize): void {
   if (SHARED && splits(n, 24 * sizeof<f64>(), 16)) {
     pass(dx, dout, x);
-    split(
-      (from, n) => geluBackward<T>(at<T>(0, from), at<T>(1, from), at<T>(2, from), n),
-    );
+    split((from, n) => geluBackward<T>(at<T>(0, from), at<T>(1, from), at<T>(2, from), n));
     return;
   }
   for (let i: usize = 0; i < n; i += 2) {

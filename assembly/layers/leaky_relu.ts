@@ -4,15 +4,18 @@ import { LANES, loadTail, storeTail } from "../simd";
 import { SHARED } from "../threads/queue";
 import { at, number, pass, passNumbers, split, splits } from "../threads/split";
 
-/** v where x > 0, else v · slope. */
-// @ts-ignore: decorator
-@inline
-function leak<T>(v: v128, x: v128, slope: v128): v128 {
-  return v128.bitselect(v, v128.mul<T>(v, slope), v128.gt<T>(x, v128.splat<T>(0)));
+/** v where x > 0, else v · slope. @inline */
+function leak<T extends number>(v: v128, x: v128, slope: v128): v128 {
+  return v128.bitselect(v, v128.mul<T>(v, slope), v128.gt<T>(x, v128.splat<T>(<T>0)));
 }
 
 /** out may be x. The slope is rounded to T once. @kernel @operation leakyRelu */
-export function leakyReluForward<T>(out: usize, x: usize, n: usize, negativeSlope: f64): void {
+export function leakyReluForward<T extends number>(
+  out: usize,
+  x: usize,
+  n: usize,
+  negativeSlope: f64,
+): void {
   leakyReluBackward<T>(out, x, x, n, negativeSlope);
 }
 
@@ -22,7 +25,7 @@ export function leakyReluForward<T>(out: usize, x: usize, n: usize, negativeSlop
  *
  * @kernel
  */
-export function leakyReluBackward<T>(
+export function leakyReluBackward<T extends number>(
   dx: usize,
   dout: usize,
   x: usize,
@@ -32,9 +35,8 @@ export function leakyReluBackward<T>(
   if (SHARED && splits(n, (3 * sizeof<T>()) / 2, 16)) {
     pass(dx, dout, x);
     passNumbers(negativeSlope);
-    split(
-      (from, n) =>
-        leakyReluBackward<T>(at<T>(0, from), at<T>(1, from), at<T>(2, from), n, number(0)),
+    split((from, n) =>
+      leakyReluBackward<T>(at<T>(0, from), at<T>(1, from), at<T>(2, from), n, number(0)),
     );
     return;
   }

@@ -6,7 +6,7 @@ import { SHARED } from "../threads/queue";
 import { arg, at, pass, split, splits } from "../threads/split";
 
 /** out may be x. @kernel @operation normalize */
-export function normalizeForward<T>(
+export function normalizeForward<T extends number>(
   out: usize, // (N, D)
   x: usize, // (N, D)
   mean: usize, // (D,)
@@ -16,12 +16,10 @@ export function normalizeForward<T>(
 ): void {
   if (SHARED && splits(N, 2 * D * sizeof<T>())) {
     pass(out, x, mean, std, D);
-    split(
-      (from, N) => {
-        const D = arg(4);
-        normalizeForward<T>(at<T>(0, from * D), at<T>(1, from * D), arg(2), arg(3), N, D);
-      },
-    );
+    split((from, N) => {
+      const D = arg(4);
+      normalizeForward<T>(at<T>(0, from * D), at<T>(1, from * D), arg(2), arg(3), N, D);
+    });
     return;
   }
   for (let n: usize = 0; n < N; n++) {
@@ -37,7 +35,7 @@ export function normalizeForward<T>(
 }
 
 /** dx = dout / std. dx may be dout. @kernel */
-export function normalizeBackward<T>(
+export function normalizeBackward<T extends number>(
   dx: usize, // (N, D)
   dout: usize, // (N, D)
   std: usize, // (D,)
@@ -46,12 +44,10 @@ export function normalizeBackward<T>(
 ): void {
   if (SHARED && splits(N, 2 * D * sizeof<T>())) {
     pass(dx, dout, std, D);
-    split(
-      (from, N) => {
-        const D = arg(3);
-        normalizeBackward<T>(at<T>(0, from * D), at<T>(1, from * D), arg(2), N, D);
-      },
-    );
+    split((from, N) => {
+      const D = arg(3);
+      normalizeBackward<T>(at<T>(0, from * D), at<T>(1, from * D), arg(2), N, D);
+    });
     return;
   }
   for (let n: usize = 0; n < N; n++) {

@@ -4,16 +4,18 @@ import { LANES, loadTail, storeTail } from "../simd";
 import { SHARED } from "../threads/queue";
 import { at, pass, split, splits } from "../threads/split";
 
-/** pmax(x, 0) = x < 0 ? 0 : x keeps a NaN; adding 0 then turns −0 into 0, as maximum(0, −0) does. */
-// @ts-ignore: decorator
-@inline
-function relu<T>(x: v128): v128 {
-  const zero = v128.splat<T>(0);
+/**
+ * pmax(x, 0) = x < 0 ? 0 : x keeps a NaN; adding 0 then turns −0 into 0, as maximum(0, −0) does.
+ *
+ * @inline
+ */
+function relu<T extends number>(x: v128): v128 {
+  const zero = v128.splat<T>(<T>0);
   return v128.add<T>(v128.pmax<T>(x, zero), zero);
 }
 
 /** out may be x. @kernel @operation relu */
-export function reluForward<T>(out: usize, x: usize, n: usize): void {
+export function reluForward<T extends number>(out: usize, x: usize, n: usize): void {
   if (SHARED && splits(n, sizeof<T>(), 16)) {
     pass(out, x);
     split((from, n) => reluForward<T>(at<T>(0, from), at<T>(1, from), n));
@@ -30,20 +32,16 @@ export function reluForward<T>(out: usize, x: usize, n: usize): void {
   if (rest) storeTail<T>(out, relu<T>(loadTail<T>(x, rest)), rest);
 }
 
-/** dout where x > 0, else 0: a NaN in x gives 0, one in dout passes. */
-// @ts-ignore: decorator
-@inline
-function gate<T>(dout: v128, x: v128): v128 {
-  return v128.and(dout, v128.gt<T>(x, v128.splat<T>(0)));
+/** dout where x > 0, else 0: a NaN in x gives 0, one in dout passes. @inline */
+function gate<T extends number>(dout: v128, x: v128): v128 {
+  return v128.and(dout, v128.gt<T>(x, v128.splat<T>(<T>0)));
 }
 
 /** dx may be dout. @kernel */
-export function reluBackward<T>(dx: usize, dout: usize, x: usize, n: usize): void {
+export function reluBackward<T extends number>(dx: usize, dout: usize, x: usize, n: usize): void {
   if (SHARED && splits(n, (3 * sizeof<T>()) / 2, 16)) {
     pass(dx, dout, x);
-    split(
-      (from, n) => reluBackward<T>(at<T>(0, from), at<T>(1, from), at<T>(2, from), n),
-    );
+    split((from, n) => reluBackward<T>(at<T>(0, from), at<T>(1, from), at<T>(2, from), n));
     return;
   }
   const whole = n & ~(LANES<T>() - 1);

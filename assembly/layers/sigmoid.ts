@@ -6,7 +6,7 @@ import { SHARED } from "../threads/queue";
 import { at, pass, split, splits } from "../threads/split";
 
 /** out may be x. @kernel @operation sigmoid */
-export function sigmoidForward<T>(out: usize, x: usize, n: usize): void {
+export function sigmoidForward<T extends number>(out: usize, x: usize, n: usize): void {
   if (SHARED && splits(n, 16 * sizeof<T>(), 16)) {
     pass(out, x);
     split((from, n) => sigmoidForward<T>(at<T>(0, from), at<T>(1, from), n));
@@ -21,20 +21,22 @@ export function sigmoidForward<T>(out: usize, x: usize, n: usize): void {
   }
 }
 
-// @ts-ignore: decorator
-@inline
-function slope<T>(dout: v128, out: v128): v128 {
-  const factor = v128.mul<T>(out, v128.sub<T>(v128.splat<T>(1), out));
+/** @inline */
+function slope<T extends number>(dout: v128, out: v128): v128 {
+  const factor = v128.mul<T>(out, v128.sub<T>(v128.splat<T>(<T>1), out));
   return v128.mul<T>(dout, factor);
 }
 
 /** dx = dout · out · (1 − out). dx may be dout. @kernel */
-export function sigmoidBackward<T>(dx: usize, dout: usize, out: usize, n: usize): void {
+export function sigmoidBackward<T extends number>(
+  dx: usize,
+  dout: usize,
+  out: usize,
+  n: usize,
+): void {
   if (SHARED && splits(n, (3 * sizeof<T>()) / 2, 16)) {
     pass(dx, dout, out);
-    split(
-      (from, n) => sigmoidBackward<T>(at<T>(0, from), at<T>(1, from), at<T>(2, from), n),
-    );
+    split((from, n) => sigmoidBackward<T>(at<T>(0, from), at<T>(1, from), at<T>(2, from), n));
     return;
   }
   const whole = n & ~(LANES<T>() - 1);

@@ -1,13 +1,13 @@
 // Softmax of each row: exp(x − max) / Σ exp(x − max).
 
+import { dot } from "../blas/level1";
 import { expShifted, rowMax, scaleRow } from "../math/reduce";
 import { LANES, loadLanes, storeLanes } from "../simd";
-import { dot } from "../blas/level1";
 import { SHARED } from "../threads/queue";
 import { arg, at, pass, split, splits } from "../threads/split";
 
 /** out may be x. @kernel @operation softmax */
-export function softmaxForward<T>(
+export function softmaxForward<T extends number>(
   out: usize, // (N, C)
   x: usize, // (N, C)
   N: usize,
@@ -15,12 +15,10 @@ export function softmaxForward<T>(
 ): void {
   if (SHARED && splits(N, 16 * C * sizeof<T>())) {
     pass(out, x, C);
-    split(
-      (from, N) => {
-        const C = arg(2);
-        softmaxForward<T>(at<T>(0, from * C), at<T>(1, from * C), N, C);
-      },
-    );
+    split((from, N) => {
+      const C = arg(2);
+      softmaxForward<T>(at<T>(0, from * C), at<T>(1, from * C), N, C);
+    });
     return;
   }
   for (let n: usize = 0; n < N; n++) {
@@ -32,7 +30,7 @@ export function softmaxForward<T>(
 }
 
 /** dx = out · (dout − Σ_c dout · out), the sum in float64. dx may be dout. @kernel */
-export function softmaxBackward<T>(
+export function softmaxBackward<T extends number>(
   dx: usize, // (N, C)
   dout: usize, // (N, C)
   out: usize, // (N, C)
@@ -41,12 +39,10 @@ export function softmaxBackward<T>(
 ): void {
   if (SHARED && splits(N, 4 * C * sizeof<T>())) {
     pass(dx, dout, out, C);
-    split(
-      (from, N) => {
-        const C = arg(3);
-        softmaxBackward<T>(at<T>(0, from * C), at<T>(1, from * C), at<T>(2, from * C), N, C);
-      },
-    );
+    split((from, N) => {
+      const C = arg(3);
+      softmaxBackward<T>(at<T>(0, from * C), at<T>(1, from * C), at<T>(2, from * C), N, C);
+    });
     return;
   }
   for (let n: usize = 0; n < N; n++) {

@@ -6,7 +6,7 @@ import { SHARED } from "../threads/queue";
 import { at, pass, split, splits } from "../threads/split";
 
 /** out may be x. @kernel @operation tanh */
-export function tanhForward<T>(out: usize, x: usize, n: usize): void {
+export function tanhForward<T extends number>(out: usize, x: usize, n: usize): void {
   if (SHARED && splits(n, 16 * sizeof<T>(), 16)) {
     pass(out, x);
     split((from, n) => tanhForward<T>(at<T>(0, from), at<T>(1, from), n));
@@ -21,22 +21,18 @@ export function tanhForward<T>(out: usize, x: usize, n: usize): void {
   }
 }
 
-/** 1 − out² as (1 − out) · (1 + out), which keeps its digits where out is near ±1. */
-// @ts-ignore: decorator
-@inline
-function slope<T>(dout: v128, out: v128): v128 {
-  const one = v128.splat<T>(1);
+/** 1 − out² as (1 − out) · (1 + out), which keeps its digits where out is near ±1. @inline */
+function slope<T extends number>(dout: v128, out: v128): v128 {
+  const one = v128.splat<T>(<T>1);
   const factor = v128.mul<T>(v128.sub<T>(one, out), v128.add<T>(one, out));
   return v128.mul<T>(dout, factor);
 }
 
 /** dx = dout · (1 − out²). dx may be dout. @kernel */
-export function tanhBackward<T>(dx: usize, dout: usize, out: usize, n: usize): void {
+export function tanhBackward<T extends number>(dx: usize, dout: usize, out: usize, n: usize): void {
   if (SHARED && splits(n, (3 * sizeof<T>()) / 2, 16)) {
     pass(dx, dout, out);
-    split(
-      (from, n) => tanhBackward<T>(at<T>(0, from), at<T>(1, from), at<T>(2, from), n),
-    );
+    split((from, n) => tanhBackward<T>(at<T>(0, from), at<T>(1, from), at<T>(2, from), n));
     return;
   }
   const whole = n & ~(LANES<T>() - 1);

@@ -8,10 +8,15 @@ import { loadF64x2, storeF64x2 } from "../simd";
 import { MOST_TERMS, SHARED, terms } from "../threads/queue";
 import { arg, pass, split, splits } from "../threads/split";
 
-/** What elements i and i + 1 add to n · loss, and their dx. */
-// @ts-ignore: decorator
-@inline
-function pairLoss<T>(dx: usize, x: usize, y: usize, i: usize, n: usize, count: v128): v128 {
+/** What elements i and i + 1 add to n · loss, and their dx. @inline */
+function pairLoss<T extends number>(
+  dx: usize,
+  x: usize,
+  y: usize,
+  i: usize,
+  n: usize,
+  count: v128,
+): v128 {
   const zero = f64x2.splat(0);
   const one = f64x2.splat(1);
   const at = i * sizeof<T>();
@@ -36,7 +41,7 @@ function pairLoss<T>(dx: usize, x: usize, y: usize, i: usize, n: usize, count: v
 }
 
 /** The loss; dx = (sigmoid(x) − y) / n is not written where its address is 0. n ≥ 1; dx overlaps nothing. @kernel */
-export function bceWithLogitsLoss<T>(
+export function bceWithLogitsLoss<T extends number>(
   dx: usize, // (n,)
   x: usize, // (n,)
   y: usize, // (n,) in [0, 1]

@@ -18,14 +18,12 @@ import {
 import { weightOf } from "./weights";
 
 /** Bytes of workspace for softmaxLoss: one row, for a call that leaves dx out. @kernel */
-export function softmaxLossWorkBytes<T>(C: usize): usize {
+export function softmaxLossWorkBytes<T extends number>(C: usize): usize {
   return C * sizeof<T>();
 }
 
-/** Returns what row n adds to W · loss, and writes dx[n] unless dx is 0. */
-// @ts-ignore: decorator
-@inline
-function rowLoss<T>(
+/** Returns what row n adds to W · loss, and writes dx[n] unless dx is 0. @inline */
+function rowLoss<T extends number>(
   dx: usize,
   x: usize,
   y: usize,
@@ -62,7 +60,7 @@ function rowLoss<T>(
  *
  * @kernel
  */
-export function softmaxLoss<T>(
+export function softmaxLoss<T extends number>(
   dx: usize, // (N, C)
   x: usize, // (N, C)
   y: usize, // (N,) int32

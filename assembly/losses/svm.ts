@@ -16,10 +16,8 @@ import {
 } from "../threads/split";
 import { weightOf } from "./weights";
 
-/** Returns what row n adds to W · loss, and writes dx[n] unless dx is 0. */
-// @ts-ignore: decorator
-@inline
-function rowLoss<T>(
+/** Returns what row n adds to W · loss, and writes dx[n] unless dx is 0. @inline */
+function rowLoss<T extends number>(
   dx: usize,
   x: usize,
   y: usize,
@@ -72,7 +70,7 @@ function rowLoss<T>(
  *
  * @kernel
  */
-export function svmLoss<T>(
+export function svmLoss<T extends number>(
   dx: usize, // (N, C)
   x: usize, // (N, C)
   y: usize, // (N,) int32

@@ -1,8 +1,10 @@
 // The weights of a loss's rows.
 
-/** The weight of row n: 1 where there are none, so that such a loss has the bits of one whose weights are all 1. */
-// @ts-ignore: decorator
-@inline
+/**
+ * The weight of row n: 1 where there are none, so that such a loss has the bits of one whose weights are all 1.
+ *
+ * @inline
+ */
 export function weightOf(weights: usize, n: usize): f64 {
   return weights == 0 ? 1 : load<f64>(weights + (n << 3));
 }

@@ -5,14 +5,11 @@
 // have 33 digits, so that their products with the number of turns are exact; what rounding takes off the remainder is
 // carried along. Error: at most 0.9 ULP (measured in test/math/cos.test.ts).
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 const PI_2_HIGH: f64 = 1.5707963267341256;
-// @ts-ignore: decorator
-@inline
+/** @inline */
 const PI_2_MIDDLE: f64 = 6.077100506303966e-11;
-// @ts-ignore: decorator
-@inline
+/** @inline */
 const PI_2_LOW: f64 = 2.0222662487959506e-21;
 
 /** @kernel */
@@ -23,10 +20,10 @@ export function cos(x: f64): f64 {
   const b = turns * PI_2_MIDDLE;
   const c = a - b;
   const t = a - c; // b but for the rounding of c, by Knuth's sum without branches
-  const middle = (a - (c + t)) + (t - b);
+  const middle = a - (c + t) + (t - b);
   const low = middle - turns * PI_2_LOW;
   const r = c + low;
-  const rest = (c - r) + low;
+  const rest = c - r + low;
   const z = r * r;
   const quarter = <i32>turns & 3;
   if (quarter & 1) {
@@ -35,13 +32,11 @@ export function cos(x: f64): f64 {
   }
   const half = 0.5 * z;
   const head = 1 - half;
-  const d = head + (((1 - head) - half) + (z * z * cosineSeries(z) - r * rest));
+  const d = head + (1 - head - half + (z * z * cosineSeries(z) - r * rest));
   return quarter == 0 ? d : -d;
 }
 
-/** (cos(r) − 1 + r²/2) / r⁴ of z = r² */
-// @ts-ignore: decorator
-@inline
+/** (cos(r) − 1 + r²/2) / r⁴ of z = r² @inline */
 function cosineSeries(z: f64): f64 {
   let c: f64 = 1.0 / 20922789888000.0;
   c = c * z - 1.0 / 87178291200.0;
@@ -53,9 +48,7 @@ function cosineSeries(z: f64): f64 {
   return c;
 }
 
-/** (sin(r) − r) / r³ of z = r² */
-// @ts-ignore: decorator
-@inline
+/** (sin(r) − r) / r³ of z = r² @inline */
 function sineSeries(z: f64): f64 {
   let s: f64 = 1.0 / 355687428096000.0;
   s = s * z - 1.0 / 1307674368000.0;

@@ -11,32 +11,29 @@
 import { multiplyAdd } from "../simd";
 import { horner } from "./horner";
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 const LOG2E: f64 = 1.4426950408889634;
 
-/** The whole number nearest to x / ln 2. */
-// @ts-ignore: decorator
-@inline
-function multipleOfLn2<T>(x: v128): v128 {
+/** The whole number nearest to x / ln 2. @inline */
+function multipleOfLn2<T extends number>(x: v128): v128 {
   return v128.nearest<T>(v128.mul<T>(x, v128.splat<T>(<T>LOG2E)));
 }
 
-/** x − n · ln 2 */
-// @ts-ignore: decorator
-@inline
-function remainderOfLn2<T>(x: v128, n: v128): v128 {
+/** x − n · ln 2 @inline */
+function remainderOfLn2<T extends number>(x: v128, n: v128): v128 {
   const isDouble = sizeof<T>() == 8;
-  const ln2High = v128.splat<T>(isDouble ? <T>6.93147180369123816490e-1 : <T>0.693359375);
-  const ln2Low = v128.splat<T>(isDouble ? <T>1.90821492927058770002e-10 : <T>-2.12194440e-4);
+  const ln2High = v128.splat<T>(isDouble ? <T>6.9314718036912381649e-1 : <T>0.693359375);
+  const ln2Low = v128.splat<T>(isDouble ? <T>1.90821492927058770002e-10 : <T>-2.1219444e-4);
   const r = v128.sub<T>(x, v128.mul<T>(n, ln2High));
   return v128.sub<T>(r, v128.mul<T>(n, ln2Low));
 }
 
-/** exp(r) − 1 of lanes T, |r| ≤ ln 2 / 2, with the relative accuracy that a Result can show. */
-// @ts-ignore: decorator
-@inline
-function expm1Series<T, Result>(r: v128): v128 {
+/**
+ * exp(r) − 1 of lanes T, |r| ≤ ln 2 / 2, with the relative accuracy that a Result can show.
+ *
+ * @inline
+ */
+function expm1Series<T extends number, Result extends number>(r: v128): v128 {
   let p: v128;
   if (sizeof<Result>() == 8) {
     p = v128.splat<T>(<T>(1.0 / 6227020800.0));
@@ -57,10 +54,8 @@ function expm1Series<T, Result>(r: v128): v128 {
   return multiplyAdd<T>(p, v128.mul<T>(r, r), r);
 }
 
-/** 2ⁿ for whole n in the normal range of exponents. */
-// @ts-ignore: decorator
-@inline
-function powerOf2<T>(n: v128): v128 {
+/** 2ⁿ for whole n in the normal range of exponents. @inline */
+function powerOf2<T extends number>(n: v128): v128 {
   if (sizeof<T>() == 8) {
     const e = i64x2.extend_low_i32x4_s(i32x4.trunc_sat_f64x2_s_zero(n));
     return i64x2.shl(i64x2.add(e, i64x2.splat(1023)), 52);
@@ -68,10 +63,8 @@ function powerOf2<T>(n: v128): v128 {
   return i32x4.shl(i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127)), 23);
 }
 
-/** p · 2ⁿ as two factors, so that results below the normal range are rounded once. */
-// @ts-ignore: decorator
-@inline
-function scaleByPowerOf2<T>(p: v128, n: v128): v128 {
+/** p · 2ⁿ as two factors, so that results below the normal range are rounded once. @inline */
+function scaleByPowerOf2<T extends number>(p: v128, n: v128): v128 {
   if (sizeof<T>() == 8) {
     const e = i64x2.extend_low_i32x4_s(i32x4.trunc_sat_f64x2_s_zero(n));
     const half = i64x2.shr_s(e, 1);
@@ -86,32 +79,32 @@ function scaleByPowerOf2<T>(p: v128, n: v128): v128 {
   return f32x4.mul(f32x4.mul(p, first), second);
 }
 
-/** Within the bounds beyond which the result is ∞ or 0 already; a NaN passes pmin and pmax. */
-// @ts-ignore: decorator
-@inline
-function clamp<T>(x: v128): v128 {
+/**
+ * Within the bounds beyond which the result is ∞ or 0 already; a NaN passes pmin and pmax.
+ *
+ * @inline
+ */
+function clamp<T extends number>(x: v128): v128 {
   const most = v128.splat<T>(sizeof<T>() == 8 ? <T>710 : <T>89);
   const least = v128.splat<T>(sizeof<T>() == 8 ? <T>-746 : <T>-104);
   return v128.pmax<T>(v128.pmin<T>(x, most), least);
 }
 
-/** exp of each lane. */
-// @ts-ignore: decorator
-@inline
-export function exp<T>(x: v128): v128 {
+/** exp of each lane. @inline */
+export function exp<T extends number>(x: v128): v128 {
   const clamped = clamp<T>(x);
   const n = multipleOfLn2<T>(clamped);
   const series = expm1Series<T, T>(remainderOfLn2<T>(clamped, n));
-  return scaleByPowerOf2<T>(v128.add<T>(series, v128.splat<T>(1)), n);
+  return scaleByPowerOf2<T>(v128.add<T>(series, v128.splat<T>(<T>1)), n);
 }
 
 /**
  * exp(x + low) of two float64 for −761 ≤ x ≤ 0, with the accuracy that a Result can show. low is what a rounded x has
  * lost, 0 where Result is float32.
+ *
+ * @inline
  */
-// @ts-ignore: decorator
-@inline
-export function expOfSum<Result>(x: v128, low: v128): v128 {
+export function expOfSum<Result extends number>(x: v128, low: v128): v128 {
   const n = multipleOfLn2<f64>(x);
   let r = remainderOfLn2<f64>(x, n);
   if (sizeof<Result>() == 8) r = f64x2.add(r, low);
@@ -119,12 +112,10 @@ export function expOfSum<Result>(x: v128, low: v128): v128 {
   return scaleByPowerOf2<f64>(f64x2.add(series, f64x2.splat(1)), n);
 }
 
-/** exp(x) − 1 of each lane with its relative accuracy, for 0 ≤ x ≤ 40. */
-// @ts-ignore: decorator
-@inline
-export function expm1<T>(x: v128): v128 {
+/** exp(x) − 1 of each lane with its relative accuracy, for 0 ≤ x ≤ 40. @inline */
+export function expm1<T extends number>(x: v128): v128 {
   const n = multipleOfLn2<T>(x);
   const power = powerOf2<T>(n);
   const series = expm1Series<T, T>(remainderOfLn2<T>(x, n));
-  return multiplyAdd<T>(series, power, v128.sub<T>(power, v128.splat<T>(1)));
+  return multiplyAdd<T>(series, power, v128.sub<T>(power, v128.splat<T>(<T>1)));
 }

@@ -2,8 +2,7 @@
 
 import { multiplyAdd } from "../simd";
 
-// @ts-ignore: decorator
-@inline
-export function horner<T>(p: v128, x: v128, c: f64): v128 {
+/** @inline */
+export function horner<T extends number>(p: v128, x: v128, c: f64): v128 {
   return multiplyAdd<T>(p, x, v128.splat<T>(<T>c));
 }

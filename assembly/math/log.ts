@@ -8,16 +8,12 @@
 //
 // log(0) = −∞, log(x < 0) = NaN, log(∞) = ∞, log(NaN) = NaN.
 
-// @ts-ignore: decorator
-@inline
-const LN2_HIGH: f64 = 6.93147180369123816490e-1; // its last 32 bits are zero: k · LN2_HIGH is exact
-// @ts-ignore: decorator
-@inline
+/** @inline */
+const LN2_HIGH: f64 = 6.9314718036912381649e-1; // its last 32 bits are zero: k · LN2_HIGH is exact
+/** @inline */
 const LN2_LOW: f64 = 1.90821492927058770002e-10;
 
-/** The error of the rounded product p = a · b, exactly. */
-// @ts-ignore: decorator
-@inline
+/** The error of the rounded product p = a · b, exactly. @inline */
 function productError(a: f64, b: f64, p: f64): f64 {
   const splitter: f64 = 134217729; // 2²⁷ + 1
   const ta = splitter * a;
@@ -26,7 +22,7 @@ function productError(a: f64, b: f64, p: f64): f64 {
   const tb = splitter * b;
   const bHigh = tb - (tb - b);
   const bLow = b - bHigh;
-  return aLow * bLow - (((p - aHigh * bHigh) - aLow * bHigh) - aHigh * bLow);
+  return aLow * bLow - (p - aHigh * bHigh - aLow * bHigh - aHigh * bLow);
 }
 
 export function log(x: f64): f64 {
@@ -49,7 +45,7 @@ export function log(x: f64): f64 {
   const gLow = m - (g - 1); // what rounding m + 1 lost
   const s = f / g;
   const sg = s * g;
-  const sLow = ((f - sg) - productError(s, g, sg) - s * gLow) / g;
+  const sLow = (f - sg - productError(s, g, sg) - s * gLow) / g;
   const z = s * s;
   let p: f64 = 2.0 / 21.0;
   p = p * z + 2.0 / 19.0;
@@ -66,6 +62,6 @@ export function log(x: f64): f64 {
   const head = kd * LN2_HIGH;
   const twoS = 2 * s;
   const sum = head + twoS; // |head| is 0 or above |twoS|, so what the sum loses is exact
-  const lost = k == 0 ? 0 : (head - sum) + twoS;
+  const lost = k == 0 ? 0 : head - sum + twoS;
   return sum + (lost + (2 * sLow + (s * z * p + kd * LN2_LOW)));
 }

@@ -5,9 +5,7 @@
 
 import { horner } from "./horner";
 
-/** log(1 + e) of two float64. */
-// @ts-ignore: decorator
-@inline
+/** log(1 + e) of two float64. @inline */
 export function log1p(e: v128): v128 {
   const s = f64x2.div(e, f64x2.add(e, f64x2.splat(2)));
   const z = f64x2.mul(s, s);

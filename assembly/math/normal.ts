@@ -12,17 +12,13 @@
 import { expOfSum } from "./exp";
 import { horner } from "./horner";
 
-/** |x|, but no further than where exp(−x²/2) is 0 to the last bit. */
-// @ts-ignore: decorator
-@inline
+/** |x|, but no further than where exp(−x²/2) is 0 to the last bit. @inline */
 export function cutTail(x: v128): v128 {
   return f64x2.pmin(f64x2.abs(x), f64x2.splat(39));
 }
 
-/** exp(−a²/2), for a that is cut. */
-// @ts-ignore: decorator
-@inline
-export function bell<Result>(a: v128): v128 {
+/** exp(−a²/2), for a that is cut. @inline */
+export function bell<Result extends number>(a: v128): v128 {
   const half = f64x2.splat(-0.5);
   if (sizeof<Result>() == 4) {
     return expOfSum<Result>(f64x2.mul(f64x2.mul(a, a), half), f64x2.splat(0));
@@ -35,10 +31,10 @@ export function bell<Result>(a: v128): v128 {
 
 /**
  * R(a) = Φ(−a) · exp(a²/2), for a that is cut; for float32 what it is at 14.5 from there on, where the tail is none.
+ *
+ * @inline
  */
-// @ts-ignore: decorator
-@inline
-export function tailRatio<Result>(a: v128): v128 {
+export function tailRatio<Result extends number>(a: v128): v128 {
   if (sizeof<Result>() == 4) a = f64x2.pmin(a, f64x2.splat(14.5));
   const four = f64x2.splat(4);
   const y = f64x2.div(f64x2.splat(1), f64x2.add(a, four));

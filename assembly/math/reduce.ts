@@ -1,12 +1,12 @@
 // What is taken from a row at a time.
 
 import { LANES, loadTail, storeTail } from "../simd";
-import { exp } from "./exp";
 import { SHARED } from "../threads/queue";
 import { arg, at, pass, split, splits } from "../threads/split";
+import { exp } from "./exp";
 
 /** The row's largest value; a NaN in it is passed over. −∞ where there is none. */
-export function rowMax<T>(x: usize, C: usize): T {
+export function rowMax<T extends number>(x: usize, C: usize): T {
   let most = <T>-Infinity;
   for (let j: usize = 0; j < C; j++) {
     const v = load<T>(x + j * sizeof<T>());
@@ -16,7 +16,7 @@ export function rowMax<T>(x: usize, C: usize): T {
 }
 
 /** Of each row, the index of its largest value: the first of equals, and of NaN, which counts as the largest. C ≥ 1. @kernel */
-export function argmax<T>(
+export function argmax<T extends number>(
   out: usize, // (N,) int32
   x: usize, // (N, C)
   N: usize,
@@ -25,9 +25,7 @@ export function argmax<T>(
   assert(C > 0);
   if (SHARED && splits(N, 8 * C * sizeof<T>())) {
     pass(out, x, C);
-    split(
-      (from, N) => argmax<T>(at<i32>(0, from), at<T>(1, from * arg(2)), N, arg(2)),
-    );
+    split((from, N) => argmax<T>(at<i32>(0, from), at<T>(1, from * arg(2)), N, arg(2)));
     return;
   }
   for (let n: usize = 0; n < N; n++) {
@@ -46,17 +44,19 @@ export function argmax<T>(
   }
 }
 
-/** The two float64 sums that a vector of T adds to: its lanes in order of their index, mod 2. */
-// @ts-ignore: decorator
-@inline
-function addLanes<T>(sum: v128, v: v128): v128 {
+/**
+ * The two float64 sums that a vector of T adds to: its lanes in order of their index, mod 2.
+ *
+ * @inline
+ */
+function addLanes<T extends number>(sum: v128, v: v128): v128 {
   if (sizeof<T>() == 8) return f64x2.add(sum, v);
   sum = f64x2.add(sum, f64x2.promote_low_f32x4(v));
   return f64x2.add(sum, f64x2.promote_low_f32x4(v128.shuffle<u64>(v, v, 1, 1)));
 }
 
 /** Σ exp(x − most) in float64; the exponentials go to e (C,), which may be x. */
-export function expShifted<T>(e: usize, x: usize, most: T, C: usize): f64 {
+export function expShifted<T extends number>(e: usize, x: usize, most: T, C: usize): f64 {
   const shift = v128.splat<T>(most);
   const whole = C & ~(LANES<T>() - 1);
   let sum = f64x2.splat(0);
@@ -76,10 +76,8 @@ export function expShifted<T>(e: usize, x: usize, most: T, C: usize): f64 {
   return f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1);
 }
 
-/** e (C,) = e · factor */
-// @ts-ignore: decorator
-@inline
-export function scaleRow<T>(e: usize, factor: T, C: usize): void {
+/** e (C,) = e · factor @inline */
+export function scaleRow<T extends number>(e: usize, factor: T, C: usize): void {
   const f = v128.splat<T>(factor);
   const whole = C & ~(LANES<T>() - 1);
   let j: usize = 0;

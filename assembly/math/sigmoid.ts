@@ -7,13 +7,11 @@
 
 import { exp } from "./exp";
 
-/** sigmoid of each lane. */
-// @ts-ignore: decorator
-@inline
-export function sigmoid<T>(x: v128): v128 {
-  const one = v128.splat<T>(1);
+/** sigmoid of each lane. @inline */
+export function sigmoid<T extends number>(x: v128): v128 {
+  const one = v128.splat<T>(<T>1);
   const e = exp<T>(v128.neg<T>(v128.abs<T>(x)));
-  const isNegative = v128.lt<T>(x, v128.splat<T>(0));
+  const isNegative = v128.lt<T>(x, v128.splat<T>(<T>0));
   const numerator = v128.bitselect(e, one, isNegative);
   const quotient = v128.div<T>(numerator, v128.add<T>(one, e));
   const corrected = v128.sub<T>(e, v128.mul<T>(e, quotient));

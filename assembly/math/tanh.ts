@@ -8,18 +8,16 @@
 
 import { expm1 } from "./exp";
 
-/** tanh of each lane. */
-// @ts-ignore: decorator
-@inline
-export function tanh<T>(x: v128): v128 {
+/** tanh of each lane. @inline */
+export function tanh<T extends number>(x: v128): v128 {
   const magnitude = v128.abs<T>(x);
   const most = v128.splat<T>(sizeof<T>() == 8 ? <T>20 : <T>10);
   const cut = v128.pmin<T>(magnitude, most);
   const t = expm1<T>(v128.add<T>(cut, cut));
-  const quotient = v128.div<T>(t, v128.add<T>(t, v128.splat<T>(2)));
-  const half = v128.mul<T>(t, v128.splat<T>(0.5));
+  const quotient = v128.div<T>(t, v128.add<T>(t, v128.splat<T>(<T>2)));
+  const half = v128.mul<T>(t, v128.splat<T>(<T>0.5));
   const corrected = v128.sub<T>(half, v128.mul<T>(half, quotient));
-  const isSmall = v128.lt<T>(t, v128.splat<T>(1));
+  const isSmall = v128.lt<T>(t, v128.splat<T>(<T>1));
   const result = v128.bitselect(corrected, quotient, isSmall);
   return v128.or(result, v128.xor(x, magnitude));
 }

@@ -5,9 +5,8 @@ import { LANES, loadLanes, square, storeLanes } from "../simd";
 import { SHARED } from "../threads/queue";
 import { at, number, pass, passNumbers, split, splits } from "../threads/split";
 
-// @ts-ignore: decorator
-@inline
-function step<T>(
+/** @inline */
+function step<T extends number>(
   w: usize,
   m: usize,
   v: usize,
@@ -34,7 +33,7 @@ function step<T>(
 }
 
 /** adamw without weight decay. @kernel */
-export function adam<T>(
+export function adam<T extends number>(
   w: usize,
   m: usize,
   v: usize,
@@ -59,7 +58,7 @@ export function adam<T>(
  *
  * @kernel
  */
-export function adamw<T>(
+export function adamw<T extends number>(
   w: usize,
   m: usize,
   v: usize,
@@ -76,22 +75,21 @@ export function adamw<T>(
   if (SHARED && splits(n, sizeof<T>() / 2, 16)) {
     pass(w, m, v, dw);
     passNumbers(learningRate, beta1, beta2, eps, correction1, correction2, weightDecay);
-    split(
-      (from, n) =>
-        adamw<T>(
-          at<T>(0, from),
-          at<T>(1, from),
-          at<T>(2, from),
-          at<T>(3, from),
-          n,
-          number(0),
-          number(1),
-          number(2),
-          number(3),
-          number(4),
-          number(5),
-          number(6),
-        ),
+    split((from, n) =>
+      adamw<T>(
+        at<T>(0, from),
+        at<T>(1, from),
+        at<T>(2, from),
+        at<T>(3, from),
+        n,
+        number(0),
+        number(1),
+        number(2),
+        number(3),
+        number(4),
+        number(5),
+        number(6),
+      ),
     );
     return;
   }

@@ -5,9 +5,8 @@ import { LANES, loadLanes, square, storeLanes } from "../simd";
 import { SHARED } from "../threads/queue";
 import { at, number, pass, passNumbers, split, splits } from "../threads/split";
 
-// @ts-ignore: decorator
-@inline
-function step<T>(
+/** @inline */
+function step<T extends number>(
   w: usize,
   cache: usize,
   dw: usize,
@@ -32,7 +31,7 @@ function step<T>(
  *
  * @kernel
  */
-export function rmsprop<T>(
+export function rmsprop<T extends number>(
   w: usize,
   cache: usize,
   dw: usize,
@@ -44,17 +43,16 @@ export function rmsprop<T>(
   if (SHARED && splits(n, sizeof<T>() / 2, 16)) {
     pass(w, cache, dw);
     passNumbers(learningRate, decayRate, eps);
-    split(
-      (from, n) =>
-        rmsprop<T>(
-          at<T>(0, from),
-          at<T>(1, from),
-          at<T>(2, from),
-          n,
-          number(0),
-          number(1),
-          number(2),
-        ),
+    split((from, n) =>
+      rmsprop<T>(
+        at<T>(0, from),
+        at<T>(1, from),
+        at<T>(2, from),
+        n,
+        number(0),
+        number(1),
+        number(2),
+      ),
     );
     return;
   }

@@ -6,15 +6,14 @@ import { LANES, loadLanes, storeLanes } from "../simd";
 import { SHARED } from "../threads/queue";
 import { at, number, pass, passNumbers, split, splits } from "../threads/split";
 
-// @ts-ignore: decorator
-@inline
-function descend<T>(w: usize, dw: usize, rate: v128, n: usize): void {
+/** @inline */
+function descend<T extends number>(w: usize, dw: usize, rate: v128, n: usize): void {
   const step = v128.mul<T>(rate, loadLanes<T>(dw, n));
   storeLanes<T>(w, v128.sub<T>(loadLanes<T>(w, n), step), n);
 }
 
 /** w (n,) −= learningRate · dw (n,). Numbers are rounded to T once, here and below. @kernel */
-export function sgd<T>(w: usize, dw: usize, n: usize, learningRate: f64): void {
+export function sgd<T extends number>(w: usize, dw: usize, n: usize, learningRate: f64): void {
   if (SHARED && splits(n, sizeof<T>() / 4, 16)) {
     pass(w, dw);
     passNumbers(learningRate);
@@ -32,9 +31,8 @@ export function sgd<T>(w: usize, dw: usize, n: usize, learningRate: f64): void {
   if (rest) descend<T>(w, dw, rate, rest);
 }
 
-// @ts-ignore: decorator
-@inline
-function roll<T>(
+/** @inline */
+function roll<T extends number>(
   w: usize,
   v: usize,
   dw: usize,
@@ -50,9 +48,8 @@ function roll<T>(
   storeLanes<T>(w, v128.add<T>(loadLanes<T>(w, n), move), n);
 }
 
-// @ts-ignore: decorator
-@inline
-function rollAll<T>(
+/** @inline */
+function rollAll<T extends number>(
   w: usize,
   v: usize,
   dw: usize,
@@ -75,7 +72,7 @@ function rollAll<T>(
 }
 
 /** v = momentum · v − learningRate · dw, then w += v. w (n,) and v (n,) are updated in place. @kernel */
-export function sgdMomentum<T>(
+export function sgdMomentum<T extends number>(
   w: usize,
   v: usize,
   dw: usize,
@@ -100,7 +97,7 @@ export function sgdMomentum<T>(
  *
  * @kernel
  */
-export function sgdNesterov<T>(
+export function sgdNesterov<T extends number>(
   w: usize,
   v: usize,
   dw: usize,

@@ -5,21 +5,15 @@
 
 import { log } from "../math/log";
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 const N: usize = 624;
-// @ts-ignore: decorator
-@inline
+/** @inline */
 const M: usize = 397;
-/** How many of the words have been drawn since all were made. @constant mt19937Position */
-// @ts-ignore: decorator
-@inline
+/** How many of the words have been drawn since all were made. @constant mt19937Position @inline */
 const POSITION: usize = 2496;
-// @ts-ignore: decorator
-@inline
+/** @inline */
 const HAS_GAUSS: usize = 2500;
-// @ts-ignore: decorator
-@inline
+/** @inline */
 const GAUSS: usize = 2504;
 
 /** @kernel */
@@ -39,10 +33,10 @@ export function mt19937Seed(state: usize, seed: u32): void {
   store<f64>(state, 0, GAUSS);
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function twist(state: usize, i: usize, next: usize, middle: usize): void {
-  const y = (load<u32>(state + (i << 2)) & 0x80000000) | (load<u32>(state + (next << 2)) & 0x7fffffff);
+  const y =
+    (load<u32>(state + (i << 2)) & 0x80000000) | (load<u32>(state + (next << 2)) & 0x7fffffff);
   const odd = 0 - (y & 1);
   store<u32>(state + (i << 2), load<u32>(state + (middle << 2)) ^ (y >> 1) ^ (odd & 0x9908b0df));
 }
@@ -126,7 +120,7 @@ export function mt19937Permutation(out: usize, state: usize, n: usize): void {
   for (let i: usize = 0; i < n; i++) store<i32>(out + (i << 2), <i32>i);
   for (let i = n; i > 1; i--) {
     const a = out + ((i - 1) << 2);
-    const b = out + (<usize>nextInterval(state, <u32>i - 1) << 2);
+    const b = out + ((<usize>nextInterval(state, <u32>i - 1)) << 2);
     const value = load<i32>(a);
     store<i32>(a, load<i32>(b));
     store<i32>(b, value);

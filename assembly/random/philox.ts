@@ -4,32 +4,23 @@
 //
 // Four blocks at a time: lane l of vector w is word w of block counter + l.
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 const ROUNDS: i32 = 7;
-// @ts-ignore: decorator
-@inline
+/** @inline */
 const MULTIPLIER_0: u32 = 0xd2511f53;
-// @ts-ignore: decorator
-@inline
+/** @inline */
 const MULTIPLIER_1: u32 = 0xcd9e8d57;
-// @ts-ignore: decorator
-@inline
+/** @inline */
 const WEYL_0: u32 = 0x9e3779b9;
-// @ts-ignore: decorator
-@inline
+/** @inline */
 const WEYL_1: u32 = 0xbb67ae85;
 
-/** The upper 32 bits of each lane's product. */
-// @ts-ignore: decorator
-@inline
+/** The upper 32 bits of each lane's product. @inline */
 function multiplyHigh(low: v128, high: v128): v128 {
   return v128.shuffle<u32>(low, high, 1, 3, 5, 7);
 }
 
-/** The lower 32 bits of each lane's product. */
-// @ts-ignore: decorator
-@inline
+/** The lower 32 bits of each lane's product. @inline */
 function multiplyLow(low: v128, high: v128): v128 {
   return v128.shuffle<u32>(low, high, 0, 2, 4, 6);
 }

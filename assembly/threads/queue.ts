@@ -11,67 +11,55 @@
 // finished, since the next job waits for `pending` to be 0. So a worker that wakes late takes a task of whatever job there is
 // then, or none. test/threads/model.test.ts tries every order of these steps.
 
-/** Whether this build works on a memory that threads share: one that asc compiles with `--enable threads`. */
-// @ts-ignore: decorator
-@inline
+/**
+ * Whether this build works on a memory that threads share: one that asc compiles with `--enable threads`.
+ *
+ * @inline
+ */
 export const SHARED: bool = ASC_FEATURE_THREADS;
 
 /** What a job calls for each of its tasks, with the number of the thread that runs it: 0 is the caller. */
 export type Task = (task: usize, thread: usize) => void;
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 const REMAINING: usize = 0;
-// @ts-ignore: decorator
-@inline
+/** @inline */
 const PENDING: usize = 64;
-// @ts-ignore: decorator
-@inline
+/** @inline */
 const THREADS: usize = 128;
-/** Whether the calling thread may sleep: a page's main thread may not. */
-// @ts-ignore: decorator
-@inline
+/** Whether the calling thread may sleep: a page's main thread may not. @inline */
 const MAY_SLEEP: usize = 132;
-/** Not 0 once a worker has failed. */
-// @ts-ignore: decorator
-@inline
+/** Not 0 once a worker has failed. @inline */
 const FAILED: usize = 136;
-// @ts-ignore: decorator
-@inline
+/** @inline */
 const TASK: usize = 140;
-/** The job's own words. */
-// @ts-ignore: decorator
-@inline
+/** The job's own words. @inline */
 const WORDS: usize = 192;
-/** How many float64 a job can leave to its caller. */
-// @ts-ignore: decorator
-@inline
+/** How many float64 a job can leave to its caller. @inline */
 export const MOST_TERMS: usize = 8192;
-// @ts-ignore: decorator
-@inline
+/** @inline */
 const TERMS: usize = 320;
-// @ts-ignore: decorator
-@inline
+/** @inline */
 const BYTES: usize = TERMS + MOST_TERMS * sizeof<f64>();
 
-/** So many looks at a counter, some 20 µs, before going to sleep, which costs as much. */
-// @ts-ignore: decorator
-@inline
+/** So many looks at a counter, some 20 µs, before going to sleep, which costs as much. @inline */
 const LOOKS: u32 = 5000;
-/** Nanoseconds of one sleep of the caller, and how many in a row without a finished task mean that none will come. */
-// @ts-ignore: decorator
-@inline
+/**
+ * Nanoseconds of one sleep of the caller, and how many in a row without a finished task mean that none will come.
+ *
+ * @inline
+ */
 const NAP: i64 = 100_000_000;
-// @ts-ignore: decorator
-@inline
+/** @inline */
 const NAPS: u32 = 10;
-/** The same for a caller that may not sleep, in looks: at a few nanoseconds each some seconds. */
-// @ts-ignore: decorator
-@inline
+/**
+ * The same for a caller that may not sleep, in looks: at a few nanoseconds each some seconds.
+ *
+ * @inline
+ */
 const LOOKS_IN_VAIN: u32 = 1_000_000_000;
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function queue(): usize {
   return (__heap_base + 63) & ~63;
 }
@@ -85,16 +73,12 @@ export function heapBase(): usize {
   return SHARED ? queue() + BYTES : __heap_base;
 }
 
-/** How many threads take tasks; 0 before the queue is opened. */
-// @ts-ignore: decorator
-@inline
+/** How many threads take tasks; 0 before the queue is opened. @inline */
 export function threads(): usize {
   return SHARED ? <usize>load<u32>(queue(), THREADS) : 1;
 }
 
-/** Where a job's words are, 128 bytes. */
-// @ts-ignore: decorator
-@inline
+/** Where a job's words are, 128 bytes. @inline */
 export function words(): usize {
   return queue() + WORDS;
 }

@@ -10,30 +10,34 @@
 // and runs on a range as it runs on the whole: a range is too short to be split again. Where the cuts are depends
 // on the sizes alone, and no sum crosses one, so the bits are those of one thread.
 
-import { fork, MOST_TERMS, terms, threads, words } from "./queue";
+import { fork, terms, threads, words } from "./queue";
 
 /** What a call does for `count` elements, rows or columns from number `from` on, on a thread. */
 export type Range = (from: usize, count: usize, thread: usize) => void;
 
 // The job's words: the function and where it is cut, 13 whole numbers, 7 float64.
-// @ts-ignore: decorator
-@inline
+/** @inline */
 const WHOLE: usize = 12;
-// @ts-ignore: decorator
-@inline
+/** @inline */
 const NUMBERS: usize = 64;
 
-/** What a range costs: as much as to read this many bytes and to write as many, some 4 µs. */
-// @ts-ignore: decorator
-@inline
+/**
+ * What a range costs: as much as to read this many bytes and to write as many, some 4 µs.
+ *
+ * @inline
+ */
 const RANGE: usize = 131072;
-/** Calls that cost less than so many ranges stay on one thread: to wake a worker takes 15 µs, and what is in this core's cache is not in another's. */
-// @ts-ignore: decorator
-@inline
+/**
+ * Calls that cost less than so many ranges stay on one thread: to wake a worker takes 15 µs, and what is in this core's cache is not in another's.
+ *
+ * @inline
+ */
 const WORTH: u64 = 16;
-/** Fewer ranges than these are not worth it either. More than one: a range is not split again. */
-// @ts-ignore: decorator
-@inline
+/**
+ * Fewer ranges than these are not worth it either. More than one: a range is not split again.
+ *
+ * @inline
+ */
 const FEW: usize = 4;
 
 /**
@@ -108,30 +112,22 @@ export function passNumbers(
   store<f64>(w, g, 48);
 }
 
-/** The whole number i. */
-// @ts-ignore: decorator
-@inline
+/** The whole number i. @inline */
 export function arg(i: usize): usize {
   return <usize>load<u32>(words() + WHOLE + 4 * i);
 }
 
-/** The address i, moved on by so many elements of T. */
-// @ts-ignore: decorator
-@inline
-export function at<T>(i: usize, elements: usize): usize {
+/** The address i, moved on by so many elements of T. @inline */
+export function at<T extends number>(i: usize, elements: usize): usize {
   return arg(i) + elements * sizeof<T>();
 }
 
-/** The other number i. */
-// @ts-ignore: decorator
-@inline
+/** The other number i. @inline */
 export function number(i: usize): f64 {
   return load<f64>(words() + NUMBERS + 8 * i);
 }
 
-/** Leaves what `index` adds to a sum, for addTerms. */
-// @ts-ignore: decorator
-@inline
+/** Leaves what `index` adds to a sum, for addTerms. @inline */
 export function leaveTerm(index: usize, term: f64): void {
   store<f64>(terms() + (index << 3), term);
 }

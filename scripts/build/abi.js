@@ -118,9 +118,8 @@ function dispatchOf(operations, fields) {
   });
   return `${HEADER}${importsOf(operations).join("")}import { Operation } from "../../assembly/abi/operation";
 
-// @ts-ignore: decorator
-@inline
-export function runOperation<T>(operation: Operation, N: usize): void {
+/** @inline */
+export function runOperation<T extends number>(operation: Operation, N: usize): void {
 ${fields.map((name) => `  const ${name} = operation.${name};\n`).join("")}  switch (kind) {
 ${cases.join("")}    default:
       assert(false);

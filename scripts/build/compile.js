@@ -3,8 +3,10 @@
 
 import { renameSync, writeFileSync } from "node:fs";
 import asc from "assemblyscript/asc";
+import InlineTransform from "./inline_transform.js";
 
 const { error, stderr } = await asc.main(process.argv.slice(2), {
+  transforms: [InlineTransform],
   writeFile(name, contents) {
     // asc's glue code is not used: it would instantiate by itself. The core's types are the only list of the ABI.
     if (!/\.(wasm|map)$|\bcore\.d\.ts$/.test(name)) return;

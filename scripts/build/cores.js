@@ -20,7 +20,10 @@ const compile = (args) =>
 const { targets } = JSON.parse(
   readFileSync(new URL("../../asconfig.json", import.meta.url), "utf8"),
 );
-const compilerInputs = ["scripts/build/compile.js", "node_modules/assemblyscript/package.json"];
+const compilerInputs = [
+  ...["scripts/build/compile.js", "scripts/build/inline_transform.js"],
+  "node_modules/assemblyscript/package.json",
+];
 const coreInputs = ["assembly", ...abi.outputs, "asconfig.json", ...compilerInputs];
 
 /** A core by its entry in build/assembly/ and its target in asconfig.json. */

@@ -211,14 +211,14 @@ export const mutants: readonly Mutant[] = [
     [
       "finishTile",
       "an edge tile forgets what is there",
-      "if (addend != 0) sum += load<T>(addend + j * size);",
+      "if (addend != 0) sum = <S>(sum + load<T>(addend + j * size));",
       "",
     ],
     [
       "finishTile",
       "a long sum is rounded before the row",
-      "sum += load<T>(addend + j * size);",
-      "sum = <T>sum + load<T>(addend + j * size);",
+      "sum = <S>(sum + load<T>(addend + j * size));",
+      "sum = <S>(<T>sum + load<T>(addend + j * size));",
     ],
     [
       "finishTile",
@@ -560,7 +560,7 @@ export const mutants: readonly Mutant[] = [
     [
       "product",
       "a product of zeros may be −0",
-      "return multiplyAdd<T>(a, b, v128.splat<T>(0));",
+      "return multiplyAdd<T>(a, b, v128.splat<T>(<T>0));",
       "return v128.mul<T>(a, b);",
     ],
   ),
@@ -594,7 +594,7 @@ export const mutants: readonly Mutant[] = [
     [
       "packPartial",
       "a panel's missing vectors are not zeroed",
-      "for (; i < W; i++) store<T>(panel + i * sizeof<T>(), 0);",
+      "for (; i < W; i++) store<T>(panel + i * sizeof<T>(), <T>0);",
       "",
       "the sums that they enter are cut away by the edge tile, whatever is there: only NaN payloads of other tiles could pass, and they do not cross lanes",
     ],
@@ -881,7 +881,7 @@ export const mutants: readonly Mutant[] = [
     [
       "dropoutForward",
       "the counter's upper word is dropped",
-      "let counter = (<u64>counterHigh << 32) | <u64>counterLow;",
+      "let counter = ((<u64>counterHigh) << 32) | <u64>counterLow;",
       "let counter = <u64>counterLow;",
     ],
     [
@@ -938,8 +938,8 @@ export const mutants: readonly Mutant[] = [
     [
       "leak",
       "the gradient at 0 is 1",
-      "v128.gt<T>(x, v128.splat<T>(0))",
-      "v128.ge<T>(x, v128.splat<T>(0))",
+      "v128.gt<T>(x, v128.splat<T>(<T>0))",
+      "v128.ge<T>(x, v128.splat<T>(<T>0))",
     ],
     [
       "leakyReluBackward",
@@ -977,8 +977,8 @@ export const mutants: readonly Mutant[] = [
     [
       "gate",
       "the gradient at 0 passes",
-      "v128.gt<T>(x, v128.splat<T>(0))",
-      "v128.ge<T>(x, v128.splat<T>(0))",
+      "v128.gt<T>(x, v128.splat<T>(<T>0))",
+      "v128.ge<T>(x, v128.splat<T>(<T>0))",
     ],
     [
       "reluBackward",
@@ -993,8 +993,8 @@ export const mutants: readonly Mutant[] = [
     [
       "slope",
       "the gradient out · (1 + out)",
-      "v128.mul<T>(out, v128.sub<T>(v128.splat<T>(1), out))",
-      "v128.mul<T>(out, v128.add<T>(v128.splat<T>(1), out))",
+      "v128.mul<T>(out, v128.sub<T>(v128.splat<T>(<T>1), out))",
+      "v128.mul<T>(out, v128.add<T>(v128.splat<T>(<T>1), out))",
     ],
     [
       "sigmoidForward",
@@ -1249,7 +1249,7 @@ export const mutants: readonly Mutant[] = [
     [
       "cos",
       "the remainder's rounding is dropped",
-      "const rest = (c - r) + low;",
+      "const rest = c - r + low;",
       "const rest: f64 = 0;",
     ],
     ["sineSeries", "a term of sine is missing", "  s = s * z - 1.0 / 1307674368000.0;\n", ""],
@@ -1281,8 +1281,8 @@ export const mutants: readonly Mutant[] = [
   ...mutantsOf("release", "layers/tanh", [
     "expm1",
     "expm1 loses a small x",
-    "multiplyAdd<T>(series, power, v128.sub<T>(power, v128.splat<T>(1)))",
-    "v128.sub<T>(multiplyAdd<T>(series, power, power), v128.splat<T>(1))",
+    "multiplyAdd<T>(series, power, v128.sub<T>(power, v128.splat<T>(<T>1)))",
+    "v128.sub<T>(multiplyAdd<T>(series, power, power), v128.splat<T>(<T>1))",
   ]),
   ...mutantsOf("test", "math/exp", [
     "horner",
@@ -1305,7 +1305,7 @@ export const mutants: readonly Mutant[] = [
     [
       "log",
       "what the sum lost is dropped",
-      "const lost = k == 0 ? 0 : (head - sum) + twoS;",
+      "const lost = k == 0 ? 0 : head - sum + twoS;",
       "const lost: f64 = 0;",
     ],
   ),
@@ -1674,7 +1674,7 @@ export const mutants: readonly Mutant[] = [
     [
       "affineReluForward",
       "the layer with ReLU has no floor",
-      "gemm<T>(out, x, D, 1, w, M, 1, b, 0, work, N, M, D);",
+      "gemm<T>(out, x, D, 1, w, M, 1, b, <T>0, work, N, M, D);",
       "gemm<T>(out, x, D, 1, w, M, 1, b, <T>-Infinity, work, N, M, D);",
     ],
   ),

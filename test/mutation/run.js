@@ -19,6 +19,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";
 import { build } from "esbuild";
+import InlineTransform from "../../scripts/build/inline_transform.js";
 import { locate } from "./anchor.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -87,6 +88,7 @@ async function compile(kind) {
   const { error, stderr } = await asc.main(
     [...entries, "--target", target, "--outFile", file, "--baseDir", copy],
     {
+      transforms: [InlineTransform],
       writeFile(name, contents) {
         if (name.endsWith(".wasm")) writeFileSync(name, contents);
       },

@@ -7,9 +7,8 @@ import { log } from "../../assembly/math/log";
 import { philox4x32x4 as philoxBlocks } from "../../assembly/random/philox";
 import { LANES, loadTail, storeTail } from "../../assembly/simd";
 
-// @ts-ignore: decorator
-@inline
-function expArray<T>(out: usize, x: usize, n: usize): void {
+/** @inline */
+function expArray<T extends number>(out: usize, x: usize, n: usize): void {
   const bytes = sizeof<T>();
   let i: usize = 0;
   for (; i + LANES<T>() <= n; i += LANES<T>()) {
@@ -41,8 +40,8 @@ export function philox4x32x4(
   counter_low: u32,
   counter_high: u32,
 ): void {
-  const key = (<u64>key_high << 32) | <u64>key_low;
-  const counter = (<u64>counter_high << 32) | <u64>counter_low;
+  const key = ((<u64>key_high) << 32) | <u64>key_low;
+  const counter = ((<u64>counter_high) << 32) | <u64>counter_low;
   philoxBlocks(out, key, counter);
 }
 

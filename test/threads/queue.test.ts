@@ -5,6 +5,8 @@
 import { readFileSync } from "node:fs";
 import asc from "assemblyscript/asc";
 import { beforeAll, expect, test } from "vitest";
+// @ts-expect-error: a script without types
+import InlineTransform from "../../scripts/build/inline_transform.js";
 
 const source = readFileSync(new URL("../../assembly/threads/queue.ts", import.meta.url), "utf8");
 
@@ -70,6 +72,7 @@ beforeAll(async () => {
       ...["--importMemory", "--sharedMemory", "--initialMemory", "2", "--maximumMemory", "2"],
     ],
     {
+      transforms: [InlineTransform],
       readFile: (name) => sources[name] ?? null,
       writeFile(_, contents) {
         if (typeof contents !== "string") module = new WebAssembly.Module(contents as BufferSource);
