@@ -4,7 +4,7 @@
 // there, or as in gemm_long.ts. The blocking of M and N, and what is packed, change no bit.
 
 import { SHARED, threads } from "../threads/queue";
-import { arg, at, cut, number, pass, passNumbers, split, splits } from "../threads/split";
+import { at, cut, jobOf, split, splits } from "../threads/split";
 import { blockedElements, gemmBlocked } from "./gemm_blocked";
 import { gemmLong, isLong, longWorkElements } from "./gemm_long";
 import { finish, gemv, gemvRows } from "./gemv";
@@ -90,6 +90,19 @@ export function gemm<T extends number>(
   }
 }
 
+@unmanaged
+class PanelsJob {
+  c: usize;
+  a: usize;
+  b: usize;
+  row: usize;
+  work: usize;
+  M: usize;
+  N: usize;
+  K: usize;
+  floor: f64;
+}
+
 /** c (M, N) = max(a (M, K) · b (K, N) + row (N,), floor), as gemm for a dense a and a b in the panels of packPanels. */
 export function gemmPanels<T extends number>(
   c: usize,
@@ -107,22 +120,29 @@ export function gemmPanels<T extends number>(
     return;
   }
   if (SHARED && splits(N, (M * K * sizeof<T>()) / 2, PW<T>())) {
-    pass(c, a, b, row, work, M, N, K);
-    passNumbers(floor);
+    const job = jobOf<PanelsJob>();
+    job.c = c;
+    job.a = a;
+    job.b = b;
+    job.row = row;
+    job.work = work;
+    job.M = M;
+    job.N = N;
+    job.K = K;
+    job.floor = floor;
     split((from, count, thread) => {
-      const K = arg(7);
-      const row = arg(3);
+      const job = jobOf<PanelsJob>();
       gemmFewRows<T>(
-        at<T>(0, from),
-        arg(6),
-        arg(1),
-        at<T>(2, from * K),
-        row == 0 ? 0 : row + from * sizeof<T>(),
-        <T>number(0),
-        at<T>(4, thread * PW<T>()),
-        arg(5),
+        at<T>(job.c, from),
+        job.N,
+        job.a,
+        at<T>(job.b, from * job.K),
+        job.row == 0 ? 0 : at<T>(job.row, from),
+        <T>job.floor,
+        at<T>(job.work, thread * PW<T>()),
+        job.M,
         count,
-        K,
+        job.K,
       );
     });
     return;
@@ -200,6 +220,24 @@ function stripOf(M: usize, N: usize, K: usize): usize {
   return strip < length ? strip : 0;
 }
 
+@unmanaged
+class TiledJob {
+  c: usize;
+  a: usize;
+  rsa: usize;
+  csa: usize;
+  b: usize;
+  rsb: usize;
+  csb: usize;
+  inPanels: bool;
+  row: usize;
+  work: usize;
+  M: usize;
+  N: usize;
+  K: usize;
+  floor: f64;
+}
+
 /** As gemm, or gemmPanels, by tiles: on all threads where C is large enough. Each strip packs for itself. */
 function gemmTiled<T extends number>(
   c: usize,
@@ -221,8 +259,21 @@ function gemmTiled<T extends number>(
   if (strip == 0) {
     gemmPart<T>(c, N, a, rsa, csa, b, rsb, csb, inPanels, row, floor, work, M, N, K);
   } else if (SHARED) {
-    pass(c, a, rsa, csa, b, rsb, csb, <usize>inPanels, row, work, M, N, K);
-    passNumbers(floor);
+    const job = jobOf<TiledJob>();
+    job.c = c;
+    job.a = a;
+    job.rsa = rsa;
+    job.csa = csa;
+    job.b = b;
+    job.rsb = rsb;
+    job.csb = csb;
+    job.inPanels = inPanels;
+    job.row = row;
+    job.work = work;
+    job.M = M;
+    job.N = N;
+    job.K = K;
+    job.floor = floor;
     cut(max(M, N), strip);
     split((from, count, thread) => gemmStrip<T>(from, count, thread));
   }
@@ -230,32 +281,44 @@ function gemmTiled<T extends number>(
 
 /** `count` rows or columns of C, of what gemmTiled has passed. */
 function gemmStrip<T extends number>(from: usize, count: usize, thread: usize): void {
-  let c = arg(0);
-  let a = arg(1);
-  const rsa = arg(2);
-  const csa = arg(3);
-  let b = arg(4);
-  const rsb = arg(5);
-  const csb = arg(6);
-  const inPanels = arg(7) != 0;
-  let row = arg(8);
-  let M = arg(10);
-  let N = arg(11);
+  const job = jobOf<TiledJob>();
+  let c = job.c;
+  let a = job.a;
+  let b = job.b;
+  let row = job.row;
+  let M = job.M;
+  let N = job.N;
   const ldc = N;
-  const K = arg(12);
-  const work = at<T>(9, thread * partElements<T>(M, N, K));
+  const K = job.K;
+  const work = at<T>(job.work, thread * partElements<T>(M, N, K));
   const size = sizeof<T>();
   if (M < N) {
     c += from * size;
-    b += from * (inPanels ? K : csb) * size;
+    b += from * (job.inPanels ? K : job.csb) * size;
     if (row != 0) row += from * size;
     N = count;
   } else {
     c += from * ldc * size;
-    a += from * rsa * size;
+    a += from * job.rsa * size;
     M = count;
   }
-  gemmPart<T>(c, ldc, a, rsa, csa, b, rsb, csb, inPanels, row, <T>number(0), work, M, N, K);
+  gemmPart<T>(
+    c,
+    ldc,
+    a,
+    job.rsa,
+    job.csa,
+    b,
+    job.rsb,
+    job.csb,
+    job.inPanels,
+    row,
+    <T>job.floor,
+    work,
+    M,
+    N,
+    K,
+  );
 }
 
 /** The same on one thread, for a part of C whose rows are ldc elements apart. */

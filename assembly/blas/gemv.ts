@@ -5,7 +5,7 @@
 
 import { LANES, loadLanes, loadTail, multiplyAdd, storeLanes, storeTail } from "../simd";
 import { SHARED } from "../threads/queue";
-import { arg, at, number, pass, passNumbers, split, splits } from "../threads/split";
+import { at, jobOf, split, splits } from "../threads/split";
 import { KC, PW } from "./tile";
 
 /** sums (N,) += a[0] · b[0] (N,), then a[1] · b[1], … a[3] · b[3]; steps in bytes. */
@@ -246,6 +246,19 @@ function sumRows<T extends number>(sums: usize, a: usize, lda: usize, x: usize, 
   v128.store(sums, s);
 }
 
+@unmanaged
+class RowsJob {
+  c: usize;
+  a: usize;
+  lda: usize;
+  x: usize;
+  addend: usize;
+  addendStep: usize;
+  work: usize;
+  K: usize;
+  floor: f64;
+}
+
 /**
  * c (M,) = max(a (M, K) · x (K,) + addend, floor), as gemm, for a row-major a, whose rows are lda elements apart. The
  * addend's elements are addendStep apart; it is left out where its address is 0. work holds 4 · LANES elements.
@@ -263,21 +276,29 @@ export function gemvRows<T extends number>(
   K: usize,
 ): void {
   if (SHARED && splits(M, (K * sizeof<T>()) / 2, 16)) {
-    pass(c, a, lda, x, addend, addendStep, work, K);
-    passNumbers(floor);
+    const job = jobOf<RowsJob>();
+    job.c = c;
+    job.a = a;
+    job.lda = lda;
+    job.x = x;
+    job.addend = addend;
+    job.addendStep = addendStep;
+    job.work = work;
+    job.K = K;
+    job.floor = floor;
     split((from, M, thread) => {
-      const addend = arg(4);
+      const job = jobOf<RowsJob>();
       gemvRows<T>(
-        at<T>(0, from),
-        at<T>(1, from * arg(2)),
-        arg(2),
-        arg(3),
-        addend == 0 ? 0 : addend + from * arg(5) * sizeof<T>(),
-        arg(5),
-        <T>number(0),
-        at<T>(6, thread * PW<T>()),
+        at<T>(job.c, from),
+        at<T>(job.a, from * job.lda),
+        job.lda,
+        job.x,
+        job.addend == 0 ? 0 : at<T>(job.addend, from * job.addendStep),
+        job.addendStep,
+        <T>job.floor,
+        at<T>(job.work, thread * PW<T>()),
         M,
-        arg(7),
+        job.K,
       );
     });
     return;

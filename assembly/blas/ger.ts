@@ -2,11 +2,22 @@
 
 import { LANES, loadTail, multiplyAdd, storeTail } from "../simd";
 import { SHARED } from "../threads/queue";
-import { arg, at, number, pass, passNumbers, split, splits } from "../threads/split";
+import { at, jobOf, split, splits } from "../threads/split";
 
 /** 0 + a · b, which is never −0. @inline */
 function product<T extends number>(a: v128, b: v128): v128 {
   return multiplyAdd<T>(a, b, v128.splat<T>(<T>0));
+}
+
+@unmanaged
+class RowsJob {
+  c: usize;
+  a: usize;
+  inca: usize;
+  b: usize;
+  row: usize;
+  N: usize;
+  floor: f64;
 }
 
 /** c (M, N) = max(a (M,) · b (N,) + row (N,), floor), as gemm with K = 1; a's elements are inca apart. */
@@ -21,20 +32,19 @@ export function ger<T extends number>(
   N: usize,
 ): void {
   if (SHARED && splits(M, (N * sizeof<T>()) / 4)) {
-    pass(c, a, inca, b, row, N);
-    passNumbers(floor);
+    const job = jobOf<RowsJob>();
+    job.c = c;
+    job.a = a;
+    job.inca = inca;
+    job.b = b;
+    job.row = row;
+    job.N = N;
+    job.floor = floor;
     split((from, M) => {
-      const N = arg(5);
-      ger<T>(
-        at<T>(0, from * N),
-        at<T>(1, from * arg(2)),
-        arg(2),
-        arg(3),
-        arg(4),
-        <T>number(0),
-        M,
-        N,
-      );
+      const job = jobOf<RowsJob>();
+      const c = at<T>(job.c, from * job.N);
+      const a = at<T>(job.a, from * job.inca);
+      ger<T>(c, a, job.inca, job.b, job.row, <T>job.floor, M, job.N);
     });
     return;
   }

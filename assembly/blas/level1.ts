@@ -11,7 +11,7 @@ import {
   widenLow,
 } from "../simd";
 import { SHARED } from "../threads/queue";
-import { at, number, pass, passNumbers, split, splits } from "../threads/split";
+import { Elements, splitElements } from "../threads/split";
 
 /** @inline */
 function addScaled<T extends number>(alpha: v128, x: usize, y: usize, n: usize): void {
@@ -20,11 +20,9 @@ function addScaled<T extends number>(alpha: v128, x: usize, y: usize, n: usize):
 
 /** y (n,) += alpha · x (n,); alpha is rounded to T once. y may be x. @kernel */
 export function axpy<T extends number>(n: usize, alpha: f64, x: usize, y: usize): void {
-  if (SHARED && splits(n, sizeof<T>() / 4, 16)) {
-    pass(x, y);
-    passNumbers(alpha);
-    split((from, n) => axpy<T>(n, number(0), at<T>(0, from), at<T>(1, from)));
-    return;
+  if (SHARED) {
+    const kernel: Elements = (n, x, y, _z, alpha) => axpy<T>(n, alpha, x, y);
+    if (splitElements<T>(kernel, n, sizeof<T>() / 4, x, y, 0, alpha)) return;
   }
   const a = v128.splat<T>(<T>alpha);
   const end = x + (n & ~(LANES<T>() - 1)) * sizeof<T>();
@@ -39,11 +37,9 @@ export function axpy<T extends number>(n: usize, alpha: f64, x: usize, y: usize)
 
 /** x (n,) = alpha · x; alpha is rounded to T once. @kernel */
 export function scal<T extends number>(n: usize, alpha: f64, x: usize): void {
-  if (SHARED && splits(n, sizeof<T>() / 4, 16)) {
-    pass(x);
-    passNumbers(alpha);
-    split((from, n) => scal<T>(n, number(0), at<T>(0, from)));
-    return;
+  if (SHARED) {
+    const kernel: Elements = (n, x, _y, _z, alpha) => scal<T>(n, alpha, x);
+    if (splitElements<T>(kernel, n, sizeof<T>() / 4, x, 0, 0, alpha)) return;
   }
   const a = v128.splat<T>(<T>alpha);
   const end = x + (n & ~(LANES<T>() - 1)) * sizeof<T>();

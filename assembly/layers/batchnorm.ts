@@ -17,7 +17,7 @@
 import { addWidened } from "../blas/column_sum";
 import { LANES, loadLanes, multiplyAdd, storeLanes } from "../simd";
 import { SHARED } from "../threads/queue";
-import { arg, at, number, pass, passNumbers, split, splits } from "../threads/split";
+import { at, jobOf, split, splits } from "../threads/split";
 
 /** So many columns at a time, so that their sums stay in L1. @inline */
 const STRIP: usize = 1024;
@@ -189,6 +189,16 @@ function momentsOfStrip<T extends number>(
   }
 }
 
+@unmanaged
+class MomentsJob {
+  mean: usize;
+  m2: usize;
+  x: usize;
+  work: usize;
+  N: usize;
+  D: usize;
+}
+
 /** mean (D,) and m2 (D,) = Σ (x − mean)², float64 both, over the rows of x. N ≥ 1. @kernel */
 export function batchnormMoments<T extends number>(
   mean: usize,
@@ -200,12 +210,19 @@ export function batchnormMoments<T extends number>(
 ): void {
   assert(N > 0);
   if (SHARED && splits(D, N * sizeof<T>(), STRIP)) {
-    pass(mean, m2, x, work, N, D);
+    const job = jobOf<MomentsJob>();
+    job.mean = mean;
+    job.m2 = m2;
+    job.x = x;
+    job.work = work;
+    job.N = N;
+    job.D = D;
     split((from, columns) => {
-      const step = arg(5) * sizeof<T>();
-      const work = arg(3) + from * COLUMN_WORK;
-      const x = at<T>(2, from);
-      momentsOfStrip<T>(at<f64>(0, from), at<f64>(1, from), x, step, work, arg(4), columns);
+      const job = jobOf<MomentsJob>();
+      const mean = at<f64>(job.mean, from);
+      const m2 = at<f64>(job.m2, from);
+      const work = job.work + from * COLUMN_WORK;
+      momentsOfStrip<T>(mean, m2, at<T>(job.x, from), job.D * sizeof<T>(), work, job.N, columns);
     });
     return;
   }
@@ -275,6 +292,17 @@ export function batchnormApply<T extends number>(
   applyRows<T>(out, x, high, scale, shift, D * sizeof<T>(), N, D, true);
 }
 
+@unmanaged
+class RowsJob {
+  out: usize;
+  x: usize;
+  high: usize;
+  scale: usize;
+  shift: usize;
+  step: usize;
+  columns: usize;
+}
+
 /**
  * The same of rows that are `step` bytes apart; what runs on a range of columns shares nothing out again.
  *
@@ -292,10 +320,19 @@ function applyRows<T extends number>(
   isWhole: bool,
 ): void {
   if (SHARED && isWhole && splits(N, (columns * sizeof<T>()) / 2)) {
-    pass(out, x, high, scale, shift, step, columns);
+    const job = jobOf<RowsJob>();
+    job.out = out;
+    job.x = x;
+    job.high = high;
+    job.scale = scale;
+    job.shift = shift;
+    job.step = step;
+    job.columns = columns;
     split((from, N) => {
-      const down = from * arg(5);
-      eachRow<T>(arg(0) + down, arg(1) + down, arg(2), arg(3), arg(4), arg(5), N, arg(6));
+      const job = jobOf<RowsJob>();
+      const out = job.out + from * job.step;
+      const x = job.x + from * job.step;
+      eachRow<T>(out, x, job.high, job.scale, job.shift, job.step, N, job.columns);
     });
     return;
   }
@@ -316,6 +353,23 @@ function eachRow<T extends number>(
     const down = i * step;
     normalizeRows<T>(out + down, x + down, step, min(N - i, 2), high, scale, shift, columns);
   }
+}
+
+@unmanaged
+class ForwardJob {
+  out: usize;
+  saved: usize;
+  runningMean: usize;
+  runningVar: usize;
+  x: usize;
+  gamma: usize;
+  beta: usize;
+  work: usize;
+  N: usize;
+  D: usize;
+  training: bool;
+  eps: f64;
+  momentum: f64;
 }
 
 /**
@@ -341,28 +395,41 @@ export function batchnormForward<T extends number>(
   training: bool,
 ): void {
   if (SHARED && splits(D, N * sizeof<T>(), STRIP)) {
-    pass(out, saved, runningMean, runningVar, x, gamma, beta, work, N, D, <usize>training);
-    passNumbers(eps, momentum);
-    split((from, columns) =>
+    const job = jobOf<ForwardJob>();
+    job.out = out;
+    job.saved = saved;
+    job.runningMean = runningMean;
+    job.runningVar = runningVar;
+    job.x = x;
+    job.gamma = gamma;
+    job.beta = beta;
+    job.work = work;
+    job.N = N;
+    job.D = D;
+    job.training = training;
+    job.eps = eps;
+    job.momentum = momentum;
+    split((from, columns) => {
+      const job = jobOf<ForwardJob>();
       forwardStrip<T>(
         from,
         columns,
-        arg(0),
-        arg(1),
-        arg(2),
-        arg(3),
-        arg(4),
-        arg(5),
-        arg(6),
-        arg(7) + from * COLUMN_WORK,
-        arg(8),
-        arg(9),
-        number(0),
-        number(1),
-        arg(10) != 0,
+        job.out,
+        job.saved,
+        job.runningMean,
+        job.runningVar,
+        job.x,
+        job.gamma,
+        job.beta,
+        job.work + from * COLUMN_WORK,
+        job.N,
+        job.D,
+        job.eps,
+        job.momentum,
+        job.training,
         false,
-      ),
-    );
+      );
+    });
     return;
   }
   for (let from: usize = 0; from < D; from += STRIP) {
@@ -570,6 +637,21 @@ function scaleRow<T extends number>(dx: usize, dout: usize, scale: usize, column
   }
 }
 
+@unmanaged
+class BackwardJob {
+  dx: usize;
+  dgamma: usize;
+  dbeta: usize;
+  dout: usize;
+  x: usize;
+  gamma: usize;
+  saved: usize;
+  work: usize;
+  N: usize;
+  D: usize;
+  training: bool;
+}
+
 /**
  * dbeta = Σ dout, dgamma = Σ dout · xNorm, and
  * training: dx = gamma / (N · std) · (N · dout − dbeta − xNorm · dgamma),
@@ -592,24 +674,36 @@ export function batchnormBackward<T extends number>(
   training: bool,
 ): void {
   if (SHARED && splits(D, (3 * N * sizeof<T>()) / 2, STRIP)) {
-    pass(dx, dgamma, dbeta, dout, x, gamma, saved, work, N, D, <usize>training);
-    split((from, columns) =>
+    const job = jobOf<BackwardJob>();
+    job.dx = dx;
+    job.dgamma = dgamma;
+    job.dbeta = dbeta;
+    job.dout = dout;
+    job.x = x;
+    job.gamma = gamma;
+    job.saved = saved;
+    job.work = work;
+    job.N = N;
+    job.D = D;
+    job.training = training;
+    split((from, columns) => {
+      const job = jobOf<BackwardJob>();
       backwardStrip<T>(
         from,
         columns,
-        arg(0),
-        arg(1),
-        arg(2),
-        arg(3),
-        arg(4),
-        arg(5),
-        arg(6),
-        arg(7) + from * COLUMN_WORK,
-        arg(8),
-        arg(9),
-        arg(10) != 0,
-      ),
-    );
+        job.dx,
+        job.dgamma,
+        job.dbeta,
+        job.dout,
+        job.x,
+        job.gamma,
+        job.saved,
+        job.work + from * COLUMN_WORK,
+        job.N,
+        job.D,
+        job.training,
+      );
+    });
     return;
   }
   for (let from: usize = 0; from < D; from += STRIP) {

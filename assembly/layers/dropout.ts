@@ -5,7 +5,7 @@ import { mt19937Seed, mt19937StateBytes, nextDouble } from "../random/mt19937";
 import { philox4x32x4 } from "../random/philox";
 import { LANES, loadLanes, loadTail, storeLanes, storeTail } from "../simd";
 import { SHARED, threads } from "../threads/queue";
-import { arg, at, number, pass, passNumbers, split, splits } from "../threads/split";
+import { at, Elements, jobOf, split, splitElements, splits } from "../threads/split";
 
 /** Bytes of workspace for dropoutForwardSeeded: the generator's state. @kernel */
 export function dropoutSeededWorkBytes(): usize {
@@ -83,6 +83,18 @@ function drop<T extends number>(
   }
 }
 
+@unmanaged
+class DrawsJob {
+  out: usize;
+  mask: usize;
+  x: usize;
+  work: usize;
+  key: u32;
+  counterLow: u32;
+  counterHigh: u32;
+  p: f64;
+}
+
 /**
  * With r = word / 2³² + ½, words being signed. Every 4,096 elements have four xoshiro128+ generators (Blackman and Vigna,
  * ACM TOMS 47, 2021) of their own, which draw in turn and are seeded with four blocks of Philox: so a
@@ -102,18 +114,27 @@ export function dropoutForward<T extends number>(
   counterHigh: u32,
 ): void {
   if (SHARED && splits(n, 2 * sizeof<T>(), 2 * CHUNK)) {
-    pass(out, mask, x, work, key, counterLow, counterHigh);
-    passNumbers(p);
+    const job = jobOf<DrawsJob>();
+    job.out = out;
+    job.mask = mask;
+    job.x = x;
+    job.work = work;
+    job.key = key;
+    job.counterLow = counterLow;
+    job.counterHigh = counterHigh;
+    job.p = p;
     split((from, n, thread) => {
-      const counter = (((<u64>arg(6)) << 32) | <u64>arg(5)) + 4 * (from / CHUNK);
+      const job = jobOf<DrawsJob>();
+      const first = ((<u64>job.counterHigh) << 32) | <u64>job.counterLow;
+      const counter = first + 4 * (from / CHUNK);
       dropoutForward<T>(
-        at<T>(0, from),
-        at<T>(1, from),
-        at<T>(2, from),
-        arg(3) + thread * THREAD_WORK,
+        at<T>(job.out, from),
+        at<T>(job.mask, from),
+        at<T>(job.x, from),
+        job.work + thread * THREAD_WORK,
         n,
-        number(0),
-        <u32>arg(4),
+        job.p,
+        job.key,
         <u32>counter,
         <u32>(counter >> 32),
       );
@@ -159,10 +180,9 @@ export function dropoutBackward<T extends number>(
   mask: usize,
   n: usize,
 ): void {
-  if (SHARED && splits(n, (3 * sizeof<T>()) / 2, 16)) {
-    pass(dx, dout, mask);
-    split((from, n) => dropoutBackward<T>(at<T>(0, from), at<T>(1, from), at<T>(2, from), n));
-    return;
+  if (SHARED) {
+    const kernel: Elements = (n, dx, dout, mask) => dropoutBackward<T>(dx, dout, mask, n);
+    if (splitElements<T>(kernel, n, (3 * sizeof<T>()) / 2, dx, dout, mask)) return;
   }
   const whole = n & ~(LANES<T>() - 1);
   const end = dout + whole * sizeof<T>();

@@ -5,7 +5,7 @@
 import { bell, cutTail, tailRatio } from "../math/normal";
 import { loadF64x2, storeF64x2 } from "../simd";
 import { SHARED } from "../threads/queue";
-import { at, pass, split, splits } from "../threads/split";
+import { Elements, splitElements } from "../threads/split";
 
 /** tail below 0, and from there up what it lacks to 1. @inline */
 function fromTail(tail: v128, x: v128): v128 {
@@ -15,10 +15,9 @@ function fromTail(tail: v128, x: v128): v128 {
 
 /** out overlaps nothing, as the backward needs x. @kernel @operation gelu */
 export function geluForward<T extends number>(out: usize, x: usize, n: usize): void {
-  if (SHARED && splits(n, 24 * sizeof<f64>(), 16)) {
-    pass(out, x);
-    split((from, n) => geluForward<T>(at<T>(0, from), at<T>(1, from), n));
-    return;
+  if (SHARED) {
+    const kernel: Elements = (n, out, x) => geluForward<T>(out, x, n);
+    if (splitElements<T>(kernel, n, 24 * sizeof<f64>(), out, x)) return;
   }
   for (let i: usize = 0; i < n; i += 2) {
     const lanes = min(n - i, 2);
@@ -33,10 +32,9 @@ export function geluForward<T extends number>(out: usize, x: usize, n: usize): v
 
 /** dx may be dout. @kernel */
 export function geluBackward<T extends number>(dx: usize, dout: usize, x: usize, n: usize): void {
-  if (SHARED && splits(n, 24 * sizeof<f64>(), 16)) {
-    pass(dx, dout, x);
-    split((from, n) => geluBackward<T>(at<T>(0, from), at<T>(1, from), at<T>(2, from), n));
-    return;
+  if (SHARED) {
+    const kernel: Elements = (n, dx, dout, x) => geluBackward<T>(dx, dout, x, n);
+    if (splitElements<T>(kernel, n, 24 * sizeof<f64>(), dx, dout, x)) return;
   }
   for (let i: usize = 0; i < n; i += 2) {
     const lanes = min(n - i, 2);

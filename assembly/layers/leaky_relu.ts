@@ -2,7 +2,7 @@
 
 import { LANES, loadTail, storeTail } from "../simd";
 import { SHARED } from "../threads/queue";
-import { at, number, pass, passNumbers, split, splits } from "../threads/split";
+import { Elements, splitElements } from "../threads/split";
 
 /** v where x > 0, else v · slope. @inline */
 function leak<T extends number>(v: v128, x: v128, slope: v128): v128 {
@@ -32,13 +32,10 @@ export function leakyReluBackward<T extends number>(
   n: usize,
   negativeSlope: f64,
 ): void {
-  if (SHARED && splits(n, (3 * sizeof<T>()) / 2, 16)) {
-    pass(dx, dout, x);
-    passNumbers(negativeSlope);
-    split((from, n) =>
-      leakyReluBackward<T>(at<T>(0, from), at<T>(1, from), at<T>(2, from), n, number(0)),
-    );
-    return;
+  if (SHARED) {
+    const kernel: Elements = (n, dx, dout, x, negativeSlope) =>
+      leakyReluBackward<T>(dx, dout, x, n, negativeSlope);
+    if (splitElements<T>(kernel, n, (3 * sizeof<T>()) / 2, dx, dout, x, negativeSlope)) return;
   }
   const slope = v128.splat<T>(<T>negativeSlope);
   const whole = n & ~(LANES<T>() - 1);

@@ -3,7 +3,16 @@
 
 import { LANES, loadLanes, storeLanes } from "../simd";
 import { SHARED } from "../threads/queue";
-import { arg, at, pass, split, splits } from "../threads/split";
+import { at, jobOf, split, splits } from "../threads/split";
+
+@unmanaged
+class RowsJob {
+  out: usize;
+  x: usize;
+  mean: usize;
+  std: usize;
+  D: usize;
+}
 
 /** out may be x. @kernel @operation normalize */
 export function normalizeForward<T extends number>(
@@ -15,10 +24,17 @@ export function normalizeForward<T extends number>(
   D: usize,
 ): void {
   if (SHARED && splits(N, 2 * D * sizeof<T>())) {
-    pass(out, x, mean, std, D);
+    const job = jobOf<RowsJob>();
+    job.out = out;
+    job.x = x;
+    job.mean = mean;
+    job.std = std;
+    job.D = D;
     split((from, N) => {
-      const D = arg(4);
-      normalizeForward<T>(at<T>(0, from * D), at<T>(1, from * D), arg(2), arg(3), N, D);
+      const job = jobOf<RowsJob>();
+      const first = from * job.D;
+      const out = at<T>(job.out, first);
+      normalizeForward<T>(out, at<T>(job.x, first), job.mean, job.std, N, job.D);
     });
     return;
   }
@@ -34,6 +50,14 @@ export function normalizeForward<T extends number>(
   }
 }
 
+@unmanaged
+class GradientsJob {
+  dx: usize;
+  dout: usize;
+  std: usize;
+  D: usize;
+}
+
 /** dx = dout / std. dx may be dout. @kernel */
 export function normalizeBackward<T extends number>(
   dx: usize, // (N, D)
@@ -43,10 +67,15 @@ export function normalizeBackward<T extends number>(
   D: usize,
 ): void {
   if (SHARED && splits(N, 2 * D * sizeof<T>())) {
-    pass(dx, dout, std, D);
+    const job = jobOf<GradientsJob>();
+    job.dx = dx;
+    job.dout = dout;
+    job.std = std;
+    job.D = D;
     split((from, N) => {
-      const D = arg(3);
-      normalizeBackward<T>(at<T>(0, from * D), at<T>(1, from * D), arg(2), N, D);
+      const job = jobOf<GradientsJob>();
+      const first = from * job.D;
+      normalizeBackward<T>(at<T>(job.dx, first), at<T>(job.dout, first), job.std, N, job.D);
     });
     return;
   }

@@ -2,7 +2,7 @@
 
 import { LANES, loadTail, storeTail } from "../simd";
 import { SHARED } from "../threads/queue";
-import { at, pass, split, splits } from "../threads/split";
+import { Elements, splitElements } from "../threads/split";
 
 /**
  * pmax(x, 0) = x < 0 ? 0 : x keeps a NaN; adding 0 then turns −0 into 0, as maximum(0, −0) does.
@@ -16,10 +16,9 @@ function relu<T extends number>(x: v128): v128 {
 
 /** out may be x. @kernel @operation relu */
 export function reluForward<T extends number>(out: usize, x: usize, n: usize): void {
-  if (SHARED && splits(n, sizeof<T>(), 16)) {
-    pass(out, x);
-    split((from, n) => reluForward<T>(at<T>(0, from), at<T>(1, from), n));
-    return;
+  if (SHARED) {
+    const kernel: Elements = (n, out, x) => reluForward<T>(out, x, n);
+    if (splitElements<T>(kernel, n, sizeof<T>(), out, x)) return;
   }
   const whole = n & ~(LANES<T>() - 1);
   const end = x + whole * sizeof<T>();
@@ -39,10 +38,9 @@ function gate<T extends number>(dout: v128, x: v128): v128 {
 
 /** dx may be dout. @kernel */
 export function reluBackward<T extends number>(dx: usize, dout: usize, x: usize, n: usize): void {
-  if (SHARED && splits(n, (3 * sizeof<T>()) / 2, 16)) {
-    pass(dx, dout, x);
-    split((from, n) => reluBackward<T>(at<T>(0, from), at<T>(1, from), at<T>(2, from), n));
-    return;
+  if (SHARED) {
+    const kernel: Elements = (n, dx, dout, x) => reluBackward<T>(dx, dout, x, n);
+    if (splitElements<T>(kernel, n, (3 * sizeof<T>()) / 2, dx, dout, x)) return;
   }
   const whole = n & ~(LANES<T>() - 1);
   const end = x + whole * sizeof<T>();

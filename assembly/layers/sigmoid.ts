@@ -3,14 +3,13 @@
 import { sigmoid } from "../math/sigmoid";
 import { LANES, loadLanes, loadTail, storeLanes, storeTail } from "../simd";
 import { SHARED } from "../threads/queue";
-import { at, pass, split, splits } from "../threads/split";
+import { Elements, splitElements } from "../threads/split";
 
 /** out may be x. @kernel @operation sigmoid */
 export function sigmoidForward<T extends number>(out: usize, x: usize, n: usize): void {
-  if (SHARED && splits(n, 16 * sizeof<T>(), 16)) {
-    pass(out, x);
-    split((from, n) => sigmoidForward<T>(at<T>(0, from), at<T>(1, from), n));
-    return;
+  if (SHARED) {
+    const kernel: Elements = (n, out, x) => sigmoidForward<T>(out, x, n);
+    if (splitElements<T>(kernel, n, 16 * sizeof<T>(), out, x)) return;
   }
   // One loop for the whole vectors and the tail, so that the long body is there once.
   for (let i: usize = 0; i < n; i += LANES<T>()) {
@@ -34,10 +33,9 @@ export function sigmoidBackward<T extends number>(
   out: usize,
   n: usize,
 ): void {
-  if (SHARED && splits(n, (3 * sizeof<T>()) / 2, 16)) {
-    pass(dx, dout, out);
-    split((from, n) => sigmoidBackward<T>(at<T>(0, from), at<T>(1, from), at<T>(2, from), n));
-    return;
+  if (SHARED) {
+    const kernel: Elements = (n, dx, dout, out) => sigmoidBackward<T>(dx, dout, out, n);
+    if (splitElements<T>(kernel, n, (3 * sizeof<T>()) / 2, dx, dout, out)) return;
   }
   const whole = n & ~(LANES<T>() - 1);
   const end = dout + whole * sizeof<T>();

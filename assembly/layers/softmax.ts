@@ -4,7 +4,14 @@ import { dot } from "../blas/level1";
 import { expShifted, rowMax, scaleRow } from "../math/reduce";
 import { LANES, loadLanes, storeLanes } from "../simd";
 import { SHARED } from "../threads/queue";
-import { arg, at, pass, split, splits } from "../threads/split";
+import { at, jobOf, split, splits } from "../threads/split";
+
+@unmanaged
+class RowsJob {
+  out: usize;
+  x: usize;
+  C: usize;
+}
 
 /** out may be x. @kernel @operation softmax */
 export function softmaxForward<T extends number>(
@@ -14,10 +21,14 @@ export function softmaxForward<T extends number>(
   C: usize,
 ): void {
   if (SHARED && splits(N, 16 * C * sizeof<T>())) {
-    pass(out, x, C);
+    const job = jobOf<RowsJob>();
+    job.out = out;
+    job.x = x;
+    job.C = C;
     split((from, N) => {
-      const C = arg(2);
-      softmaxForward<T>(at<T>(0, from * C), at<T>(1, from * C), N, C);
+      const job = jobOf<RowsJob>();
+      const first = from * job.C;
+      softmaxForward<T>(at<T>(job.out, first), at<T>(job.x, first), N, job.C);
     });
     return;
   }
@@ -29,6 +40,14 @@ export function softmaxForward<T extends number>(
   }
 }
 
+@unmanaged
+class GradientsJob {
+  dx: usize;
+  dout: usize;
+  out: usize;
+  C: usize;
+}
+
 /** dx = out · (dout − Σ_c dout · out), the sum in float64. dx may be dout. @kernel */
 export function softmaxBackward<T extends number>(
   dx: usize, // (N, C)
@@ -38,10 +57,16 @@ export function softmaxBackward<T extends number>(
   C: usize,
 ): void {
   if (SHARED && splits(N, 4 * C * sizeof<T>())) {
-    pass(dx, dout, out, C);
+    const job = jobOf<GradientsJob>();
+    job.dx = dx;
+    job.dout = dout;
+    job.out = out;
+    job.C = C;
     split((from, N) => {
-      const C = arg(3);
-      softmaxBackward<T>(at<T>(0, from * C), at<T>(1, from * C), at<T>(2, from * C), N, C);
+      const job = jobOf<GradientsJob>();
+      const first = from * job.C;
+      const out = at<T>(job.out, first);
+      softmaxBackward<T>(at<T>(job.dx, first), at<T>(job.dout, first), out, N, job.C);
     });
     return;
   }

@@ -3,14 +3,13 @@
 import { tanh } from "../math/tanh";
 import { LANES, loadLanes, loadTail, storeLanes, storeTail } from "../simd";
 import { SHARED } from "../threads/queue";
-import { at, pass, split, splits } from "../threads/split";
+import { Elements, splitElements } from "../threads/split";
 
 /** out may be x. @kernel @operation tanh */
 export function tanhForward<T extends number>(out: usize, x: usize, n: usize): void {
-  if (SHARED && splits(n, 16 * sizeof<T>(), 16)) {
-    pass(out, x);
-    split((from, n) => tanhForward<T>(at<T>(0, from), at<T>(1, from), n));
-    return;
+  if (SHARED) {
+    const kernel: Elements = (n, out, x) => tanhForward<T>(out, x, n);
+    if (splitElements<T>(kernel, n, 16 * sizeof<T>(), out, x)) return;
   }
   // One loop for the whole vectors and the tail, so that the long body is there once.
   for (let i: usize = 0; i < n; i += LANES<T>()) {
@@ -30,10 +29,9 @@ function slope<T extends number>(dout: v128, out: v128): v128 {
 
 /** dx = dout · (1 − out²). dx may be dout. @kernel */
 export function tanhBackward<T extends number>(dx: usize, dout: usize, out: usize, n: usize): void {
-  if (SHARED && splits(n, (3 * sizeof<T>()) / 2, 16)) {
-    pass(dx, dout, out);
-    split((from, n) => tanhBackward<T>(at<T>(0, from), at<T>(1, from), at<T>(2, from), n));
-    return;
+  if (SHARED) {
+    const kernel: Elements = (n, dx, dout, out) => tanhBackward<T>(dx, dout, out, n);
+    if (splitElements<T>(kernel, n, (3 * sizeof<T>()) / 2, dx, dout, out)) return;
   }
   const whole = n & ~(LANES<T>() - 1);
   const end = dout + whole * sizeof<T>();

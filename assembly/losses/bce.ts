@@ -6,7 +6,7 @@ import { exp } from "../math/exp";
 import { log1p } from "../math/log1p";
 import { loadF64x2, storeF64x2 } from "../simd";
 import { MOST_TERMS, SHARED, terms } from "../threads/queue";
-import { arg, pass, split, splits } from "../threads/split";
+import { jobOf, split, splits } from "../threads/split";
 
 /** What elements i and i + 1 add to n · loss, and their dx. @inline */
 function pairLoss<T extends number>(
@@ -40,6 +40,15 @@ function pairLoss<T extends number>(
   return term;
 }
 
+@unmanaged
+class PairsJob {
+  dx: usize;
+  x: usize;
+  y: usize;
+  n: usize;
+  first: usize;
+}
+
 /** The loss; dx = (sigmoid(x) − y) / n is not written where its address is 0. n ≥ 1; dx overlaps nothing. @kernel */
 export function bceWithLogitsLoss<T extends number>(
   dx: usize, // (n,)
@@ -52,12 +61,17 @@ export function bceWithLogitsLoss<T extends number>(
   let i: usize = 0;
   if (SHARED) {
     while (splits(min(n - i, MOST_TERMS), 48 * sizeof<f64>(), 16)) {
-      pass(dx, x, y, n, i);
+      const job = jobOf<PairsJob>();
+      job.dx = dx;
+      job.x = x;
+      job.y = y;
+      job.n = n;
+      job.first = i;
       split((from, count) => {
-        const n = arg(3);
-        const all = f64x2.splat(<f64>n);
+        const job = jobOf<PairsJob>();
+        const all = f64x2.splat(<f64>job.n);
         for (let j = from; j < from + count; j += 2) {
-          const term = pairLoss<T>(arg(0), arg(1), arg(2), arg(4) + j, n, all);
+          const term = pairLoss<T>(job.dx, job.x, job.y, job.first + j, job.n, all);
           v128.store(terms() + (j << 3), term);
         }
       });

@@ -5,16 +5,7 @@
 import { log } from "../math/log";
 import { expShifted, rowMax, scaleRow } from "../math/reduce";
 import { MOST_TERMS, SHARED } from "../threads/queue";
-import {
-  addTerms,
-  arg,
-  leaveTerm,
-  number,
-  pass,
-  passNumbers,
-  split,
-  splits,
-} from "../threads/split";
+import { addTerms, jobOf, leaveTerm, split, splits } from "../threads/split";
 import { weightOf } from "./weights";
 
 /** Bytes of workspace for softmaxLoss: one row, for a call that leaves dx out. @kernel */
@@ -53,6 +44,17 @@ function rowLoss<T extends number>(
   return weight * (log(sum) - (<f64>load<T>(x + row + label) - <f64>most));
 }
 
+@unmanaged
+class RowsJob {
+  dx: usize;
+  x: usize;
+  y: usize;
+  weights: usize;
+  C: usize;
+  first: usize;
+  W: f64;
+}
+
 /**
  * Returns the loss, and writes dx unless its address is 0. N ≥ 1, 0 ≤ y < C; dx overlaps nothing.
  * Without weights (address 0) the caller gives N as W. A row of weight 0 has no part in the loss,
@@ -74,13 +76,20 @@ export function softmaxLoss<T extends number>(
   let n: usize = 0;
   if (SHARED && dx != 0) {
     while (splits(min(N - n, MOST_TERMS), 24 * C * sizeof<T>())) {
-      pass(dx, x, y, weights, C, n);
-      passNumbers(W);
+      const job = jobOf<RowsJob>();
+      job.dx = dx;
+      job.x = x;
+      job.y = y;
+      job.weights = weights;
+      job.C = C;
+      job.first = n;
+      job.W = W;
       split((from, count) => {
-        for (let i: usize = 0; i < count; i++) {
-          const n = arg(5) + from + i;
-          const term = rowLoss<T>(arg(0), arg(1), arg(2), arg(3), 0, n, arg(4), number(0));
-          leaveTerm(from + i, term);
+        const job = jobOf<RowsJob>();
+        for (let i = from; i < from + count; i++) {
+          const n = job.first + i;
+          const term = rowLoss<T>(job.dx, job.x, job.y, job.weights, 0, n, job.C, job.W);
+          leaveTerm(i, term);
         }
       });
       const rows = min(N - n, MOST_TERMS);

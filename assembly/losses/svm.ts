@@ -4,16 +4,7 @@
 
 import { loadF64x2, storeF64x2 } from "../simd";
 import { MOST_TERMS, SHARED } from "../threads/queue";
-import {
-  addTerms,
-  arg,
-  leaveTerm,
-  number,
-  pass,
-  passNumbers,
-  split,
-  splits,
-} from "../threads/split";
+import { addTerms, jobOf, leaveTerm, split, splits } from "../threads/split";
 import { weightOf } from "./weights";
 
 /** Returns what row n adds to W · loss, and writes dx[n] unless dx is 0. @inline */
@@ -63,6 +54,17 @@ function rowLoss<T extends number>(
   return weight * (f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1));
 }
 
+@unmanaged
+class RowsJob {
+  dx: usize;
+  x: usize;
+  y: usize;
+  weights: usize;
+  C: usize;
+  first: usize;
+  W: f64;
+}
+
 /**
  * Returns the loss, and writes dx unless its address is 0. N ≥ 1, 0 ≤ y < C; dx overlaps nothing.
  * Without weights (address 0) the caller gives N as W. A row of weight 0 has no part in the loss,
@@ -83,12 +85,20 @@ export function svmLoss<T extends number>(
   let n: usize = 0;
   if (SHARED) {
     while (splits(min(N - n, MOST_TERMS), 8 * C * sizeof<T>())) {
-      pass(dx, x, y, weights, C, n);
-      passNumbers(W);
+      const job = jobOf<RowsJob>();
+      job.dx = dx;
+      job.x = x;
+      job.y = y;
+      job.weights = weights;
+      job.C = C;
+      job.first = n;
+      job.W = W;
       split((from, count) => {
-        for (let i: usize = 0; i < count; i++) {
-          const n = arg(5) + from + i;
-          leaveTerm(from + i, rowLoss<T>(arg(0), arg(1), arg(2), arg(3), n, arg(4), number(0)));
+        const job = jobOf<RowsJob>();
+        for (let i = from; i < from + count; i++) {
+          const n = job.first + i;
+          const term = rowLoss<T>(job.dx, job.x, job.y, job.weights, n, job.C, job.W);
+          leaveTerm(i, term);
         }
       });
       const rows = min(N - n, MOST_TERMS);

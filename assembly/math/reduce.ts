@@ -2,7 +2,7 @@
 
 import { LANES, loadTail, storeTail } from "../simd";
 import { SHARED } from "../threads/queue";
-import { arg, at, pass, split, splits } from "../threads/split";
+import { at, jobOf, split, splits } from "../threads/split";
 import { exp } from "./exp";
 
 /** The row's largest value; a NaN in it is passed over. −∞ where there is none. */
@@ -15,6 +15,13 @@ export function rowMax<T extends number>(x: usize, C: usize): T {
   return most;
 }
 
+@unmanaged
+class RowsJob {
+  out: usize;
+  x: usize;
+  C: usize;
+}
+
 /** Of each row, the index of its largest value: the first of equals, and of NaN, which counts as the largest. C ≥ 1. @kernel */
 export function argmax<T extends number>(
   out: usize, // (N,) int32
@@ -24,8 +31,14 @@ export function argmax<T extends number>(
 ): void {
   assert(C > 0);
   if (SHARED && splits(N, 8 * C * sizeof<T>())) {
-    pass(out, x, C);
-    split((from, N) => argmax<T>(at<i32>(0, from), at<T>(1, from * arg(2)), N, arg(2)));
+    const job = jobOf<RowsJob>();
+    job.out = out;
+    job.x = x;
+    job.C = C;
+    split((from, N) => {
+      const job = jobOf<RowsJob>();
+      argmax<T>(at<i32>(job.out, from), at<T>(job.x, from * job.C), N, job.C);
+    });
     return;
   }
   for (let n: usize = 0; n < N; n++) {

@@ -3,7 +3,7 @@
 
 import { LANES, loadLanes, square, storeLanes } from "../simd";
 import { SHARED } from "../threads/queue";
-import { at, number, pass, passNumbers, split, splits } from "../threads/split";
+import { at, jobOf, split, splits } from "../threads/split";
 
 /** @inline */
 function step<T extends number>(
@@ -49,6 +49,21 @@ export function adam<T extends number>(
   adamw<T>(w, m, v, dw, n, learningRate, beta1, beta2, eps, correction1, correction2, 0);
 }
 
+@unmanaged
+class AdamJob {
+  w: usize;
+  m: usize;
+  v: usize;
+  dw: usize;
+  learningRate: f64;
+  beta1: f64;
+  beta2: f64;
+  eps: f64;
+  correction1: f64;
+  correction2: f64;
+  weightDecay: f64;
+}
+
 /**
  * m = beta1 · m + (1 − beta1) · dw and v = beta2 · v + (1 − beta2) · dw², then
  * w −= learningRate · (weightDecay · w + (m / correction1) / (√(v / correction2) + eps)), whose last
@@ -73,24 +88,35 @@ export function adamw<T extends number>(
   weightDecay: f64,
 ): void {
   if (SHARED && splits(n, sizeof<T>() / 2, 16)) {
-    pass(w, m, v, dw);
-    passNumbers(learningRate, beta1, beta2, eps, correction1, correction2, weightDecay);
-    split((from, n) =>
+    const job = jobOf<AdamJob>();
+    job.w = w;
+    job.m = m;
+    job.v = v;
+    job.dw = dw;
+    job.learningRate = learningRate;
+    job.beta1 = beta1;
+    job.beta2 = beta2;
+    job.eps = eps;
+    job.correction1 = correction1;
+    job.correction2 = correction2;
+    job.weightDecay = weightDecay;
+    split((from, n) => {
+      const job = jobOf<AdamJob>();
       adamw<T>(
-        at<T>(0, from),
-        at<T>(1, from),
-        at<T>(2, from),
-        at<T>(3, from),
+        at<T>(job.w, from),
+        at<T>(job.m, from),
+        at<T>(job.v, from),
+        at<T>(job.dw, from),
         n,
-        number(0),
-        number(1),
-        number(2),
-        number(3),
-        number(4),
-        number(5),
-        number(6),
-      ),
-    );
+        job.learningRate,
+        job.beta1,
+        job.beta2,
+        job.eps,
+        job.correction1,
+        job.correction2,
+        job.weightDecay,
+      );
+    });
     return;
   }
   const root2 = sqrt<f64>(correction2);

@@ -3,7 +3,7 @@
 
 import { LANES, loadLanes, square, storeLanes } from "../simd";
 import { SHARED } from "../threads/queue";
-import { at, number, pass, passNumbers, split, splits } from "../threads/split";
+import { at, jobOf, split, splits } from "../threads/split";
 
 /** @inline */
 function step<T extends number>(
@@ -25,6 +25,16 @@ function step<T extends number>(
   storeLanes<T>(w, v128.sub<T>(loadLanes<T>(w, n), move), n);
 }
 
+@unmanaged
+class RmspropJob {
+  w: usize;
+  cache: usize;
+  dw: usize;
+  learningRate: f64;
+  decayRate: f64;
+  eps: f64;
+}
+
 /**
  * cache = decayRate · cache + (1 − decayRate) · dw², then w −= learningRate · dw / (√cache + eps). w (n,) and cache
  * (n,) are updated in place. 1 − decayRate is taken in float64; all numbers are rounded to T once.
@@ -41,19 +51,20 @@ export function rmsprop<T extends number>(
   eps: f64,
 ): void {
   if (SHARED && splits(n, sizeof<T>() / 2, 16)) {
-    pass(w, cache, dw);
-    passNumbers(learningRate, decayRate, eps);
-    split((from, n) =>
-      rmsprop<T>(
-        at<T>(0, from),
-        at<T>(1, from),
-        at<T>(2, from),
-        n,
-        number(0),
-        number(1),
-        number(2),
-      ),
-    );
+    const job = jobOf<RmspropJob>();
+    job.w = w;
+    job.cache = cache;
+    job.dw = dw;
+    job.learningRate = learningRate;
+    job.decayRate = decayRate;
+    job.eps = eps;
+    split((from, n) => {
+      const job = jobOf<RmspropJob>();
+      const w = at<T>(job.w, from);
+      const cache = at<T>(job.cache, from);
+      const dw = at<T>(job.dw, from);
+      rmsprop<T>(w, cache, dw, n, job.learningRate, job.decayRate, job.eps);
+    });
     return;
   }
   const rate = v128.splat<T>(<T>learningRate);

@@ -4,7 +4,7 @@
 
 import { LANES, loadLanes, storeLanes } from "../simd";
 import { SHARED } from "../threads/queue";
-import { at, number, pass, passNumbers, split, splits } from "../threads/split";
+import { at, Elements, jobOf, split, splitElements, splits } from "../threads/split";
 
 /** @inline */
 function descend<T extends number>(w: usize, dw: usize, rate: v128, n: usize): void {
@@ -14,11 +14,9 @@ function descend<T extends number>(w: usize, dw: usize, rate: v128, n: usize): v
 
 /** w (n,) −= learningRate · dw (n,). Numbers are rounded to T once, here and below. @kernel */
 export function sgd<T extends number>(w: usize, dw: usize, n: usize, learningRate: f64): void {
-  if (SHARED && splits(n, sizeof<T>() / 4, 16)) {
-    pass(w, dw);
-    passNumbers(learningRate);
-    split((from, n) => sgd<T>(at<T>(0, from), at<T>(1, from), n, number(0)));
-    return;
+  if (SHARED) {
+    const kernel: Elements = (n, w, dw, _y, learningRate) => sgd<T>(w, dw, n, learningRate);
+    if (splitElements<T>(kernel, n, sizeof<T>() / 4, w, dw, 0, learningRate)) return;
   }
   const rate = v128.splat<T>(<T>learningRate);
   const end = w + (n & ~(LANES<T>() - 1)) * sizeof<T>();
@@ -71,6 +69,15 @@ function rollAll<T extends number>(
   if (rest) roll<T>(w, v, dw, rate, mu, nesterov, rest);
 }
 
+@unmanaged
+class MomentumJob {
+  w: usize;
+  v: usize;
+  dw: usize;
+  learningRate: f64;
+  momentum: f64;
+}
+
 /** v = momentum · v − learningRate · dw, then w += v. w (n,) and v (n,) are updated in place. @kernel */
 export function sgdMomentum<T extends number>(
   w: usize,
@@ -81,11 +88,18 @@ export function sgdMomentum<T extends number>(
   momentum: f64,
 ): void {
   if (SHARED && splits(n, sizeof<T>() / 2, 16)) {
-    pass(w, v, dw);
-    passNumbers(learningRate, momentum);
-    split((from, n) =>
-      sgdMomentum<T>(at<T>(0, from), at<T>(1, from), at<T>(2, from), n, number(0), number(1)),
-    );
+    const job = jobOf<MomentumJob>();
+    job.w = w;
+    job.v = v;
+    job.dw = dw;
+    job.learningRate = learningRate;
+    job.momentum = momentum;
+    split((from, n) => {
+      const job = jobOf<MomentumJob>();
+      const w = at<T>(job.w, from);
+      const v = at<T>(job.v, from);
+      sgdMomentum<T>(w, v, at<T>(job.dw, from), n, job.learningRate, job.momentum);
+    });
     return;
   }
   rollAll<T>(w, v, dw, n, learningRate, momentum, false);
@@ -106,11 +120,18 @@ export function sgdNesterov<T extends number>(
   momentum: f64,
 ): void {
   if (SHARED && splits(n, sizeof<T>() / 2, 16)) {
-    pass(w, v, dw);
-    passNumbers(learningRate, momentum);
-    split((from, n) =>
-      sgdNesterov<T>(at<T>(0, from), at<T>(1, from), at<T>(2, from), n, number(0), number(1)),
-    );
+    const job = jobOf<MomentumJob>();
+    job.w = w;
+    job.v = v;
+    job.dw = dw;
+    job.learningRate = learningRate;
+    job.momentum = momentum;
+    split((from, n) => {
+      const job = jobOf<MomentumJob>();
+      const w = at<T>(job.w, from);
+      const v = at<T>(job.v, from);
+      sgdNesterov<T>(w, v, at<T>(job.dw, from), n, job.learningRate, job.momentum);
+    });
     return;
   }
   rollAll<T>(w, v, dw, n, learningRate, momentum, true);

@@ -1,13 +1,25 @@
 // One call on all threads: its elements, rows or columns are cut into ranges, and each range is a task. A kernel that may be
-// split begins with
+// split has a class for the words of its job, and begins with
 //
-//   if (SHARED && splits(n, cost)) {
-//     pass(out, x);
-//     split((from, n) => kernel<T>(at<T>(0, from), at<T>(1, from), n));
+//   if (SHARED && splits(N, cost)) {
+//     const job = jobOf<RowsJob>();
+//     job.x = x;
+//     job.C = C;
+//     split((from, N) => {
+//       const job = jobOf<RowsJob>();
+//       kernel<T>(at<T>(job.x, from * job.C), N, job.C);
+//     });
 //     return;
 //   }
 //
-// and runs on a range as it runs on the whole: a range is too short to be split again. Where the cuts are depends
+// An elementwise one says no more than how it is called for n elements:
+//
+//   if (SHARED) {
+//     const kernel: Elements = (n, out, x) => reluForward<T>(out, x, n);
+//     if (splitElements<T>(kernel, n, cost, out, x)) return;
+//   }
+//
+// Either runs on a range as it runs on the whole: a range is too short to be split again. Where the cuts are depends
 // on the sizes alone, and no sum crosses one, so the bits are those of one thread.
 
 import { fork, terms, threads, words } from "./queue";
@@ -15,11 +27,29 @@ import { fork, terms, threads, words } from "./queue";
 /** What a call does for `count` elements, rows or columns from number `from` on, on a thread. */
 export type Range = (from: usize, count: usize, thread: usize) => void;
 
-// The job's words: the function and where it is cut, 13 whole numbers, 7 float64.
+/** The first words of every job: its function, its elements, rows or columns, and how many a range has. */
+@unmanaged
+class Cut {
+  range: u32;
+  n: usize;
+  each: usize;
+}
+
+/** Where the words of the kernel's own class begin, aligned to a float64. @inline */
+const OWN: usize = 16;
 /** @inline */
-const WHOLE: usize = 12;
-/** @inline */
-const NUMBERS: usize = 64;
+const OWN_BYTES: usize = 112;
+
+/** The words of the kernel that is split. @inline */
+export function jobOf<Job>(): Job {
+  if (offsetof<Job>() > OWN_BYTES) ERROR("a job has no more than 112 bytes");
+  return changetype<Job>(words() + OWN);
+}
+
+/** The address of so many elements of T further on. @inline */
+export function at<T extends number>(address: usize, elements: usize): usize {
+  return address + elements * sizeof<T>();
+}
 
 /**
  * What a range costs: as much as to read this many bytes and to write as many, some 4 µs.
@@ -42,7 +72,7 @@ const FEW: usize = 4;
 
 /**
  * Whether n elements, rows or columns are shared among threads, in ranges of whole `unit`s (a power of 2). The cost of one is in
- * the bytes that RANGE is in. Where it says so, pass and split follow. Kernels whose operands another call has just written
+ * the bytes that RANGE is in. Where it says so, the words of the job and split follow. Kernels whose operands another call has just written
  * (updates, dw of a batch of 1, the second pass of batch normalisation) name a fraction of theirs: to fetch what lies in the cache of
  * the core that wrote it costs more than a second core gains, until it is more than such a cache holds.
  */
@@ -55,76 +85,9 @@ export function splits(n: usize, cost: usize, unit: usize = 1): bool {
 
 /** Where the next job is cut. */
 export function cut(n: usize, each: usize): void {
-  const w = words();
-  store<u32>(w, n, 4);
-  store<u32>(w, each, 8);
-}
-
-/** The whole numbers of the call: sizes, and the addresses that a range begins from. */
-export function pass(
-  a: usize,
-  b: usize = 0,
-  c: usize = 0,
-  d: usize = 0,
-  e: usize = 0,
-  f: usize = 0,
-  g: usize = 0,
-  h: usize = 0,
-  i: usize = 0,
-  j: usize = 0,
-  k: usize = 0,
-  l: usize = 0,
-  m: usize = 0,
-): void {
-  const w = words() + WHOLE;
-  store<u32>(w, a);
-  store<u32>(w, b, 4);
-  store<u32>(w, c, 8);
-  store<u32>(w, d, 12);
-  store<u32>(w, e, 16);
-  store<u32>(w, f, 20);
-  store<u32>(w, g, 24);
-  store<u32>(w, h, 28);
-  store<u32>(w, i, 32);
-  store<u32>(w, j, 36);
-  store<u32>(w, k, 40);
-  store<u32>(w, l, 44);
-  store<u32>(w, m, 48);
-}
-
-/** Its other numbers. */
-export function passNumbers(
-  a: f64,
-  b: f64 = 0,
-  c: f64 = 0,
-  d: f64 = 0,
-  e: f64 = 0,
-  f: f64 = 0,
-  g: f64 = 0,
-): void {
-  const w = words() + NUMBERS;
-  store<f64>(w, a);
-  store<f64>(w, b, 8);
-  store<f64>(w, c, 16);
-  store<f64>(w, d, 24);
-  store<f64>(w, e, 32);
-  store<f64>(w, f, 40);
-  store<f64>(w, g, 48);
-}
-
-/** The whole number i. @inline */
-export function arg(i: usize): usize {
-  return <usize>load<u32>(words() + WHOLE + 4 * i);
-}
-
-/** The address i, moved on by so many elements of T. @inline */
-export function at<T extends number>(i: usize, elements: usize): usize {
-  return arg(i) + elements * sizeof<T>();
-}
-
-/** The other number i. @inline */
-export function number(i: usize): f64 {
-  return load<f64>(words() + NUMBERS + 8 * i);
+  const job = changetype<Cut>(words());
+  job.n = n;
+  job.each = each;
 }
 
 /** Leaves what `index` adds to a sum, for addTerms. @inline */
@@ -141,17 +104,52 @@ export function addTerms(sum: f64, n: usize): f64 {
 
 /** Runs a range function on all ranges, on all threads; returns when all are done. */
 export function split(range: Range): void {
-  const w = words();
-  store<u32>(w, range.index);
-  const n = <usize>load<u32>(w, 4);
-  const each = <usize>load<u32>(w, 8);
-  fork(runRange, (n + each - 1) / each);
+  const job = changetype<Cut>(words());
+  job.range = range.index;
+  fork(runRange, (job.n + job.each - 1) / job.each);
 }
 
 function runRange(task: usize, thread: usize): void {
-  const w = words();
-  const n = <usize>load<u32>(w, 4);
-  const each = <usize>load<u32>(w, 8);
-  const from = task * each;
-  call_indirect<void>(load<u32>(w), from, min(n - from, each), thread);
+  const job = changetype<Cut>(words());
+  const from = task * job.each;
+  call_indirect<void>(job.range, from, min(job.n - from, job.each), thread);
+}
+
+/** What an elementwise kernel does for n elements; y and a number only where it has them. */
+export type Elements = (n: usize, out: usize, x: usize, y: usize, value: f64) => void;
+
+@unmanaged
+class ElementsJob {
+  kernel: u32;
+  out: usize;
+  x: usize;
+  y: usize;
+  value: f64;
+}
+
+/** Runs an elementwise kernel on all threads, and returns true, where that is worth it; `cost` is as in splits. */
+export function splitElements<T extends number>(
+  kernel: Elements,
+  n: usize,
+  cost: usize,
+  out: usize,
+  x: usize,
+  y: usize = 0,
+  value: f64 = 0,
+): bool {
+  if (!splits(n, cost, 16)) return false;
+  const job = jobOf<ElementsJob>();
+  job.kernel = kernel.index;
+  job.out = out;
+  job.x = x;
+  job.y = y;
+  job.value = value;
+  split((from, n) => {
+    const job = jobOf<ElementsJob>();
+    const out = at<T>(job.out, from);
+    const x = at<T>(job.x, from);
+    const y = at<T>(job.y, from);
+    call_indirect<void>(job.kernel, n, out, x, y, job.value);
+  });
+  return true;
 }
