@@ -1,4 +1,5 @@
-// A network for serving: its operations stand in memory, one after the other, and one call runs them.
+// A network for serving: its operations stand in memory, one after the other, and one call runs
+// them.
 
 import { runOperation } from "../build/assembly/operations";
 import { Operation } from "./abi/operation";

@@ -1,8 +1,8 @@
-// Lanes, tails and multiply-add of 128-bit vectors, for float32 and float64 from one source.
-// The only file that says how a product and a sum become one step: strict builds round twice, relaxed builds once
-// where the processor can.
+// Lanes, tails and multiply-add of 128-bit vectors, for float32 and float64 from one source. This
+// is the only file that says how a product and a sum become one step: strict builds round twice,
+// relaxed builds once if the processor can.
 
-/** Whether this is a relaxed build: one that asc compiles with `--enable relaxed-simd`. @inline */
+/** This is true in a relaxed build, which asc compiles with `--enable relaxed-simd`. @inline */
 export const RELAXED: bool = ASC_FEATURE_RELAXED_SIMD;
 
 /** Returns whether products and sums are rounded together where the host can. @kernel */
@@ -10,13 +10,14 @@ export function isRelaxed(): bool {
   return RELAXED;
 }
 
-/** How many T fit a vector. @inline */
+/** Returns how many T fit a vector. @inline */
 export function LANES<T extends number>(): usize {
   return 16 / sizeof<T>();
 }
 
 /**
- * a · b + c: strict builds round after the product and after the sum, relaxed builds as the host likes, once at best.
+ * Returns a · b + c. Strict builds round after the product and after the sum; relaxed builds round
+ * as the host does, at best once.
  *
  * @inline
  */
@@ -26,7 +27,7 @@ export function multiplyAdd<T extends number>(a: v128, b: v128, c: v128): v128 {
 }
 
 /**
- * The first n lanes (0 < n < LANES) from memory, the others zero; reads nothing beyond them.
+ * Loads the first n lanes (0 < n < LANES) and sets the others to 0. It reads nothing beyond them.
  *
  * @inline
  */
@@ -50,7 +51,8 @@ export function storeTail<T extends number>(p: usize, v: v128, n: usize): void {
 }
 
 /**
- * The first n (1 or 2) of two neighbouring T as float64 lanes, exact for either dtype; the other lane is 0.
+ * Loads n (1 or 2) neighbouring T as float64 lanes, which is exact for either dtype. The other lane
+ * is 0.
  *
  * @inline
  */
@@ -71,7 +73,7 @@ export function storeF64x2<T extends number>(p: usize, v: v128, n: usize): void 
   }
 }
 
-/** The first n lanes (0 < n ≤ LANES) from memory; a whole load where n is all of them. @inline */
+/** Loads the first n lanes (0 < n ≤ LANES), by a whole load if n is LANES. @inline */
 export function loadLanes<T extends number>(p: usize, n: usize): v128 {
   return n == LANES<T>() ? v128.load(p) : loadTail<T>(p, n);
 }
@@ -82,17 +84,22 @@ export function storeLanes<T extends number>(p: usize, v: v128, n: usize): void 
   else storeTail<T>(p, v, n);
 }
 
-/** The lower half of the lanes as float64: all of them where T is float64. @inline */
+/** Returns the lower half of the lanes as float64, or all of them if T is float64. @inline */
 export function widenLow<T extends number>(v: v128): v128 {
   return sizeof<T>() == 8 ? v : f64x2.promote_low_f32x4(v);
 }
 
-/** The upper half of the lanes as float64; for float32 alone. @inline */
+/** Returns the upper half of the lanes as float64. It is for float32 alone. @inline */
 export function widenHigh(v: v128): v128 {
   return f64x2.promote_low_f32x4(v128.shuffle<u64>(v, v, 1, 1));
 }
 
-/** The inverse: float64 halves rounded to T; high is not read where T is float64. @inline */
+/**
+ * Rounds two halves in float64 to T, the inverse of widenLow and widenHigh. high is not read if T
+ * is float64.
+ *
+ * @inline
+ */
 export function narrow<T extends number>(low: v128, high: v128): v128 {
   if (sizeof<T>() == 8) return low;
   const a = f32x4.demote_f64x2_zero(low);
@@ -101,8 +108,9 @@ export function narrow<T extends number>(low: v128, high: v128): v128 {
 }
 
 /**
- * v², and 0 where |v| is below 1e-17 (float64: 1e-152), so that no square, nor a thousandth of it, is below the normal range:
- * processors take a hundred times longer over such numbers. A NaN stays.
+ * Returns v², or 0 where |v| is below 1e-17 (float64: 1e-152), so that neither a square nor a
+ * thousandth of it is below the normal range: processors take a hundred times longer over such
+ * numbers. A NaN stays a NaN.
  *
  * @inline
  */

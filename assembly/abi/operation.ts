@@ -1,20 +1,23 @@
-// The operation of a predictor's program. Programs are written by the facade, which has the offsets of these fields and the
-// numbers of the kinds from build/abi.ts.
+// The operation of a predictor's program. Programs are written by the facade, which has the offsets
+// of these fields and the numbers of the kinds from build/abi.ts.
 
-/** One operation as it stands in memory: what to do, the addresses of its operands, its sizes, and a number. */
+/**
+ * One operation as it stands in memory: it says what to do, and has the addresses of its operands,
+ * its sizes and a number.
+ */
 @unmanaged
 export class Operation {
   kind: u32;
   out: usize;
   x: usize;
-  /** The tensors of the layer, of which a kind takes as many as it has. */
+  /** These are the tensors of the layer; a kind takes as many of them as it needs. */
   a: usize;
   b: usize;
   c: usize;
   work: usize;
-  /** Features of an example. */
+  /** This many features has an example of x. */
   D: usize;
-  /** Features of an example of `out`, or the length of the last axis. */
+  /** This many features has an example of `out`, or its last axis. */
   M: usize;
   value: f64;
 }

@@ -1,11 +1,11 @@
-// Sums of columns: eight rows at a time in T, their sums added up in float64.
+// Sums of columns. Eight rows at a time are summed in T, and these sums are added up in float64.
 
 import { LANES, loadF64x2, loadLanes, storeF64x2, widenHigh, widenLow } from "../simd";
 
-/** So many columns at a time, so that their sums stay in L1. @inline */
+/** The sums of this many columns are taken at a time, so that they stay in L1. @inline */
 const STRIP: usize = 512;
 
-/** Bytes of workspace that columnSum needs. */
+/** Returns how many bytes of workspace columnSum needs. */
 export function columnSumWorkBytes(M: usize): usize {
   return min(M, STRIP) * sizeof<f64>();
 }
@@ -19,7 +19,7 @@ export function addWidened<T extends number>(sums: usize, v: v128, n: usize): vo
   }
 }
 
-/** n columns of eight rows. @inline */
+/** Adds eight rows of n columns to the sums. @inline */
 function addEightRows<T extends number>(sums: usize, x: usize, step: usize, n: usize): void {
   const x2 = x + 2 * step;
   const x4 = x + 4 * step;
@@ -31,7 +31,7 @@ function addEightRows<T extends number>(sums: usize, x: usize, step: usize, n: u
   addWidened<T>(sums, v128.add<T>(v128.add<T>(a, b), v128.add<T>(c, d)), n);
 }
 
-/** out (M,) = Σₙ x (N, M) */
+/** Computes out (M,) = Σₙ x (N, M). */
 export function columnSum<T extends number>(
   out: usize,
   x: usize,

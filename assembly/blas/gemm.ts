@@ -1,10 +1,12 @@
-// C = max(A · B + a row, a floor): which way a product is computed, for which shapes. docs/gemm.md tells the whole story.
+// C = max(A · B + a row, a floor): which way a product is computed, for which shapes. docs/gemm.md
+// tells the whole story.
 //
-// The order of every sum depends on the shapes alone: KC products at a time from zero, each block's sum added to what is
-// there, or as in gemm_long.ts. The blocking of M and N, and what is packed, change no bit.
+// The order of every sum depends on the shapes alone: KC products at a time from zero, each block's
+// sum added to what is there, or as in gemm_long.ts. The blocking of M and N, and what is packed,
+// change no bit.
 
 import { SHARED, threads } from "../threads/queue";
-import { at, cut, jobOf, split, splits } from "../threads/split";
+import { at, cut, jobOf, planSplit, split } from "../threads/split";
 import { blockedElements, gemmBlocked } from "./gemm_blocked";
 import { gemmLong, isLong, longWorkElements } from "./gemm_long";
 import { finish, gemv, gemvRows } from "./gemv";
@@ -12,11 +14,12 @@ import { gemv_1x8v_simd128 } from "./gemv_1x8v_simd128";
 import { ger } from "./ger";
 import { KC, PW, roundUp } from "./tile";
 
-/** Up to so many columns of C the product with a transposed A is turned. @inline */
+/** The product with a transposed A is turned if C has at most this many columns. @inline */
 const N_TURNED: usize = 12;
 
 /**
- * Whether a product is computed as Cᵀ = Bᵀ · Aᵀ: few columns of C, and a transposed A that is row-major then.
+ * Returns whether a product is computed as Cᵀ = Bᵀ · Aᵀ: it is if C has few columns and A is
+ * transposed, as Aᵀ is row-major then.
  *
  * @inline
  */
@@ -24,20 +27,23 @@ function isTurned(M: usize, N: usize, csa: usize): bool {
   return csa != 1 && N <= N_TURNED && N < M;
 }
 
-/** Elements of workspace for a product that is computed as it is: more of M, N or K never need less, but for M below 3. */
+/**
+ * Returns how many elements of workspace a product needs that is not turned. A larger M, N or K
+ * never needs less, except for M below 3.
+ */
 function workElements<T extends number>(M: usize, N: usize, K: usize): usize {
   const each = partElements<T>(M, N, K);
   if (!SHARED) return each;
   return stripOf(M, N, K) != 0 ? threads() * each : max(each, threads() * PW<T>());
 }
 
-/** The same for one thread, and for a part of C. */
+/** Returns how many elements of workspace one thread needs for a part of C. */
 function partElements<T extends number>(M: usize, N: usize, K: usize): usize {
   const short = blockedElements<T>(M, N, K);
   return isLong<T>(K) ? max(short, longWorkElements<T>(M, N)) : short;
 }
 
-/** Bytes of workspace that gemm needs for these sizes. */
+/** Returns how many bytes of workspace gemm needs for these sizes. */
 export function gemmWorkBytes<T extends number>(M: usize, N: usize, K: usize, csa: usize): usize {
   const elements = isTurned(M, N, csa)
     ? M * N + workElements<T>(N, M, K)
@@ -46,13 +52,13 @@ export function gemmWorkBytes<T extends number>(M: usize, N: usize, K: usize, cs
 }
 
 /**
- * c (M, N) = max(a (M, K) · b (K, N) + row (N,), floor), row left out where its address is 0. A floor of 0
- * is ReLU, one of −∞ changes nothing; NaN stays. c is never −0.
+ * c (M, N) = max(a (M, K) · b (K, N) + row (N,), floor), row left out where its address is 0. A
+ * floor of 0 is ReLU, one of −∞ changes nothing; NaN stays. c is never −0.
  *
- * Element (i, k) of a lies at a + i · rsa + k · csa, and likewise for b: strides in elements, one of
- * each pair is 1, and exchanging them reads the operand transposed. c is row-major and
- * overlaps nothing; K = 0 gives the row, or zeros. Row and floor go with a row-major a (csa = 1) alone;
- * a b that is a single row or column lies in one piece.
+ * Element (i, k) of a lies at a + i · rsa + k · csa, and likewise for b: strides in elements, one
+ * of each pair is 1, and exchanging them reads the operand transposed. c is row-major and overlaps
+ * nothing; K = 0 gives the row, or zeros. Row and floor go with a row-major a (csa = 1) alone; a b
+ * that is a single row or column lies in one piece.
  */
 export function gemm<T extends number>(
   c: usize,
@@ -103,7 +109,10 @@ class PanelsJob {
   floor: f64;
 }
 
-/** c (M, N) = max(a (M, K) · b (K, N) + row (N,), floor), as gemm for a dense a and a b in the panels of packPanels. */
+/**
+ * c (M, N) = max(a (M, K) · b (K, N) + row (N,), floor), as gemm for a dense a and a b in the
+ * panels of packPanels.
+ */
 export function gemmPanels<T extends number>(
   c: usize,
   a: usize,
@@ -119,7 +128,7 @@ export function gemmPanels<T extends number>(
     gemmTiled<T>(c, a, K, 1, b, 0, 1, true, row, floor, work, M, N, K);
     return;
   }
-  if (SHARED && splits(N, (M * K * sizeof<T>()) / 2, PW<T>())) {
+  if (SHARED && planSplit(N, (M * K * sizeof<T>()) / 2, PW<T>())) {
     const job = jobOf<PanelsJob>();
     job.c = c;
     job.a = a;
@@ -151,7 +160,8 @@ export function gemmPanels<T extends number>(
 }
 
 /**
- * The same for a few rows, and columns of a C whose rows are ldc elements apart. A panel's block of K stays in L1 while the rows go by.
+ * Computes a few rows of gemmPanels' product on one thread, for a C whose rows are ldc elements
+ * apart. A panel's block of K stays in L1 while it is multiplied by one row after the other.
  *
  * @inline
  */
@@ -191,16 +201,22 @@ function gemmFewRows<T extends number>(
   }
 }
 
-/** Products below so many multiply-adds, some 130 µs, are not worth waking anybody. @inline */
+/**
+ * A product of fewer multiply-adds, which takes some 130 µs, is not worth the waking of a worker.
+ *
+ * @inline
+ */
 const FORKED: f64 = 3_000_000;
 /**
- * Tasks of at most so many, some 10 ms, as far as there are rows: whoever waits sees that things go on.
+ * A task has at most this many multiply-adds, some 10 ms, as far as there are rows enough: the
+ * caller, who waits for tasks to end, sees that the workers are alive.
  *
  * @inline
  */
 const TASK: f64 = 268435456;
 /**
- * A strip of rows begins where a tile does, 4 or 6 high, one of columns where a panel of weights does.
+ * A strip of rows begins where a tile of 4 or 6 rows does, and a strip of columns where a panel of
+ * weights does.
  *
  * @inline
  */
@@ -208,7 +224,10 @@ const ROWS: usize = 12;
 /** @inline */
 const COLUMNS: usize = 32;
 
-/** Rows of a strip of C, or columns where C has more of these, of which each thread has one at a time; 0 for one thread. */
+/**
+ * Returns how many rows a strip of C has, or columns if C has more of these; 0 if one thread
+ * computes all of C. Each thread takes a strip at a time.
+ */
 function stripOf(M: usize, N: usize, K: usize): usize {
   const count = threads();
   const work = <f64>M * <f64>N * <f64>K;
@@ -238,7 +257,10 @@ class TiledJob {
   floor: f64;
 }
 
-/** As gemm, or gemmPanels, by tiles: on all threads where C is large enough. Each strip packs for itself. */
+/**
+ * Computes gemm's product by tiles, or gemmPanels', on all threads if C is large enough. Each strip
+ * packs its operands for itself.
+ */
 function gemmTiled<T extends number>(
   c: usize,
   a: usize,
@@ -279,7 +301,7 @@ function gemmTiled<T extends number>(
   }
 }
 
-/** `count` rows or columns of C, of what gemmTiled has passed. */
+/** Computes `count` rows or columns of the product whose job gemmTiled has written. */
 function gemmStrip<T extends number>(from: usize, count: usize, thread: usize): void {
   const job = jobOf<TiledJob>();
   let c = job.c;
@@ -321,7 +343,7 @@ function gemmStrip<T extends number>(from: usize, count: usize, thread: usize): 
   );
 }
 
-/** The same on one thread, for a part of C whose rows are ldc elements apart. */
+/** Computes a part of C, whose rows are ldc elements apart, on one thread. */
 function gemmPart<T extends number>(
   c: usize,
   ldc: usize,
@@ -346,7 +368,7 @@ function gemmPart<T extends number>(
   }
 }
 
-/** c (M, N) = the transpose of turned (N, M), for a small N. */
+/** Sets c (M, N) to the transpose of turned (N, M), for a small N. */
 function transpose<T extends number>(c: usize, turned: usize, M: usize, N: usize): void {
   const column = M * sizeof<T>();
   const end = turned + column;

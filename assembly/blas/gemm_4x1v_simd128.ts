@@ -3,8 +3,9 @@
 import { multiplyAdd } from "../simd";
 
 /**
- * sums (4, LANES) = Σₖ a[:, k] · b[k] (LANES,). Element (i, k) of a is at a + i · aRow + k · aStep, for i < rows; the rows
- * of sums beyond them repeat the last. b[k] is at b + k · bStep; steps in bytes.
+ * sums (4, LANES) = Σₖ a[:, k] · b[k] (LANES,). Element (i, k) of a is at a + i · aRow + k · aStep,
+ * for i < rows; the rows of sums beyond them repeat the last. b[k] is at b + k · bStep; steps in
+ * bytes.
  */
 export function gemm_4x1v_simd128<T extends number>(
   sums: usize,
@@ -27,7 +28,7 @@ export function gemm_4x1v_simd128<T extends number>(
   let bk: v128;
   let k: usize = 0;
   const end = K * aStep;
-  // Four steps with a way out each, as in gemm_4x2v_simd128.
+  // The loop has four steps with an exit after each, as in gemm_4x2v_simd128.
   while (k != end) {
     bk = v128.load(b);
     c0 = multiplyAdd<T>(v128.load_splat<T>(r0 + k), bk, c0);

@@ -5,8 +5,9 @@ import { multiplyAdd } from "../simd";
 import { storeTile } from "./tile";
 
 /**
- * c (4, NR) = Σₖ a[:, k] · b[k] (NR,) + addend, floored (see storeTile). Row i of a is at a + i · aRow (bytes),
- * for i < rows; the rows of c beyond them repeat the last. b[k] is at b + k · bStep (bytes).
+ * c (4, NR) = Σₖ a[:, k] · b[k] (NR,) + addend, floored (see storeTile). Row i of a is at a + i ·
+ * aRow (bytes), for i < rows; the rows of c beyond them repeat the last. b[k] is at b + k · bStep
+ * (bytes).
  */
 export function gemm_4x2v_rows_simd128<T extends number>(
   c: usize,
@@ -36,7 +37,7 @@ export function gemm_4x2v_rows_simd128<T extends number>(
   let b0: v128, b1: v128, ak: v128;
   let k: usize = 0;
   const end = K * sizeof<T>();
-  // Four steps with a way out each, as in gemm_4x2v_simd128.
+  // The loop has four steps with an exit after each, as in gemm_4x2v_simd128.
   while (k != end) {
     b0 = v128.load(b);
     b1 = v128.load(b, 16);

@@ -4,8 +4,9 @@ import { multiplyAdd } from "../simd";
 import { MR, storeTile } from "./tile";
 
 /**
- * Tiles one below the other: c (4 · tiles, NR) = Σₖ a[k] (4,) · b[k] (NR,) + addend, floored (see storeTile). a[k] is
- * at a + k · aStep, that of the next four rows aNext after it, b[k] at b + k · bStep, steps in bytes.
+ * Tiles one below the other: c (4 · tiles, NR) = Σₖ a[k] (4,) · b[k] (NR,) + addend, floored (see
+ * storeTile). a[k] is at a + k · aStep, that of the next four rows aNext after it, b[k] at b + k ·
+ * bStep, steps in bytes.
  */
 export function gemm_4x2v_simd128<T extends number>(
   c: usize,
@@ -45,8 +46,9 @@ export function gemm_4x2v_simd128<T extends number>(
     let p = a;
     b = firstB;
     const end = a + K * aStep;
-    // The step stands four times, each with its own way out: V8 looks for an interrupt once a loop,
-    // which Node 20 pays in every step otherwise; steps that no branch parts it spills.
+    // The step stands four times, with an exit after each: V8 checks for an interrupt once a loop,
+    // which in Node 20 would cost time in every step; and it spills registers if no branch is
+    // between the steps.
     while (p != end) {
       b0 = v128.load(b);
       b1 = v128.load(b, 16);

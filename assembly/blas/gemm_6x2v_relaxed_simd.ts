@@ -1,10 +1,11 @@
-// The microkernel of relaxed builds for a packed a: with a fused multiply-add six rows fit the registers, and the more
-// products there are to an element that is loaded, the nearer they come to the processor's limit.
+// The microkernel of relaxed builds for a packed a: with a fused multiply-add six rows fit the
+// registers, and the more products there are for each element that is loaded, the nearer the kernel
+// comes to the processor's limit.
 
 import { multiplyAdd } from "../simd";
 import { storeRow, storeTile } from "./tile";
 
-/** As gemm_4x2v_simd128, for tiles of 6 rows. */
+/** Computes what gemm_4x2v_simd128 does, for tiles of 6 rows. */
 export function gemm_6x2v_relaxed_simd<T extends number>(
   c: usize,
   ldc: usize,
@@ -51,7 +52,7 @@ export function gemm_6x2v_relaxed_simd<T extends number>(
     let p = a;
     b = firstB;
     const end = a + K * aStep;
-    // Four steps with a way out each, as there.
+    // The loop has four steps with an exit after each, as there.
     while (p != end) {
       b0 = v128.load(b);
       b1 = v128.load(b, 16);

@@ -1,6 +1,6 @@
-// A product blocked for the caches as in Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", ACM
-// TOMS 34 (2008). Each operand is packed, so that the microkernel reads it in order, where it is used often enough to pay
-// for the copy, and read where it lies otherwise.
+// A product blocked for the caches as in Goto and van de Geijn, "Anatomy of High-Performance Matrix
+// Multiplication", ACM TOMS 34 (2008). Each operand is packed, so that the microkernel reads it in
+// order, where it is used often enough to pay for the copy, and read where it lies otherwise.
 
 import { LANES, RELAXED } from "../simd";
 import { gemm_4x1v_simd128 } from "./gemm_4x1v_simd128";
@@ -10,27 +10,30 @@ import { gemm_6x2v_relaxed_simd } from "./gemm_6x2v_relaxed_simd";
 import { pack } from "./pack";
 import { KC, MR, NR, PACKED_MR, PW, roundUp } from "./tile";
 
-// A block of A, MC × KC, stays in L2; a panel of B, KC × NR, in L1; the block of B, KC × NC, in L3. MC is a multiple of
-// either tile's rows.
+// A block of A, MC × KC, stays in L2; a panel of B, KC × NR, in L1; the block of B, KC × NC, in L3.
+// MC is a multiple of either tile's rows.
 /** @inline */
 const MC: usize = RELAXED ? 132 : 128;
 /** @inline */
 const NC: usize = 1024;
 
 /**
- * Up to so many columns of C a row-major A is read where it lies: each element is used N / NR times.
+ * A row-major A is read where it lies if C has at most this many columns, as each of its elements
+ * is used N / NR times.
  *
  * @inline
  */
 const N_UNPACKED: usize = 32;
 /**
- * Up to so many rows of C a row-major B is read where it lies: each element is used M / MR times.
+ * A row-major B is read where it lies if C has at most this many rows, as each of its elements is
+ * used M / MR times.
  *
  * @inline
  */
 const M_UNPACKED: usize = 16;
 /**
- * Elements of a panel of B that are kept: of all panels of a block, or of one that all rows of C use at once.
+ * Returns how many columns of B are kept packed: those of all panels of a block, or of one panel if
+ * all rows of C use it at once.
  *
  * @inline
  */
@@ -38,7 +41,7 @@ function packedColumns<T extends number>(M: usize, N: usize): usize {
   return M > MC ? min(roundUp(N, NR<T>()), NC) : NR<T>();
 }
 
-/** Elements of workspace that gemmBlocked needs. */
+/** Returns how many elements of workspace gemmBlocked needs. */
 export function blockedElements<T extends number>(M: usize, N: usize, K: usize): usize {
   const kc = min(K, KC());
   const a = min(roundUp(M, PACKED_MR()), MC) * kc;
@@ -48,8 +51,8 @@ export function blockedElements<T extends number>(M: usize, N: usize, K: usize):
 }
 
 /**
- * c (M, N) = max(a (M, K) · b (K, N) + row (N,), floor) as gemm, on one thread, for a c whose rows are ldc elements apart.
- * Where inPanels is set, b is in the panels of packPanels.
+ * c (M, N) = max(a (M, K) · b (K, N) + row (N,), floor) as gemm, on one thread, for a c whose rows
+ * are ldc elements apart. Where inPanels is set, b is in the panels of packPanels.
  */
 export function gemmBlocked<T extends number>(
   c: usize,
@@ -73,7 +76,8 @@ export function gemmBlocked<T extends number>(
   const packedA = work;
   const packedB = packedA + min(roundUp(M, PACKED_MR()), MC) * kcMost * size;
   const edge = packedB + packedColumns<T>(M, N) * kcMost * size;
-  // A whole panel can be read in place where its steps are of one piece; A's, row by row as well.
+  // A whole panel can be read in place if each of its steps lies in one piece; a panel of A can
+  // also be read row by row.
   const packsA = N > N_UNPACKED || (rsa != 1 && csa != 1);
   const packsB = csb != 1 || M > M_UNPACKED;
   const mr = packsA ? PACKED_MR() : MR();
@@ -84,7 +88,8 @@ export function gemmBlocked<T extends number>(
     do {
       const kc = min(K - pc, KC());
       const least = pc + kc == K ? floor : <T>-Infinity;
-      // From one packed panel of A to the next, a row's share; in place no more than the last is packed.
+      // From one packed panel of A to the next it is this far for each row; if A is read in place,
+      // only its last panel is packed.
       const panelRow = packsA ? kc * size : 0;
       for (let ic: usize = 0; ic < M; ic += MC) {
         const mc = min(M - ic, MC);
@@ -114,7 +119,8 @@ export function gemmBlocked<T extends number>(
             panelB = packed;
             bStep = width * size;
           }
-          // The first block of K starts from the row, if there is one; the others from what is there.
+          // The first block of K starts from the row, if there is one; the others start from what c
+          // holds.
           const top = c + (ic * ldc + column) * size;
           let addend = top;
           let ldAddend = ldc;
@@ -150,7 +156,7 @@ export function gemmBlocked<T extends number>(
             const rows = min(mc - ir, mr);
             const tile = top + ir * ldc * size;
             const tileAddend = addend == 0 ? <usize>0 : addend + ir * ldAddend * size;
-            // A's rows: packed side by side, or where they lie.
+            // A's rows are packed side by side, or read where they lie.
             const inPlace = !packsA && (rsa != 1 || rows == mr);
             const panelA = inPlace ? blockA + ir * rsa * size : packedA + ir * panelRow;
             const aRow = (inPlace ? rsa : 1) * size;
@@ -215,7 +221,10 @@ export function gemmBlocked<T extends number>(
   }
 }
 
-/** The one place that picks a microkernel for rows that lie side by side: tiles of mr rows, one below the other. */
+/**
+ * Computes tiles of mr rows, one below the other, whose rows of A lie side by side. It is the one
+ * place that picks a microkernel for them.
+ */
 function gemmTiles<T extends number>(
   mr: usize,
   c: usize,
@@ -238,7 +247,10 @@ function gemmTiles<T extends number>(
   }
 }
 
-/** c (rows, columns) = max(sums + addend, floor), rounded from S once, which keeps a NaN; the addend is left out where its address is 0. */
+/**
+ * Sets c (rows, columns) to max(sums + addend, floor), rounded from S once. A NaN stays a NaN; the
+ * addend is left out if its address is 0.
+ */
 export function finishTile<T extends S, S extends number>(
   c: usize,
   ldc: usize,

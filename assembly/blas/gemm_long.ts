@@ -1,33 +1,34 @@
-// A product whose sums are so long that float32 would lose digits: thousands of roundings, which for equal terms all go the
-// same way (Higham, "The accuracy of floating point summation", SIAM J. Sci. Comput. 14 (1993)). A part of C at a time is
-// summed over chunks of K, each a product of its own, which are added up in float64; what was added is rounded once.
+// A product whose sums are so long that float32 would lose digits: thousands of roundings, which
+// for equal terms all go the same way (Higham, "The accuracy of floating point summation", SIAM J.
+// Sci. Comput. 14 (1993)). A part of C at a time is summed over chunks of K, each a product of its
+// own, which are added up in float64; what was added is rounded once.
 
 import { blockedElements, finishTile, gemmBlocked } from "./gemm_blocked";
 import { gemv } from "./gemv";
 import { PW, roundUp } from "./tile";
 
-/** Terms that a float32 sum has at most in blocks of KC. @inline */
+/** A float32 sum has at most this many terms if it is taken in blocks of KC. @inline */
 const LONG: usize = 16384;
-/** Terms of a chunk: equal ones lose at most 1e-6. @inline */
+/** A chunk has this many terms: if they are equal, their sum loses at most 1e-6. @inline */
 const CHUNK: usize = 64;
-/** Rows and columns of a part: what is kept of it stays in L2. @inline */
+/** A part of C has this many rows and columns, so that its sums stay in L2. @inline */
 const PART_ROWS: usize = 128;
 /** @inline */
 const PART_COLUMNS: usize = 256;
 
-/** Whether sums of K products are long ones; none are in float64. @inline */
+/** Returns whether a sum of K products is a long one; in float64 none is. @inline */
 export function isLong<T extends number>(K: usize): bool {
   return sizeof<T>() == 4 && K > LONG;
 }
 
-/** Elements of workspace that gemmLong needs. */
+/** Returns how many elements of workspace gemmLong needs. */
 export function longWorkElements<T extends number>(M: usize, N: usize): usize {
   M = min(M, PART_ROWS);
   N = min(N, PART_COLUMNS);
   return 3 * roundUp(M * N, 4) + blockedElements<T>(M, N, CHUNK);
 }
 
-/** gemmBlocked for long sums. */
+/** Computes what gemmBlocked does, for long sums. */
 export function gemmLong<T extends number>(
   c: usize,
   ldc: usize,
@@ -74,7 +75,7 @@ export function gemmLong<T extends number>(
   }
 }
 
-/** The float64 from `sums` to `end`, a multiple of four, += as many float32. */
+/** Adds float32 numbers to the float64 from `sums` to `end`, whose number is a multiple of four. */
 function addChunk(sums: usize, end: usize, chunk: usize): void {
   while (sums != end) {
     const low = f64x2.promote_low_f32x4(v128.load64_zero(chunk));

@@ -5,10 +5,13 @@
 
 import { LANES, loadLanes, loadTail, multiplyAdd, storeLanes, storeTail } from "../simd";
 import { SHARED } from "../threads/queue";
-import { at, jobOf, split, splits } from "../threads/split";
+import { at, jobOf, planSplit, split } from "../threads/split";
 import { KC, PW } from "./tile";
 
-/** sums (N,) += a[0] · b[0] (N,), then a[1] · b[1], … a[3] · b[3]; steps in bytes. */
+/**
+ * Adds a[0] · b[0] (N,) to sums (N,), then a[1] · b[1], a[2] · b[2] and a[3] · b[3]. Steps are in
+ * bytes.
+ */
 function addFourRows<T extends number>(
   sums: usize,
   a: usize,
@@ -39,7 +42,7 @@ function addFourRows<T extends number>(
     t = multiplyAdd<T>(a3, v128.load(b3, 16), t);
     v128.store(sums, s, 0);
     v128.store(sums, t, 16);
-    // Two steps a loop with a way out between them, as in gemm_4x2v_simd128.
+    // The loop has two steps with an exit between them, as in gemm_4x2v_simd128.
     if (sums + 32 == end) {
       sums += 32;
       b += 32;
@@ -83,7 +86,7 @@ function addFourRows<T extends number>(
   }
 }
 
-/** sums (N,) += a[0] · b (N,) */
+/** Adds a[0] · b (N,) to sums (N,). */
 function addRow<T extends number>(sums: usize, a: usize, b: usize, N: usize): void {
   const a0 = v128.load_splat<T>(a);
   const whole = sums + (N & ~(LANES<T>() - 1)) * sizeof<T>();
@@ -98,7 +101,7 @@ function addRow<T extends number>(sums: usize, a: usize, b: usize, N: usize): vo
   }
 }
 
-/** to (n,) = 0 */
+/** Sets to (n,) to 0. */
 function clear<T extends number>(to: usize, n: usize): void {
   const end = to + n * sizeof<T>();
   const whole = to + (n & ~(LANES<T>() - 1)) * sizeof<T>();
@@ -106,7 +109,10 @@ function clear<T extends number>(to: usize, n: usize): void {
   for (; to != end; to += sizeof<T>()) store<T>(to, <T>0);
 }
 
-/** c (n,) = max(sums + addend, floor), which keeps a NaN; the addend is left out where its address is 0. */
+/**
+ * Sets c (n,) to max(sums + addend, floor). A NaN stays a NaN; the addend is left out if its
+ * address is 0.
+ */
 export function finish<T extends number>(
   c: usize,
   sums: usize,
@@ -134,8 +140,8 @@ export function finish<T extends number>(
 }
 
 /**
- * c (M, N) = max(a (M, K) · b (K, N) + row (N,), floor), as gemm for a row-major b that is read in order, four rows
- * of it at a time. work holds M · N elements.
+ * c (M, N) = max(a (M, K) · b (K, N) + row (N,), floor), as gemm for a row-major b that is read in
+ * order, four rows of it at a time. work holds M · N elements.
  */
 export function gemv<T extends number>(
   c: usize,
@@ -182,7 +188,8 @@ export function gemv<T extends number>(
 }
 
 /**
- * sums (LANES,) += Σ over LANES steps k of a[:, k] · x[k], in order: a's rows are turned into columns in registers.
+ * sums (LANES,) += Σ over LANES steps k of a[:, k] · x[k], in order: a's rows are turned into
+ * columns in registers.
  *
  * @inline
  */
@@ -206,7 +213,10 @@ function addColumns<T extends number>(sum: v128, a: usize, lda: usize, x: usize)
   return multiplyAdd<T>(v128.shuffle<f64>(high01, high23, 1, 3), v128.load_splat<T>(x, 12), sum);
 }
 
-/** sums (4 · LANES,) = a (4 · LANES, K) · x (K,), for K a multiple of LANES; a's rows are lda bytes apart. */
+/**
+ * sums (4 · LANES,) = a (4 · LANES, K) · x (K,), for K a multiple of LANES; a's rows are lda bytes
+ * apart.
+ */
 function sumManyRows<T extends number>(
   sums: usize,
   a: usize,
@@ -235,7 +245,7 @@ function sumManyRows<T extends number>(
   v128.store(sums, s3, 48);
 }
 
-/** The same for LANES rows. */
+/** Computes what sumManyRows does for LANES rows. */
 function sumRows<T extends number>(sums: usize, a: usize, lda: usize, x: usize, K: usize): void {
   let s = v128.splat<T>(<T>0);
   const end = x + K * sizeof<T>();
@@ -260,8 +270,9 @@ class RowsJob {
 }
 
 /**
- * c (M,) = max(a (M, K) · x (K,) + addend, floor), as gemm, for a row-major a, whose rows are lda elements apart. The
- * addend's elements are addendStep apart; it is left out where its address is 0. work holds 4 · LANES elements.
+ * c (M,) = max(a (M, K) · x (K,) + addend, floor), as gemm, for a row-major a, whose rows are lda
+ * elements apart. The addend's elements are addendStep apart; it is left out where its address is
+ * 0. work holds 4 · LANES elements.
  */
 export function gemvRows<T extends number>(
   c: usize,
@@ -275,7 +286,7 @@ export function gemvRows<T extends number>(
   M: usize,
   K: usize,
 ): void {
-  if (SHARED && splits(M, (K * sizeof<T>()) / 2, 16)) {
+  if (SHARED && planSplit(M, (K * sizeof<T>()) / 2, 16)) {
     const job = jobOf<RowsJob>();
     job.c = c;
     job.a = a;
@@ -313,7 +324,7 @@ export function gemvRows<T extends number>(
     const xs = x + pc * size;
     for (let i: usize = 0; i < M; i += rows) {
       const n = min(M - i, rows);
-      // The last rows are filled up with those before them, which are computed once more.
+      // If rows are missing at the end, those before them are computed once more.
       const again = min(rows - n, i);
       const from = a + (i - again) * step + pc * size;
       const sums = work + again * size;
@@ -325,7 +336,7 @@ export function gemvRows<T extends number>(
       } else clear<T>(sums, n);
       for (let j: usize = 0; j < n && k < kc; j++) {
         const p = from + (again + j) * step;
-        // One lane of a vector: as multiplyAdd rounds.
+        // One lane of a vector is used, so that the sum is rounded as multiplyAdd rounds.
         let sum = loadTail<T>(sums + j * size, 1);
         for (let q = k * size; q < kc * size; q += size) {
           sum = multiplyAdd<T>(loadTail<T>(p + q, 1), loadTail<T>(xs + q, 1), sum);

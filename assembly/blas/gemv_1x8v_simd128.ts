@@ -1,10 +1,12 @@
-// The microkernel for one row times a panel of eight vectors: it reads the panel as fast as it comes.
+// The microkernel for one row times a panel of eight vectors: it reads the panel as fast as it
+// comes.
 
 import { multiplyAdd } from "../simd";
 
 /**
- * sums (PW,) = Σₖ a[k] · b[k] (PW,), a (K,) and b (K, PW) in one piece each. Only that: Node 20 spills all eight sums in
- * every step if anything is added to them after the loop, and is slower by a third.
+ * sums (PW,) = Σₖ a[k] · b[k] (PW,), a (K,) and b (K, PW) in one piece each. Only that: Node 20
+ * spills all eight sums in every step if anything is added to them after the loop, and is slower by
+ * a third.
  */
 export function gemv_1x8v_simd128<T extends number>(
   sums: usize,
@@ -36,7 +38,8 @@ export function gemv_1x8v_simd128<T extends number>(
     a += sizeof<T>();
     b += 128;
   }
-  // Four steps at once, whose loads V8 gathers and can: unlike a tile, a row has registers left for them.
+  // Four steps are done at once. V8 moves their loads together, and a row, unlike a tile, has
+  // registers left for them.
   while (a != end) {
     ak = v128.load_splat<T>(a);
     c0 = multiplyAdd<T>(ak, v128.load(b), c0);

@@ -1,10 +1,11 @@
-// The product of a column and a row, one multiplication an element: written as fast as memory takes it.
+// The product of a column and a row, which has one multiplication an element and is as fast as
+// memory takes it.
 
 import { LANES, loadTail, multiplyAdd, storeTail } from "../simd";
 import { SHARED } from "../threads/queue";
-import { at, jobOf, split, splits } from "../threads/split";
+import { at, jobOf, planSplit, split } from "../threads/split";
 
-/** 0 + a · b, which is never −0. @inline */
+/** Returns 0 + a · b, which is never −0. @inline */
 function product<T extends number>(a: v128, b: v128): v128 {
   return multiplyAdd<T>(a, b, v128.splat<T>(<T>0));
 }
@@ -20,7 +21,10 @@ class RowsJob {
   floor: f64;
 }
 
-/** c (M, N) = max(a (M,) · b (N,) + row (N,), floor), as gemm with K = 1; a's elements are inca apart. */
+/**
+ * c (M, N) = max(a (M,) · b (N,) + row (N,), floor), as gemm with K = 1; a's elements are inca
+ * apart.
+ */
 export function ger<T extends number>(
   c: usize,
   a: usize,
@@ -31,7 +35,7 @@ export function ger<T extends number>(
   M: usize,
   N: usize,
 ): void {
-  if (SHARED && splits(M, (N * sizeof<T>()) / 4)) {
+  if (SHARED && planSplit(M, (N * sizeof<T>()) / 4)) {
     const job = jobOf<RowsJob>();
     job.c = c;
     job.a = a;

@@ -52,7 +52,8 @@ export function scal<T extends number>(n: usize, alpha: f64, x: usize): void {
 }
 
 /**
- * sum + the first two products of a and b, in float64: exact products where T is float32.
+ * Returns sum + the first two products of a and b, in float64. The products are exact if T is
+ * float32.
  *
  * @inline
  */
@@ -60,14 +61,14 @@ function addLow<T extends number>(sum: v128, a: v128, b: v128): v128 {
   return multiplyAdd<f64>(widenLow<T>(a), widenLow<T>(b), sum);
 }
 
-/** sum + the other two, for float32 alone. @inline */
+/** Returns sum + the other two products of a and b, for float32 alone. @inline */
 function addHigh(sum: v128, a: v128, b: v128): v128 {
   return multiplyAdd<f64>(widenHigh(a), widenHigh(b), sum);
 }
 
 /**
- * Σ x · y in float64 for either dtype: eight sums, each of every eighth term, whose own sum is taken in pairs; then what
- * is left of the last eight. x may be y, which makes it the sum of squares.
+ * Returns Σ x · y in float64 for either dtype. Eight sums take every eighth term each and are added
+ * up in pairs; the terms beyond the last eight follow. x may be y, for the sum of squares.
  *
  * @kernel
  */

@@ -2,7 +2,8 @@
 //
 // panel[k · W + i] = source[i · vectorStride + k · stepStride] for i < count, 0 for count ≤ i < W,
 // strides in elements, and one of the two strides is 1: row-major operands give no other, whether
-// they are read as they are or transposed. W is a multiple of LANES, or half a vector more (the six rows of relaxed builds).
+// they are read as they are or transposed. W is a multiple of LANES, or half a vector more (the six
+// rows of relaxed builds).
 
 import { LANES, RELAXED } from "../simd";
 import { PW } from "./tile";
@@ -21,7 +22,7 @@ export function pack<T extends number>(
   else packVectors<T>(panel, source, vectorStride, W, K);
 }
 
-/** The W elements of a step lie side by side: copy them. */
+/** Copies the W elements of each step, which lie side by side. */
 function packSteps<T extends number>(
   panel: usize,
   source: usize,
@@ -40,7 +41,9 @@ function packSteps<T extends number>(
   }
 }
 
-/** Each vector lies in one piece: read LANES of them at a time and transpose in registers. */
+/**
+ * Reads LANES vectors at a time, each of which lies in one piece, and transposes them in registers.
+ */
 function packVectors<T extends number>(
   panel: usize,
   source: usize,
@@ -92,7 +95,7 @@ function packVectors<T extends number>(
   }
 }
 
-/** Two vectors of float32 beside those that packVectors takes by four. */
+/** Packs two vectors of float32, beside those that packVectors takes by four. */
 function packTwo(panel: usize, source: usize, vector: usize, W: usize, K: usize): void {
   const row = 4 * W;
   const end = source + 4 * (K & ~3);
@@ -116,7 +119,9 @@ function packTwo(panel: usize, source: usize, vector: usize, W: usize, K: usize)
   }
 }
 
-/** The last panel of an operand: fewer vectors than W, and zeros in their place. */
+/**
+ * Packs the last panel of an operand, which has fewer vectors than W, with zeros in their place.
+ */
 function packPartial<T extends number>(
   panel: usize,
   source: usize,
@@ -139,8 +144,8 @@ function packPartial<T extends number>(
 }
 
 /**
- * panels (K · N,) = b (K, N) with its columns in groups of PW, the last with what is left of them, each group row after
- * row: what gemmPanels reads in order.
+ * panels (K · N,) = b (K, N) with its columns in groups of PW, the last with what is left of them,
+ * each group row after row: what gemmPanels reads in order.
  */
 export function packPanels<T extends number>(panels: usize, b: usize, K: usize, N: usize): void {
   const size = sizeof<T>();

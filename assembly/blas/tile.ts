@@ -1,11 +1,12 @@
-// The tiles that the microkernels compute: 4 rows × 2 vectors (4×8 float32, 4×4 float64), whose eight sums, two vectors of
-// b and one of a take 11 of 16 vector registers, and in relaxed builds 6 rows where a is packed. docs/gemm.md has what
-// other shapes gave.
+// The tiles that the microkernels compute: 4 rows × 2 vectors (4×8 float32, 4×4 float64), whose
+// eight sums, two vectors of b and one of a take 11 of 16 vector registers, and in relaxed builds 6
+// rows where a is packed. docs/gemm.md has what other shapes gave.
 
 import { LANES, RELAXED } from "../simd";
 
 /**
- * Products that are summed from zero before their sum is added to what is there; see docs/gemm.md.
+ * Returns how many products are summed from zero before their sum is added to c; docs/gemm.md says
+ * why.
  *
  * @inline
  */
@@ -13,23 +14,24 @@ export function KC(): usize {
   return 256;
 }
 
-/** Rows of a tile whose a is read where it lies. @inline */
+/** Returns how many rows a tile has whose a is read where it lies. @inline */
 export function MR(): usize {
   return 4;
 }
 
-/** Rows of a tile whose a is packed. @inline */
+/** Returns how many rows a tile has whose a is packed. @inline */
 export function PACKED_MR(): usize {
   return RELAXED ? 6 : MR();
 }
 
-/** Columns of a tile. @inline */
+/** Returns how many columns a tile has. @inline */
 export function NR<T extends number>(): usize {
   return 2 * LANES<T>();
 }
 
 /**
- * Columns of a panel of weights that are packed once and for all: eight vectors, which one row's sums fill.
+ * Returns how many columns a panel of packed weights has: eight vectors, as the sums of one row
+ * fill eight registers.
  *
  * @inline
  */
@@ -43,9 +45,9 @@ export function roundUp(n: usize, multiple: usize): usize {
 }
 
 /**
- * c (4, NR) = max(the eight sums + addend (4, NR), floor). The addend is left out where its address is 0;
- * ldAddend = 0 adds one row to all four; it may be c itself. A floor of 0 is ReLU, one of −∞ changes
- * nothing, and a NaN stays.
+ * c (4, NR) = max(the eight sums + addend (4, NR), floor). The addend is left out where its address
+ * is 0; ldAddend = 0 adds one row to all four; it may be c itself. A floor of 0 is ReLU, one of −∞
+ * changes nothing, and a NaN stays.
  *
  * @inline
  */
@@ -93,7 +95,7 @@ export function storeTile<T extends number>(
   v128.store(c, v128.pmax<T>(c31, least), 16);
 }
 
-/** One row more: c (NR,) = max(two sums + addend (NR,), floor). @inline */
+/** Stores one row as storeTile does: c (NR,) = max(two sums + addend (NR,), floor). @inline */
 export function storeRow<T extends number>(
   c: usize,
   addend: usize,

@@ -1,10 +1,11 @@
-// Fully connected: out = x · w + b, ReLU on top of it where wanted, and the three gradients.
+// The fully connected layer: out = x · w + b, with ReLU on top of it if wanted, and the three
+// gradients.
 
 import { columnSum, columnSumWorkBytes } from "../blas/column_sum";
 import { gemm, gemmPanels, gemmWorkBytes } from "../blas/gemm";
 import { packPanels } from "../blas/pack";
 
-/** Bytes of workspace for affineForward and affineReluForward. @kernel */
+/** Returns how many bytes of workspace affineForward and affineReluForward need. @kernel */
 export function affineForwardWorkBytes<T extends number>(N: usize, D: usize, M: usize): usize {
   return gemmWorkBytes<T>(N, M, D, 1);
 }
@@ -23,7 +24,7 @@ export function affineForward<T extends number>(
   gemm<T>(out, x, D, 1, w, M, 1, b, <T>-Infinity, work, N, M, D);
 }
 
-/** out = max(x · w + b, 0): the layer with ReLU in one pass over out. @kernel */
+/** out = max(x · w + b, 0), which is the layer with ReLU, in one pass over out. @kernel */
 export function affineReluForward<T extends number>(
   out: usize, // (N, M)
   x: usize, // (N, D)
@@ -37,12 +38,21 @@ export function affineReluForward<T extends number>(
   gemm<T>(out, x, D, 1, w, M, 1, b, <T>0, work, N, M, D);
 }
 
-/** Bytes of workspace that an affine operation of a predictor needs for batches of up to N. @kernel @serving */
+/**
+ * Returns how many bytes of workspace an affine operation of a predictor needs for batches of up to
+ * N.
+ *
+ * @kernel @serving
+ */
 export function predictWorkBytes<T extends number>(N: usize, D: usize, M: usize): usize {
   return gemmWorkBytes<T>(N, M, D, 1);
 }
 
-/** panels (D · M,) = w (D, M), in the order in which an affine operation reads it. @kernel @serving */
+/**
+ * panels (D · M,) = w (D, M), in the order in which an affine operation reads it.
+ *
+ * @kernel @serving
+ */
 export function predictPack<T extends number>(panels: usize, w: usize, D: usize, M: usize): void {
   packPanels<T>(panels, w, D, M);
 }
@@ -66,7 +76,7 @@ export function affinePanels<T extends number>(
   gemmPanels<T>(out, x, panels, b, <T>floor, work, N, M, D);
 }
 
-/** Bytes of workspace for affineBackward. @kernel */
+/** Returns how many bytes of workspace affineBackward needs. @kernel */
 export function affineBackwardWorkBytes<T extends number>(N: usize, D: usize, M: usize): usize {
   const products = max(gemmWorkBytes<T>(N, D, M, 1), gemmWorkBytes<T>(D, M, N, D));
   return max(products, columnSumWorkBytes(M));

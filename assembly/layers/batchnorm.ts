@@ -1,15 +1,14 @@
 // Batch normalisation over the rows of x (N, D): out = gamma · (x − mean) / sqrt(var + eps) + beta.
 // Ioffe and Szegedy, "Batch Normalization", arXiv:1502.03167.
 //
-// Each pass walks along the rows, a few at a time, in strips of columns whose sums stay in L1. What
-// a few rows add up to is computed in T; what is summed over all of them, and every statistic, in
-// float64.
+// Each pass walks along the rows, a few at a time, in strips of columns whose sums stay in L1. The
+// sum of a few rows is computed in T; sums over all rows, and every statistic, in float64.
 //
 // Mean and variance are taken in one pass over x, in chunks of 1,024 rows: Σ (x − K) and Σ (x − K)²
 // about K, the mean of the chunk's first eight rows, whose subtraction is exact where x is close to
-// it. So no mean, however large, cancels digits, and as K has those rows in it no more than
-// 1,024 / 64 roundings of T can add up. Chunks are joined by the formula of Chan, Golub and LeVeque
-// (Stanford STAN-CS-79-773, 1979).
+// it. So no mean cancels digits, however large it is, and as K is the mean of these very rows, no
+// more than 1,024 / 64 roundings of T can add up. Chunks are joined by the formula of Chan, Golub
+// and LeVeque (Stanford STAN-CS-79-773, 1979).
 //
 // Where x is centred in T, a mean is high + low, high its rounding to T: x − high is exact for an x
 // close to it, and low goes into the constants of the column.
@@ -17,23 +16,30 @@
 import { addWidened } from "../blas/column_sum";
 import { LANES, loadLanes, multiplyAdd, storeLanes } from "../simd";
 import { SHARED } from "../threads/queue";
-import { at, jobOf, split, splits } from "../threads/split";
+import { at, jobOf, planSplit, split } from "../threads/split";
 
-/** So many columns at a time, so that their sums stay in L1. @inline */
+/** The sums of this many columns are taken at a time, so that they stay in L1. @inline */
 const STRIP: usize = 1024;
 
-/** Bytes of workspace that a column needs: six float64. @inline */
+/** A column needs this many bytes of workspace, six float64. @inline */
 const COLUMN_WORK: usize = 6 * sizeof<f64>();
 
-/** Bytes of workspace that a forward or a backward needs. Threads have a strip each. @kernel */
+/**
+ * Returns how many bytes of workspace a forward or a backward pass needs. Each thread has a strip.
+ *
+ * @kernel
+ */
 export function batchnormWorkBytes(D: usize): usize {
   return (SHARED ? D : min(D, STRIP)) * COLUMN_WORK;
 }
 
-/** Rows whose sums are taken about one K. @inline */
+/** The sums of this many rows are taken about one K. @inline */
 const CHUNK: usize = 1024;
 
-/** K (columns,): the mean of the first rows, at most eight; 0 where it is not finite. */
+/**
+ * Sets K, shift (columns,), to the mean of the first rows, eight at most, or to 0 where it is not
+ * finite.
+ */
 function shiftOf<T extends number>(
   shift: usize,
   x: usize,
@@ -59,8 +65,8 @@ function shiftOf<T extends number>(
 }
 
 /**
- * A vector of columns over eight rows: s1 += Σ (x − K), s2 += Σ (x − K)², summed in T and then float64. In pairs, so
- * that no sum waits for seven others.
+ * Adds Σ (x − K) of a vector of columns over eight rows to s1, and Σ (x − K)² to s2. The eight are
+ * summed in T and in pairs, so that no sum waits for seven others, and then added in float64.
  *
  * @inline
  */
@@ -87,7 +93,10 @@ function sumEight<T extends number>(s1: usize, s2: usize, x: usize, step: usize,
   addWidened<T>(s2, squares, LANES<T>());
 }
 
-/** The same for the columns from `from` on and the rows from `start` on, one by one in float64. */
+/**
+ * Adds the same sums for the columns from `from` on and the rows from `start` on, one by one in
+ * float64.
+ */
 function sumEach<T extends number>(
   s1: usize,
   s2: usize,
@@ -110,7 +119,7 @@ function sumEach<T extends number>(
   }
 }
 
-/** to (n,) = 0, float64 */
+/** Sets the float64 of to (n,) to 0. */
 function clear(to: usize, n: usize): void {
   for (let j: usize = 0; j < n; j++) store<f64>(to + (j << 3), 0);
 }
@@ -141,14 +150,17 @@ function sumChunk<T extends number>(
   sumEach<T>(s1, s2, x, step, shift, eights, rows, 0, columns);
   for (let j: usize = 0; j < columns; j++) {
     if (load<f64>(s2 + (j << 3)) * 0 == 0) continue;
-    // A square went beyond float32, or there are infinities and NaN: float64 tells the two apart.
+    // If a square went beyond float32, or there are infinities or NaN, float64 tells the two apart.
     clear(s1 + (j << 3), 1);
     clear(s2 + (j << 3), 1);
     sumEach<T>(s1, s2, x, step, shift, 0, rows, j, j + 1);
   }
 }
 
-/** mean (columns,) and m2 (columns,) = Σ (x − mean)², float64, over N ≥ 1 rows that are step bytes apart. */
+/**
+ * mean (columns,) and m2 (columns,) = Σ (x − mean)², float64, over N ≥ 1 rows that are step bytes
+ * apart.
+ */
 function momentsOfStrip<T extends number>(
   mean: usize,
   m2: usize,
@@ -173,8 +185,8 @@ function momentsOfStrip<T extends number>(
       let newMean = <f64>load<T>(shift + j * sizeof<T>()) + offset;
       const squares = load<f64>(s2 + (j << 3));
       let newM2 = squares - sum * offset;
-      // Lifts what rounding took below 0, and keeps a NaN, but for finite values whose squares
-      // overflow: their variance is infinite.
+      // Rounding may take a sum of squares below 0, which is lifted here; a NaN stays. Only finite
+      // values whose squares overflow have an infinite variance.
       if (newM2 < 0) newM2 = 0;
       if (squares == Infinity && abs(sum) < Infinity) newM2 = Infinity;
       if (start > 0) {
@@ -209,7 +221,7 @@ export function batchnormMoments<T extends number>(
   D: usize,
 ): void {
   assert(N > 0);
-  if (SHARED && splits(D, N * sizeof<T>(), STRIP)) {
+  if (SHARED && planSplit(D, N * sizeof<T>(), STRIP)) {
     const job = jobOf<MomentsJob>();
     job.mean = mean;
     job.m2 = m2;
@@ -234,13 +246,13 @@ export function batchnormMoments<T extends number>(
   }
 }
 
-/** What rounding a float64 to T leaves of it; 0 where it is infinite. @inline */
+/** Returns what is left of a float64 beyond its rounding to T, or 0 if that is infinite. @inline */
 function lowPart<T extends number>(value: f64): f64 {
   const low = value - <f64>(<T>value);
   return low == low ? low : 0;
 }
 
-/** (x − high) · scale + shift, element by element over (columns,), for one row of x or two. */
+/** Sets one row of out or two to (x − high) · scale + shift, element by element over (columns,). */
 function normalizeRows<T extends number>(
   out: usize,
   x: usize,
@@ -253,7 +265,7 @@ function normalizeRows<T extends number>(
 ): void {
   const size = sizeof<T>();
   const whole = (columns & ~(LANES<T>() - 1)) * size;
-  // With one row the second is the first again.
+  // If there is one row, the second is the first again.
   const second = rows == 2 ? step : 0;
   const x2 = x + second;
   const out2 = out + second;
@@ -276,7 +288,8 @@ function normalizeRows<T extends number>(
 }
 
 /**
- * out = (x − high) · scale + shift by column: test mode with its constants computed before. out is not x.
+ * out = (x − high) · scale + shift by column: test mode with its constants computed before. out is
+ * not x.
  *
  * @operation batchnorm
  */
@@ -304,7 +317,8 @@ class RowsJob {
 }
 
 /**
- * The same of rows that are `step` bytes apart; what runs on a range of columns shares nothing out again.
+ * Does what batchnormApply does for rows that are `step` bytes apart. A call for a range of columns
+ * is one of many on all threads, and is not split again.
  *
  * @inline
  */
@@ -319,7 +333,7 @@ function applyRows<T extends number>(
   columns: usize,
   isWhole: bool,
 ): void {
-  if (SHARED && isWhole && splits(N, (columns * sizeof<T>()) / 2)) {
+  if (SHARED && isWhole && planSplit(N, (columns * sizeof<T>()) / 2)) {
     const job = jobOf<RowsJob>();
     job.out = out;
     job.x = x;
@@ -394,7 +408,7 @@ export function batchnormForward<T extends number>(
   momentum: f64,
   training: bool,
 ): void {
-  if (SHARED && splits(D, N * sizeof<T>(), STRIP)) {
+  if (SHARED && planSplit(D, N * sizeof<T>(), STRIP)) {
     const job = jobOf<ForwardJob>();
     job.out = out;
     job.saved = saved;
@@ -454,7 +468,7 @@ export function batchnormForward<T extends number>(
   }
 }
 
-/** The same for the columns from `from` on. @inline */
+/** Does the pass for the columns from `from` on. @inline */
 function forwardStrip<T extends number>(
   from: usize,
   columns: usize,
@@ -512,7 +526,8 @@ function forwardStrip<T extends number>(
 }
 
 /**
- * Σ dout and Σ dout · (x − high) of a vector of columns over four rows, in T, added to float64 sums.
+ * Adds Σ dout and Σ dout · (x − high) of a vector of columns over four rows, taken in T, to the
+ * float64 sums.
  *
  * @inline
  */
@@ -536,7 +551,7 @@ function sumsOfFour<T extends number>(
   addWidened<T>(products, p, LANES<T>());
 }
 
-/** Σ dout and Σ dout · (x − high) of a strip's columns, float64. */
+/** Sets the float64 sums of a strip's columns to Σ dout and Σ dout · (x − high). */
 function sumsOfStrip<T extends number>(
   sums: usize,
   products: usize,
@@ -563,7 +578,7 @@ function sumsOfStrip<T extends number>(
     }
     down += 4 * step;
   }
-  // The columns beyond the last vector, and the rows beyond the last four.
+  // The columns beyond the last vector and the rows beyond the last four are added one by one.
   down = 0;
   for (let i: usize = 0; i < N; i++) {
     for (let j = i < fours ? whole : 0; j < columns; j++) {
@@ -577,7 +592,7 @@ function sumsOfStrip<T extends number>(
   }
 }
 
-/** dx = ((dout − shift) − (x − high) · slope) · scale over (columns,), for one row or two. */
+/** Sets one or two rows of dx to ((dout − shift) − (x − high) · weights) · scale. */
 function gradientRows<T extends number>(
   dx: usize,
   dout: usize,
@@ -586,7 +601,7 @@ function gradientRows<T extends number>(
   rows: usize,
   high: usize,
   scale: usize,
-  slope: usize,
+  weights: usize,
   shift: usize,
   columns: usize,
 ): void {
@@ -600,7 +615,7 @@ function gradientRows<T extends number>(
   while (j != whole) {
     const h = v128.load(high + j);
     const f = v128.load(scale + j);
-    const g = v128.load(slope + j);
+    const g = v128.load(weights + j);
     const s = v128.load(shift + j);
     const t = v128.sub<T>(v128.load(dout + j), s);
     const t2 = v128.sub<T>(v128.load(dout2 + j), s);
@@ -613,7 +628,7 @@ function gradientRows<T extends number>(
   for (; j < columns * size; j += size) {
     const h = load<T>(high + j);
     const f = load<T>(scale + j);
-    const g = load<T>(slope + j);
+    const g = load<T>(weights + j);
     const s = load<T>(shift + j);
     const t = <T>(load<T>(dout + j) - s);
     const t2 = <T>(load<T>(dout2 + j) - s);
@@ -624,7 +639,7 @@ function gradientRows<T extends number>(
   }
 }
 
-/** dx (columns,) = dout · scale */
+/** Sets dx (columns,) to dout · scale. */
 function scaleRow<T extends number>(dx: usize, dout: usize, scale: usize, columns: usize): void {
   const size = sizeof<T>();
   const whole = (columns & ~(LANES<T>() - 1)) * size;
@@ -673,7 +688,7 @@ export function batchnormBackward<T extends number>(
   D: usize,
   training: bool,
 ): void {
-  if (SHARED && splits(D, (3 * N * sizeof<T>()) / 2, STRIP)) {
+  if (SHARED && planSplit(D, (3 * N * sizeof<T>()) / 2, STRIP)) {
     const job = jobOf<BackwardJob>();
     job.dx = dx;
     job.dgamma = dgamma;
@@ -712,7 +727,7 @@ export function batchnormBackward<T extends number>(
   }
 }
 
-/** The same for the columns from `from` on. @inline */
+/** Does the pass for the columns from `from` on. @inline */
 function backwardStrip<T extends number>(
   from: usize,
   columns: usize,
@@ -736,8 +751,8 @@ function backwardStrip<T extends number>(
   const products = sums + columns * sizeof<f64>();
   const high = products + columns * sizeof<f64>();
   const scale = high + columns * size;
-  const slope = scale + columns * size;
-  const shift = slope + columns * size;
+  const weights = scale + columns * size;
+  const shift = weights + columns * size;
   const across = from * size;
   for (let j: usize = 0; j < columns; j++) {
     store<T>(high + j * size, <T>load<f64>(means + (j << 3)));
@@ -753,7 +768,7 @@ function backwardStrip<T extends number>(
     if (dgamma != 0) store<T>(dgamma + column, <T>gradGamma);
     const weight = (invstd * gradGamma) / <f64>N;
     store<T>(scale + j * size, <T>(<f64>load<T>(gamma + column) * invstd));
-    store<T>(slope + j * size, <T>weight);
+    store<T>(weights + j * size, <T>weight);
     store<T>(shift + j * size, <T>(sum / <f64>N - low * weight));
   }
   if (dx == 0) return;
@@ -762,7 +777,7 @@ function backwardStrip<T extends number>(
     const rows = min(N - i, 2);
     const to = dx + down;
     if (training) {
-      gradientRows<T>(to, dout + down, x + down, step, rows, high, scale, slope, shift, columns);
+      gradientRows<T>(to, dout + down, x + down, step, rows, high, scale, weights, shift, columns);
     } else {
       scaleRow<T>(to, dout + down, scale, columns);
       if (rows == 2) scaleRow<T>(to + step, dout + down + step, scale, columns);

@@ -5,14 +5,18 @@ import { mt19937Seed, mt19937StateBytes, nextDouble } from "../random/mt19937";
 import { philox4x32x4 } from "../random/philox";
 import { LANES, loadLanes, loadTail, storeLanes, storeTail } from "../simd";
 import { SHARED, threads } from "../threads/queue";
-import { at, Elements, jobOf, split, splitElements, splits } from "../threads/split";
+import { at, Elements, jobOf, planSplit, split, splitElements } from "../threads/split";
 
-/** Bytes of workspace for dropoutForwardSeeded: the generator's state. @kernel */
+/**
+ * Returns how many bytes of workspace dropoutForwardSeeded needs, for the generator's state.
+ *
+ * @kernel
+ */
 export function dropoutSeededWorkBytes(): usize {
   return mt19937StateBytes();
 }
 
-/** With r = np.random.seed(seed); np.random.rand(n). out may be x. @kernel */
+/** Draws r as np.random.seed(seed); np.random.rand(n) does. out may be x. @kernel */
 export function dropoutForwardSeeded<T extends number>(
   out: usize, // (n,)
   mask: usize, // (n,)
@@ -32,18 +36,24 @@ export function dropoutForwardSeeded<T extends number>(
   }
 }
 
-/** Bytes of workspace for dropoutForward: the state of four generators, and two constants. @kernel */
+/**
+ * Returns how many bytes of workspace dropoutForward needs, for the state of four generators and
+ * two constants.
+ *
+ * @kernel
+ */
 export function dropoutWorkBytes(): usize {
   return SHARED ? max(threads(), 1) * THREAD_WORK : 96;
 }
 
 /**
- * Elements that one seeding serves. Part of the stream's definition, as the counter is. @constant dropoutChunk
+ * One seeding serves this many elements. The number belongs to the definition of the stream, as the
+ * counter does.
  *
- * @inline
+ * @constant dropoutChunk @inline
  */
 const CHUNK: usize = 4096;
-/** From one thread's workspace to the next. @inline */
+/** The workspaces of two threads are this far apart. @inline */
 const THREAD_WORK: usize = 128;
 
 /** @inline */
@@ -52,8 +62,9 @@ function rotateLeft(x: v128, bits: i32): v128 {
 }
 
 /**
- * mask = (words >= threshold) · scale and out = x · mask for the first n of four elements; the two constants
- * are at work + 64 and + 80. Signed words: one comparison, where unsigned ones take two instructions.
+ * Sets mask = (words >= threshold) · scale and out = x · mask for the first n of four elements. The
+ * two constants are at work + 64 and work + 80. The words are signed, as unsigned ones take two
+ * instructions for the comparison.
  *
  * @inline
  */
@@ -96,9 +107,10 @@ class DrawsJob {
 }
 
 /**
- * With r = word / 2³² + ½, words being signed. Every 4,096 elements have four xoshiro128+ generators (Blackman and Vigna,
- * ACM TOMS 47, 2021) of their own, which draw in turn and are seeded with four blocks of Philox: so a
- * draw is a function of key, counter and place, whoever computes it. out may be x.
+ * Draws r as word / 2³² + ½, as words are signed. Every 4,096 elements have four xoshiro128+
+ * generators (Blackman and Vigna, ACM TOMS 47, 2021) of their own, which draw in turn and are
+ * seeded with four blocks of Philox: a draw depends on key, counter and place alone, whichever
+ * thread computes it. out may be x.
  *
  * @kernel
  */
@@ -113,7 +125,7 @@ export function dropoutForward<T extends number>(
   counterLow: u32,
   counterHigh: u32,
 ): void {
-  if (SHARED && splits(n, 2 * sizeof<T>(), 2 * CHUNK)) {
+  if (SHARED && planSplit(n, 2 * sizeof<T>(), 2 * CHUNK)) {
     const job = jobOf<DrawsJob>();
     job.out = out;
     job.mask = mask;
@@ -142,8 +154,8 @@ export function dropoutForward<T extends number>(
     return;
   }
   const size = sizeof<T>();
-  // r >= p in whole numbers: word >= (p − ½) · 2³². Both constants go through memory, as V8 computes them
-  // anew in every step otherwise, the division included.
+  // r >= p in whole numbers: word >= (p − ½) · 2³². Both constants go through memory, as V8
+  // computes them anew in every step otherwise, the division included.
   v128.store(work, i32x4.splat(<i32>(<i64>(p * 4294967296.0) - 2147483648)), 64);
   v128.store(work, v128.splat<T>(<T>(1 / (1 - p))), 80);
   let counter = ((<u64>counterHigh) << 32) | <u64>counterLow;

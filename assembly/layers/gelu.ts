@@ -1,13 +1,14 @@
-// Gaussian error linear unit in its exact form: x · Φ(x), Φ the normal distribution's, and its gradient Φ(x) + x ·
-// φ(x). Two float64 at a time for either dtype, as float32 would be 4 ULP off. Hendrycks and Gimpel, "Gaussian Error
-// Linear Units", 2016, arXiv:1606.08415.
+// The Gaussian error linear unit in its exact form: x · Φ(x), where Φ is the normal distribution's.
+// Its derivative is Φ(x) + x · φ(x). It is computed for two float64 at a time for either dtype, as
+// float32 would be 4 ULP off. Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016,
+// arXiv:1606.08415.
 
 import { bell, cutTail, tailRatio } from "../math/normal";
 import { loadF64x2, storeF64x2 } from "../simd";
 import { SHARED } from "../threads/queue";
 import { Elements, splitElements } from "../threads/split";
 
-/** tail below 0, and from there up what it lacks to 1. @inline */
+/** Returns tail where x is below 0, and 1 − tail elsewhere. @inline */
 function fromTail(tail: v128, x: v128): v128 {
   const one = f64x2.splat(1);
   return v128.bitselect(tail, f64x2.sub(one, tail), f64x2.lt(x, f64x2.splat(0)));
@@ -40,10 +41,10 @@ export function geluBackward<T extends number>(dx: usize, dout: usize, x: usize,
     const lanes = min(n - i, 2);
     const v = loadF64x2<T>(x, lanes);
     const a = cutTail(v);
-    // Below 0 Φ + x · φ is exp(−x²/2) · (R(|x|) − |x| / √(2π)); above it, what that lacks to 1.
+    // Below 0, Φ + x · φ is t = exp(−x²/2) · (R(|x|) − |x| / √(2π)); from 0 up it is 1 − t.
     const scaled = f64x2.mul(f64x2.abs(v), f64x2.splat(0.3989422804014327));
-    const slope = fromTail(f64x2.mul(bell<T>(a), f64x2.sub(tailRatio<T>(a), scaled)), v);
-    storeF64x2<T>(dx, f64x2.mul(loadF64x2<T>(dout, lanes), slope), lanes);
+    const derivative = fromTail(f64x2.mul(bell<T>(a), f64x2.sub(tailRatio<T>(a), scaled)), v);
+    storeF64x2<T>(dx, f64x2.mul(loadF64x2<T>(dout, lanes), derivative), lanes);
     dout += 2 * sizeof<T>();
     x += 2 * sizeof<T>();
     dx += 2 * sizeof<T>();

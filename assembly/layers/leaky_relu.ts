@@ -1,10 +1,11 @@
-// x where it is above 0, else x · negativeSlope, and its gradient, which is the slope at 0.
+// Leaky ReLU: x where it is above 0, and x · negativeSlope elsewhere. Its derivative at 0 is the
+// slope.
 
 import { LANES, loadTail, storeTail } from "../simd";
 import { SHARED } from "../threads/queue";
 import { Elements, splitElements } from "../threads/split";
 
-/** v where x > 0, else v · slope. @inline */
+/** Returns v where x > 0, and v · slope elsewhere. @inline */
 function leak<T extends number>(v: v128, x: v128, slope: v128): v128 {
   return v128.bitselect(v, v128.mul<T>(v, slope), v128.gt<T>(x, v128.splat<T>(<T>0)));
 }
@@ -20,8 +21,8 @@ export function leakyReluForward<T extends number>(
 }
 
 /**
- * dx = dout where x > 0, else dout · negativeSlope. dx may be dout. With a slope of 0 or more, the forward's out
- * serves as x: it is above 0 where x was.
+ * dx = dout where x > 0, else dout · negativeSlope. dx may be dout. With a slope of 0 or more, the
+ * forward's out serves as x: it is above 0 where x was.
  *
  * @kernel
  */

@@ -1,9 +1,9 @@
-// (x − mean) / std by column, with a mean and a deviation that are constants: those of a training set, for example.
-// Divided, not multiplied by 1 / std, so that the bits are NumPy's.
+// (x − mean) / std by column, where mean and deviation are constants, such as those of a training
+// set. It divides by std rather than multiply by 1 / std, so that the bits are NumPy's.
 
 import { LANES, loadLanes, storeLanes } from "../simd";
 import { SHARED } from "../threads/queue";
-import { at, jobOf, split, splits } from "../threads/split";
+import { at, jobOf, planSplit, split } from "../threads/split";
 
 @unmanaged
 class RowsJob {
@@ -23,7 +23,7 @@ export function normalizeForward<T extends number>(
   N: usize,
   D: usize,
 ): void {
-  if (SHARED && splits(N, 2 * D * sizeof<T>())) {
+  if (SHARED && planSplit(N, 2 * D * sizeof<T>())) {
     const job = jobOf<RowsJob>();
     job.out = out;
     job.x = x;
@@ -66,7 +66,7 @@ export function normalizeBackward<T extends number>(
   N: usize,
   D: usize,
 ): void {
-  if (SHARED && splits(N, 2 * D * sizeof<T>())) {
+  if (SHARED && planSplit(N, 2 * D * sizeof<T>())) {
     const job = jobOf<GradientsJob>();
     job.dx = dx;
     job.dout = dout;

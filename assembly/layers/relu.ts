@@ -1,11 +1,12 @@
-// max(0, x), and its gradient, which is 0 at 0.
+// ReLU: max(0, x). Its derivative is 0 at 0.
 
 import { LANES, loadTail, storeTail } from "../simd";
 import { SHARED } from "../threads/queue";
 import { Elements, splitElements } from "../threads/split";
 
 /**
- * pmax(x, 0) = x < 0 ? 0 : x keeps a NaN; adding 0 then turns −0 into 0, as maximum(0, −0) does.
+ * Returns max(0, x). pmax(x, 0) is x < 0 ? 0 : x, which keeps a NaN; adding 0 turns −0 into 0, as
+ * maximum(0, −0) does.
  *
  * @inline
  */
@@ -31,7 +32,7 @@ export function reluForward<T extends number>(out: usize, x: usize, n: usize): v
   if (rest) storeTail<T>(out, relu<T>(loadTail<T>(x, rest)), rest);
 }
 
-/** dout where x > 0, else 0: a NaN in x gives 0, one in dout passes. @inline */
+/** Returns dout where x > 0, and 0 elsewhere. A NaN in x gives 0, one in dout stays. @inline */
 function gate<T extends number>(dout: v128, x: v128): v128 {
   return v128.and(dout, v128.gt<T>(x, v128.splat<T>(<T>0)));
 }

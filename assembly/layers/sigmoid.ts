@@ -1,4 +1,4 @@
-// 1 / (1 + exp(−x)), and its gradient from what it gave: out · (1 − out).
+// sigmoid(x) = 1 / (1 + exp(−x)). Its derivative is computed from its result: out · (1 − out).
 
 import { sigmoid } from "../math/sigmoid";
 import { LANES, loadLanes, loadTail, storeLanes, storeTail } from "../simd";
@@ -11,7 +11,7 @@ export function sigmoidForward<T extends number>(out: usize, x: usize, n: usize)
     const kernel: Elements = (n, out, x) => sigmoidForward<T>(out, x, n);
     if (splitElements<T>(kernel, n, 16 * sizeof<T>(), out, x)) return;
   }
-  // One loop for the whole vectors and the tail, so that the long body is there once.
+  // One loop has the whole vectors and the tail, so that its long body is compiled once.
   for (let i: usize = 0; i < n; i += LANES<T>()) {
     const lanes = min(n - i, LANES<T>());
     storeLanes<T>(out, sigmoid<T>(loadLanes<T>(x, lanes)), lanes);
@@ -21,7 +21,7 @@ export function sigmoidForward<T extends number>(out: usize, x: usize, n: usize)
 }
 
 /** @inline */
-function slope<T extends number>(dout: v128, out: v128): v128 {
+function gradient<T extends number>(dout: v128, out: v128): v128 {
   const factor = v128.mul<T>(out, v128.sub<T>(v128.splat<T>(<T>1), out));
   return v128.mul<T>(dout, factor);
 }
@@ -40,11 +40,11 @@ export function sigmoidBackward<T extends number>(
   const whole = n & ~(LANES<T>() - 1);
   const end = dout + whole * sizeof<T>();
   while (dout != end) {
-    v128.store(dx, slope<T>(v128.load(dout), v128.load(out)));
+    v128.store(dx, gradient<T>(v128.load(dout), v128.load(out)));
     dout += 16;
     out += 16;
     dx += 16;
   }
   const rest = n - whole;
-  if (rest) storeTail<T>(dx, slope<T>(loadTail<T>(dout, rest), loadTail<T>(out, rest)), rest);
+  if (rest) storeTail<T>(dx, gradient<T>(loadTail<T>(dout, rest), loadTail<T>(out, rest)), rest);
 }

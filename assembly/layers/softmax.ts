@@ -4,7 +4,7 @@ import { dot } from "../blas/level1";
 import { expShifted, rowMax, scaleRow } from "../math/reduce";
 import { LANES, loadLanes, storeLanes } from "../simd";
 import { SHARED } from "../threads/queue";
-import { at, jobOf, split, splits } from "../threads/split";
+import { at, jobOf, planSplit, split } from "../threads/split";
 
 @unmanaged
 class RowsJob {
@@ -20,7 +20,7 @@ export function softmaxForward<T extends number>(
   N: usize,
   C: usize,
 ): void {
-  if (SHARED && splits(N, 16 * C * sizeof<T>())) {
+  if (SHARED && planSplit(N, 16 * C * sizeof<T>())) {
     const job = jobOf<RowsJob>();
     job.out = out;
     job.x = x;
@@ -56,7 +56,7 @@ export function softmaxBackward<T extends number>(
   N: usize,
   C: usize,
 ): void {
-  if (SHARED && splits(N, 4 * C * sizeof<T>())) {
+  if (SHARED && planSplit(N, 4 * C * sizeof<T>())) {
     const job = jobOf<GradientsJob>();
     job.dx = dx;
     job.dout = dout;

@@ -1,14 +1,14 @@
-// Binary cross-entropy from scores: the mean over all elements of −y · log p − (1 − y) · log(1 − p), p = sigmoid(x),
-// computed as max(x, 0) − x · y + log(1 + exp(−|x|)), which no score makes overflow. float64 throughout for either
-// dtype.
+// Binary cross-entropy from scores: the mean over all elements of −y · log p − (1 − y) · log(1 −
+// p), p = sigmoid(x), computed as max(x, 0) − x · y + log(1 + exp(−|x|)), which no score makes
+// overflow. float64 throughout for either dtype.
 
 import { exp } from "../math/exp";
 import { log1p } from "../math/log1p";
 import { loadF64x2, storeF64x2 } from "../simd";
 import { MOST_TERMS, SHARED, terms } from "../threads/queue";
-import { jobOf, split, splits } from "../threads/split";
+import { jobOf, planSplit, split } from "../threads/split";
 
-/** What elements i and i + 1 add to n · loss, and their dx. @inline */
+/** Returns what elements i and i + 1 add to n · loss, and writes their dx. @inline */
 function pairLoss<T extends number>(
   dx: usize,
   x: usize,
@@ -29,7 +29,8 @@ function pairLoss<T extends number>(
   const whole = f64x2.add(linear, log1p(e));
   const term = lanes == 2 ? whole : v128.and(whole, i64x2(-1, 0));
   if (dx != 0) {
-    // sigmoid(x) − y over the common denominator 1 + e, so that a small difference keeps its digits.
+    // sigmoid(x) − y over the common denominator 1 + e, so that a small difference keeps its
+    // digits.
     const isNegative = f64x2.lt(score, zero);
     const p = v128.bitselect(e, one, isNegative);
     const q = v128.bitselect(one, e, isNegative);
@@ -49,7 +50,12 @@ class PairsJob {
   first: usize;
 }
 
-/** The loss; dx = (sigmoid(x) − y) / n is not written where its address is 0. n ≥ 1; dx overlaps nothing. @kernel */
+/**
+ * Returns the loss. dx = (sigmoid(x) − y) / n is not written if its address is 0. n ≥ 1; dx
+ * overlaps nothing.
+ *
+ * @kernel
+ */
 export function bceWithLogitsLoss<T extends number>(
   dx: usize, // (n,)
   x: usize, // (n,)
@@ -60,7 +66,7 @@ export function bceWithLogitsLoss<T extends number>(
   let sum = f64x2.splat(0);
   let i: usize = 0;
   if (SHARED) {
-    while (splits(min(n - i, MOST_TERMS), 48 * sizeof<f64>(), 16)) {
+    while (planSplit(min(n - i, MOST_TERMS), 48 * sizeof<f64>(), 16)) {
       const job = jobOf<PairsJob>();
       job.dx = dx;
       job.x = x;

@@ -2,7 +2,12 @@
 
 import { loadF64x2, storeF64x2 } from "../simd";
 
-/** The loss; dx = 2 · (x − y) / n is not written where its address is 0. n ≥ 1; dx overlaps nothing. @kernel */
+/**
+ * Returns the loss. dx = 2 · (x − y) / n is not written if its address is 0. n ≥ 1; dx overlaps
+ * nothing.
+ *
+ * @kernel
+ */
 export function mseLoss<T extends number>(
   dx: usize, // (n,)
   x: usize, // (n,)

@@ -5,10 +5,14 @@
 import { log } from "../math/log";
 import { expShifted, rowMax, scaleRow } from "../math/reduce";
 import { MOST_TERMS, SHARED } from "../threads/queue";
-import { addTerms, jobOf, leaveTerm, split, splits } from "../threads/split";
+import { addTerms, jobOf, leaveTerm, planSplit, split } from "../threads/split";
 import { weightOf } from "./weights";
 
-/** Bytes of workspace for softmaxLoss: one row, for a call that leaves dx out. @kernel */
+/**
+ * Returns how many bytes of workspace softmaxLoss needs: one row, for a call that leaves dx out.
+ *
+ * @kernel
+ */
 export function softmaxLossWorkBytes<T extends number>(C: usize): usize {
   return C * sizeof<T>();
 }
@@ -75,7 +79,7 @@ export function softmaxLoss<T extends number>(
   let loss: f64 = 0;
   let n: usize = 0;
   if (SHARED && dx != 0) {
-    while (splits(min(N - n, MOST_TERMS), 24 * C * sizeof<T>())) {
+    while (planSplit(min(N - n, MOST_TERMS), 24 * C * sizeof<T>())) {
       const job = jobOf<RowsJob>();
       job.dx = dx;
       job.x = x;

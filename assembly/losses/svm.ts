@@ -4,7 +4,7 @@
 
 import { loadF64x2, storeF64x2 } from "../simd";
 import { MOST_TERMS, SHARED } from "../threads/queue";
-import { addTerms, jobOf, leaveTerm, split, splits } from "../threads/split";
+import { addTerms, jobOf, leaveTerm, planSplit, split } from "../threads/split";
 import { weightOf } from "./weights";
 
 /** Returns what row n adds to W · loss, and writes dx[n] unless dx is 0. @inline */
@@ -37,7 +37,7 @@ function rowLoss<T extends number>(
   for (let j: usize = 0; j < C; j += 2) {
     const lanes = min(C - j, 2);
     const at = row + j * sizeof<T>();
-    // Lanes of the row but for the label's own.
+    // The lanes of the row count, except the label's own.
     const counts = v128.and(f64x2.ne(index, ownIndex), f64x2.lt(index, f64x2.splat(<f64>C)));
     const margin = f64x2.add(f64x2.sub(loadF64x2<T>(x + at, lanes), own), one);
     // pmax keeps a NaN.
@@ -84,7 +84,7 @@ export function svmLoss<T extends number>(
   let loss: f64 = 0;
   let n: usize = 0;
   if (SHARED) {
-    while (splits(min(N - n, MOST_TERMS), 8 * C * sizeof<T>())) {
+    while (planSplit(min(N - n, MOST_TERMS), 8 * C * sizeof<T>())) {
       const job = jobOf<RowsJob>();
       job.dx = dx;
       job.x = x;

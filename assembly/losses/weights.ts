@@ -1,7 +1,8 @@
 // The weights of a loss's rows.
 
 /**
- * The weight of row n: 1 where there are none, so that such a loss has the bits of one whose weights are all 1.
+ * Returns the weight of row n. Without weights it is 1, so that such a loss has the bits of one
+ * whose weights are all 1.
  *
  * @inline
  */

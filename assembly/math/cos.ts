@@ -1,9 +1,11 @@
-// cos(x) for |x| ≤ 2²⁰, and NaN beyond: x is brought to [−π/4, π/4] by a whole number of quarter turns, and there the
-// Taylor series of cosine or sine serve, cut where the first term left out is below 0.1 units in the last place.
+// cos(x) for |x| ≤ 2²⁰, and NaN beyond: x is brought to [−π/4, π/4] by a whole number of quarter
+// turns, and there the Taylor series of cosine or sine serve, cut where the first term left out is
+// below 0.1 units in the last place.
 //
-// π/2 is split in three (Cody and Waite, Software Manual for the Elementary Functions, 1980), of which the first two
-// have 33 digits, so that their products with the number of turns are exact; what rounding takes off the remainder is
-// carried along. Error: at most 0.9 ULP (measured in test/math/cos.test.ts).
+// π/2 is split in three (Cody and Waite, Software Manual for the Elementary Functions, 1980), of
+// which the first two have 33 digits, so that their products with the number of turns are exact;
+// what rounding takes off the remainder is carried along. Error: at most 0.9 ULP (measured in
+// test/math/cos.test.ts).
 
 /** @inline */
 const PI_2_HIGH: f64 = 1.5707963267341256;
@@ -36,7 +38,7 @@ export function cos(x: f64): f64 {
   return quarter == 0 ? d : -d;
 }
 
-/** (cos(r) − 1 + r²/2) / r⁴ of z = r² @inline */
+/** Returns (cos(r) − 1 + r²/2) / r⁴ for z = r². @inline */
 function cosineSeries(z: f64): f64 {
   let c: f64 = 1.0 / 20922789888000.0;
   c = c * z - 1.0 / 87178291200.0;
@@ -48,7 +50,7 @@ function cosineSeries(z: f64): f64 {
   return c;
 }
 
-/** (sin(r) − r) / r³ of z = r² @inline */
+/** Returns (sin(r) − r) / r³ for z = r². @inline */
 function sineSeries(z: f64): f64 {
   let s: f64 = 1.0 / 355687428096000.0;
   s = s * z - 1.0 / 1307674368000.0;

@@ -14,12 +14,12 @@ import { horner } from "./horner";
 /** @inline */
 const LOG2E: f64 = 1.4426950408889634;
 
-/** The whole number nearest to x / ln 2. @inline */
+/** Returns the whole number nearest to x / ln 2. @inline */
 function multipleOfLn2<T extends number>(x: v128): v128 {
   return v128.nearest<T>(v128.mul<T>(x, v128.splat<T>(<T>LOG2E)));
 }
 
-/** x − n · ln 2 @inline */
+/** Returns x − n · ln 2. @inline */
 function remainderOfLn2<T extends number>(x: v128, n: v128): v128 {
   const isDouble = sizeof<T>() == 8;
   const ln2High = v128.splat<T>(isDouble ? <T>6.9314718036912381649e-1 : <T>0.693359375);
@@ -29,7 +29,8 @@ function remainderOfLn2<T extends number>(x: v128, n: v128): v128 {
 }
 
 /**
- * exp(r) − 1 of lanes T, |r| ≤ ln 2 / 2, with the relative accuracy that a Result can show.
+ * Returns exp(r) − 1 for lanes of T and |r| ≤ ln 2 / 2, with the relative accuracy that a Result
+ * can show.
  *
  * @inline
  */
@@ -54,7 +55,7 @@ function expm1Series<T extends number, Result extends number>(r: v128): v128 {
   return multiplyAdd<T>(p, v128.mul<T>(r, r), r);
 }
 
-/** 2ⁿ for whole n in the normal range of exponents. @inline */
+/** Returns 2ⁿ for a whole n in the normal range of exponents. @inline */
 function powerOf2<T extends number>(n: v128): v128 {
   if (sizeof<T>() == 8) {
     const e = i64x2.extend_low_i32x4_s(i32x4.trunc_sat_f64x2_s_zero(n));
@@ -63,7 +64,11 @@ function powerOf2<T extends number>(n: v128): v128 {
   return i32x4.shl(i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127)), 23);
 }
 
-/** p · 2ⁿ as two factors, so that results below the normal range are rounded once. @inline */
+/**
+ * Returns p · 2ⁿ, with 2ⁿ as two factors, so that results below the normal range are rounded once.
+ *
+ * @inline
+ */
 function scaleByPowerOf2<T extends number>(p: v128, n: v128): v128 {
   if (sizeof<T>() == 8) {
     const e = i64x2.extend_low_i32x4_s(i32x4.trunc_sat_f64x2_s_zero(n));
@@ -80,7 +85,7 @@ function scaleByPowerOf2<T extends number>(p: v128, n: v128): v128 {
 }
 
 /**
- * Within the bounds beyond which the result is ∞ or 0 already; a NaN passes pmin and pmax.
+ * Returns x within the bounds beyond which exp is ∞ or 0 already. A NaN passes pmin and pmax.
  *
  * @inline
  */
@@ -90,7 +95,7 @@ function clamp<T extends number>(x: v128): v128 {
   return v128.pmax<T>(v128.pmin<T>(x, most), least);
 }
 
-/** exp of each lane. @inline */
+/** Returns exp of each lane. @inline */
 export function exp<T extends number>(x: v128): v128 {
   const clamped = clamp<T>(x);
   const n = multipleOfLn2<T>(clamped);
@@ -99,8 +104,8 @@ export function exp<T extends number>(x: v128): v128 {
 }
 
 /**
- * exp(x + low) of two float64 for −761 ≤ x ≤ 0, with the accuracy that a Result can show. low is what a rounded x has
- * lost, 0 where Result is float32.
+ * Returns exp(x + low) of two float64 for −761 ≤ x ≤ 0, with the accuracy that a Result can show.
+ * low is what rounding has taken from x; it is 0 if Result is float32.
  *
  * @inline
  */
@@ -112,7 +117,7 @@ export function expOfSum<Result extends number>(x: v128, low: v128): v128 {
   return scaleByPowerOf2<f64>(f64x2.add(series, f64x2.splat(1)), n);
 }
 
-/** exp(x) − 1 of each lane with its relative accuracy, for 0 ≤ x ≤ 40. @inline */
+/** Returns exp(x) − 1 of each lane with its relative accuracy, for 0 ≤ x ≤ 40. @inline */
 export function expm1<T extends number>(x: v128): v128 {
   const n = multipleOfLn2<T>(x);
   const power = powerOf2<T>(n);

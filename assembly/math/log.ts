@@ -13,7 +13,7 @@ const LN2_HIGH: f64 = 6.9314718036912381649e-1; // its last 32 bits are zero: k 
 /** @inline */
 const LN2_LOW: f64 = 1.90821492927058770002e-10;
 
-/** The error of the rounded product p = a · b, exactly. @inline */
+/** Returns the exact error of the rounded product p = a · b. @inline */
 function productError(a: f64, b: f64, p: f64): f64 {
   const splitter: f64 = 134217729; // 2²⁷ + 1
   const ta = splitter * a;

@@ -1,23 +1,25 @@
-// The normal distribution, two float64 at a time: its density φ(x) = exp(−x²/2) / √(2π) and its lower tail
-// Φ(−a) = exp(−a²/2) · R(a), a ≥ 0, with the accuracy that a Result, float32 or float64, can show.
+// The normal distribution, two float64 at a time: its density φ(x) = exp(−x²/2) / √(2π) and its
+// lower tail Φ(−a) = exp(−a²/2) · R(a), a ≥ 0, with the accuracy that a Result, float32 or float64,
+// can show.
 //
 // R, which is Mills' ratio over √(2π), falls slowly and smoothly. (a + 4) · R(a) is a polynomial in
-// t = (a − 4) / (a + 4), which takes [0, ∞) to [−1, 1): interpolated at Chebyshev nodes, up to a = 14.5 for float32
-// (relative error 2.6e-9) and up to 39 for float64 (3.6e-17), beyond which the tail is 0. For float64 the rounding error of the
-// exponent, which counts a²/2 times in the result, is carried along; the square of a float32 has none.
+// t = (a − 4) / (a + 4), which takes [0, ∞) to [−1, 1): interpolated at Chebyshev nodes, up to a =
+// 14.5 for float32 (relative error 2.6e-9) and up to 39 for float64 (3.6e-17), beyond which the
+// tail is 0. For float64 the rounding error of the exponent, which counts a²/2 times in the result,
+// is carried along; the square of a float32 has none.
 //
-// So a tail has its relative accuracy, where 1 + erf(x / √2) has lost it. Errors of what is made of it:
-// docs/numerics.md.
+// So a tail has its relative accuracy, where 1 + erf(x / √2) has lost it. Errors of what is made of
+// it: docs/numerics.md.
 
 import { expOfSum } from "./exp";
 import { horner } from "./horner";
 
-/** |x|, but no further than where exp(−x²/2) is 0 to the last bit. @inline */
+/** Returns |x|, or 39 where that is larger: exp(−x²/2) is 0 to the last bit there. @inline */
 export function cutTail(x: v128): v128 {
   return f64x2.pmin(f64x2.abs(x), f64x2.splat(39));
 }
 
-/** exp(−a²/2), for a that is cut. @inline */
+/** Returns exp(−a²/2) for an a that cutTail gave. @inline */
 export function bell<Result extends number>(a: v128): v128 {
   const half = f64x2.splat(-0.5);
   if (sizeof<Result>() == 4) {
@@ -30,7 +32,8 @@ export function bell<Result extends number>(a: v128): v128 {
 }
 
 /**
- * R(a) = Φ(−a) · exp(a²/2), for a that is cut; for float32 what it is at 14.5 from there on, where the tail is none.
+ * Returns R(a) = Φ(−a) · exp(a²/2) for an a that cutTail gave. For float32 it stays at R(14.5) from
+ * there on, as the tail is 0.
  *
  * @inline
  */

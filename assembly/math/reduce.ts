@@ -1,11 +1,11 @@
-// What is taken from a row at a time.
+// Functions of rows: their largest value, and exponentials and their sum.
 
 import { LANES, loadTail, storeTail } from "../simd";
 import { SHARED } from "../threads/queue";
-import { at, jobOf, split, splits } from "../threads/split";
+import { at, jobOf, planSplit, split } from "../threads/split";
 import { exp } from "./exp";
 
-/** The row's largest value; a NaN in it is passed over. −∞ where there is none. */
+/** Returns the row's largest value, or −∞ if there is none. A NaN is passed over. */
 export function rowMax<T extends number>(x: usize, C: usize): T {
   let most = <T>-Infinity;
   for (let j: usize = 0; j < C; j++) {
@@ -22,7 +22,12 @@ class RowsJob {
   C: usize;
 }
 
-/** Of each row, the index of its largest value: the first of equals, and of NaN, which counts as the largest. C ≥ 1. @kernel */
+/**
+ * Writes the index of each row's largest value, the first of equal ones. A NaN counts as the
+ * largest. C ≥ 1.
+ *
+ * @kernel
+ */
 export function argmax<T extends number>(
   out: usize, // (N,) int32
   x: usize, // (N, C)
@@ -30,7 +35,7 @@ export function argmax<T extends number>(
   C: usize,
 ): void {
   assert(C > 0);
-  if (SHARED && splits(N, 8 * C * sizeof<T>())) {
+  if (SHARED && planSplit(N, 8 * C * sizeof<T>())) {
     const job = jobOf<RowsJob>();
     job.out = out;
     job.x = x;
@@ -44,7 +49,7 @@ export function argmax<T extends number>(
   for (let n: usize = 0; n < N; n++) {
     let most = load<T>(x);
     let at: usize = 0;
-    // Once most is a NaN nothing is above it.
+    // Once `most` is a NaN, nothing is above it.
     for (let j: usize = 1; j < C; j++) {
       const v = load<T>(x + j * sizeof<T>());
       if (v > most || (v != v && most == most)) {
@@ -58,7 +63,8 @@ export function argmax<T extends number>(
 }
 
 /**
- * The two float64 sums that a vector of T adds to: its lanes in order of their index, mod 2.
+ * Adds the lanes of a vector of T to two float64 sums, in order: those with an even index to the
+ * first.
  *
  * @inline
  */
@@ -68,7 +74,7 @@ function addLanes<T extends number>(sum: v128, v: v128): v128 {
   return f64x2.add(sum, f64x2.promote_low_f32x4(v128.shuffle<u64>(v, v, 1, 1)));
 }
 
-/** Σ exp(x − most) in float64; the exponentials go to e (C,), which may be x. */
+/** Returns Σ exp(x − most) in float64, and writes the exponentials to e (C,), which may be x. */
 export function expShifted<T extends number>(e: usize, x: usize, most: T, C: usize): f64 {
   const shift = v128.splat<T>(most);
   const whole = C & ~(LANES<T>() - 1);
@@ -83,13 +89,13 @@ export function expShifted<T extends number>(e: usize, x: usize, most: T, C: usi
     const at = j * sizeof<T>();
     const v = exp<T>(v128.sub<T>(loadTail<T>(x + at, C - j), shift));
     storeTail<T>(e + at, v, C - j);
-    // From memory again: the lanes beyond the row are not zero in v.
+    // The tail is loaded from memory again, as the lanes beyond the row are not zero in v.
     sum = addLanes<T>(sum, loadTail<T>(e + at, C - j));
   }
   return f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1);
 }
 
-/** e (C,) = e · factor @inline */
+/** Multiplies e (C,) by a factor. @inline */
 export function scaleRow<T extends number>(e: usize, factor: T, C: usize): void {
   const f = v128.splat<T>(factor);
   const whole = C & ~(LANES<T>() - 1);

@@ -1,13 +1,13 @@
-// sigmoid(x) = 1 / (1 + exp(−x)), computed with e = exp(−|x|), which cannot overflow: 1 / (1 + e) from 0 up, and below
-// q = e / (1 + e), where small results keep their relative accuracy; it is corrected by q = e − e · q, in which the
-// quotient's error weighs less.
+// sigmoid(x) = 1 / (1 + exp(−x)), computed with e = exp(−|x|), which cannot overflow: 1 / (1 + e)
+// from 0 up, and below q = e / (1 + e), where small results keep their relative accuracy; it is
+// corrected by q = e − e · q, in which the quotient's error weighs less.
 //
 // Error: at most 2 ULP for either dtype (measured in test/layers/sigmoid.test.ts).
 // sigmoid(∞) = 1, sigmoid(−∞) = 0, sigmoid(NaN) = NaN.
 
 import { exp } from "./exp";
 
-/** sigmoid of each lane. @inline */
+/** Returns sigmoid of each lane. @inline */
 export function sigmoid<T extends number>(x: v128): v128 {
   const one = v128.splat<T>(<T>1);
   const e = exp<T>(v128.neg<T>(v128.abs<T>(x)));

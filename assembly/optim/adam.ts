@@ -1,9 +1,9 @@
-// Adam (Kingma and Ba, 2015, arXiv:1412.6980), and AdamW, whose weight decay does not pass through the moments
-// (Loshchilov and Hutter, 2019, arXiv:1711.05101).
+// Adam (Kingma and Ba, 2015, arXiv:1412.6980), and AdamW, whose weight decay does not pass through
+// the moments (Loshchilov and Hutter, 2019, arXiv:1711.05101).
 
 import { LANES, loadLanes, square, storeLanes } from "../simd";
 import { SHARED } from "../threads/queue";
-import { at, jobOf, split, splits } from "../threads/split";
+import { at, jobOf, planSplit, split } from "../threads/split";
 
 /** @inline */
 function step<T extends number>(
@@ -32,7 +32,7 @@ function step<T extends number>(
   storeLanes<T>(w, v128.sub<T>(old, v128.add<T>(v128.mul<T>(decay, old), move)), n);
 }
 
-/** adamw without weight decay. @kernel */
+/** Does what adamw does, without weight decay. @kernel */
 export function adam<T extends number>(
   w: usize,
   m: usize,
@@ -65,11 +65,11 @@ class AdamJob {
 }
 
 /**
- * m = beta1 · m + (1 − beta1) · dw and v = beta2 · v + (1 − beta2) · dw², then
- * w −= learningRate · (weightDecay · w + (m / correction1) / (√(v / correction2) + eps)), whose last
- * term is computed as rate · m / (√v + eps · √correction2), the order of Kingma and Ba's section 2.
- * w, m and v (n,) are updated in place. The corrections, at step t = 1, 2, …, are 1 − beta1ᵗ and 1 − beta2ᵗ. What can
- * be computed once is, in float64, and rounded to T once.
+ * m = beta1 · m + (1 − beta1) · dw and v = beta2 · v + (1 − beta2) · dw², then w −= learningRate ·
+ * (weightDecay · w + (m / correction1) / (√(v / correction2) + eps)), whose last term is computed
+ * as rate · m / (√v + eps · √correction2), the order of Kingma and Ba's section 2. w, m and v (n,)
+ * are updated in place. The corrections, at step t = 1, 2, …, are 1 − beta1ᵗ and 1 − beta2ᵗ. What
+ * can be computed once is, in float64, and rounded to T once.
  *
  * @kernel
  */
@@ -87,7 +87,7 @@ export function adamw<T extends number>(
   correction2: f64,
   weightDecay: f64,
 ): void {
-  if (SHARED && splits(n, sizeof<T>() / 2, 16)) {
+  if (SHARED && planSplit(n, sizeof<T>() / 2, 16)) {
     const job = jobOf<AdamJob>();
     job.w = w;
     job.m = m;

@@ -1,9 +1,9 @@
-// RMSprop (Tieleman and Hinton, Coursera lecture 6.5, 2012): each step is divided by the root of a moving mean of
-// squares.
+// RMSprop (Tieleman and Hinton, Coursera lecture 6.5, 2012): each step is divided by the root of a
+// moving mean of squares.
 
 import { LANES, loadLanes, square, storeLanes } from "../simd";
 import { SHARED } from "../threads/queue";
-import { at, jobOf, split, splits } from "../threads/split";
+import { at, jobOf, planSplit, split } from "../threads/split";
 
 /** @inline */
 function step<T extends number>(
@@ -36,8 +36,9 @@ class RmspropJob {
 }
 
 /**
- * cache = decayRate · cache + (1 − decayRate) · dw², then w −= learningRate · dw / (√cache + eps). w (n,) and cache
- * (n,) are updated in place. 1 − decayRate is taken in float64; all numbers are rounded to T once.
+ * cache = decayRate · cache + (1 − decayRate) · dw², then w −= learningRate · dw / (√cache + eps).
+ * w (n,) and cache (n,) are updated in place. 1 − decayRate is taken in float64; all numbers are
+ * rounded to T once.
  *
  * @kernel
  */
@@ -50,7 +51,7 @@ export function rmsprop<T extends number>(
   decayRate: f64,
   eps: f64,
 ): void {
-  if (SHARED && splits(n, sizeof<T>() / 2, 16)) {
+  if (SHARED && planSplit(n, sizeof<T>() / 2, 16)) {
     const job = jobOf<RmspropJob>();
     job.w = w;
     job.cache = cache;

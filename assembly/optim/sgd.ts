@@ -1,10 +1,10 @@
-// Stochastic gradient descent: plain, with momentum (Polyak, 1964) and with Nesterov's, in the form of the CS231n
-// course, where a velocity points downhill: v = momentum · v − learningRate · dw. PyTorch's momentum buffer is −v /
-// learningRate.
+// Stochastic gradient descent: plain, with momentum (Polyak, 1964) and with Nesterov's, in the form
+// of the CS231n course, where a velocity points downhill: v = momentum · v − learningRate · dw.
+// PyTorch's momentum buffer is −v / learningRate.
 
 import { LANES, loadLanes, storeLanes } from "../simd";
 import { SHARED } from "../threads/queue";
-import { at, Elements, jobOf, split, splitElements, splits } from "../threads/split";
+import { at, Elements, jobOf, planSplit, split, splitElements } from "../threads/split";
 
 /** @inline */
 function descend<T extends number>(w: usize, dw: usize, rate: v128, n: usize): void {
@@ -78,7 +78,11 @@ class MomentumJob {
   momentum: f64;
 }
 
-/** v = momentum · v − learningRate · dw, then w += v. w (n,) and v (n,) are updated in place. @kernel */
+/**
+ * v = momentum · v − learningRate · dw, then w += v. w (n,) and v (n,) are updated in place.
+ *
+ * @kernel
+ */
 export function sgdMomentum<T extends number>(
   w: usize,
   v: usize,
@@ -87,7 +91,7 @@ export function sgdMomentum<T extends number>(
   learningRate: f64,
   momentum: f64,
 ): void {
-  if (SHARED && splits(n, sizeof<T>() / 2, 16)) {
+  if (SHARED && planSplit(n, sizeof<T>() / 2, 16)) {
     const job = jobOf<MomentumJob>();
     job.w = w;
     job.v = v;
@@ -119,7 +123,7 @@ export function sgdNesterov<T extends number>(
   learningRate: f64,
   momentum: f64,
 ): void {
-  if (SHARED && splits(n, sizeof<T>() / 2, 16)) {
+  if (SHARED && planSplit(n, sizeof<T>() / 2, 16)) {
     const job = jobOf<MomentumJob>();
     job.w = w;
     job.v = v;

@@ -9,7 +9,11 @@ import { log } from "../math/log";
 const N: usize = 624;
 /** @inline */
 const M: usize = 397;
-/** How many of the words have been drawn since all were made. @constant mt19937Position @inline */
+/**
+ * The state has here how many of the words have been drawn since all were made.
+ *
+ * @constant mt19937Position @inline
+ */
 const POSITION: usize = 2496;
 /** @inline */
 const HAS_GAUSS: usize = 2500;
@@ -21,7 +25,7 @@ export function mt19937StateBytes(): usize {
   return 2512;
 }
 
-/** As np.random.seed(seed) with one whole number. @kernel */
+/** Sets the state as np.random.seed(seed) does with one whole number. @kernel */
 export function mt19937Seed(state: usize, seed: u32): void {
   let word = seed;
   for (let i: usize = 0; i < N; i++) {
@@ -41,7 +45,7 @@ function twist(state: usize, i: usize, next: usize, middle: usize): void {
   store<u32>(state + (i << 2), load<u32>(state + (middle << 2)) ^ (y >> 1) ^ (odd & 0x9908b0df));
 }
 
-/** The next 32 bits. */
+/** Returns the next 32 bits. */
 function next32(state: usize): u32 {
   let position = <usize>load<u32>(state, POSITION);
   if (position == N) {
@@ -59,7 +63,7 @@ function next32(state: usize): u32 {
   return y ^ (y >> 18);
 }
 
-/** A float64 on [0, 1) of 53 bits. */
+/** Returns a float64 of 53 bits on [0, 1). */
 export function nextDouble(state: usize): f64 {
   const a = next32(state) >> 5;
   const b = next32(state) >> 6;
@@ -72,7 +76,10 @@ export function mt19937Rand(out: usize, state: usize, n: usize): void {
   for (; out != end; out += sizeof<f64>()) store<f64>(out, nextDouble(state));
 }
 
-/** A standard normal value by Marsaglia's polar method; every second one was made with the first. */
+/**
+ * Returns a standard normal value by Marsaglia's polar method; every second one was made together
+ * with the one before.
+ */
 function nextGauss(state: usize): f64 {
   if (load<u32>(state, HAS_GAUSS)) {
     store<u32>(state, 0, HAS_GAUSS);
@@ -96,7 +103,7 @@ export function mt19937Randn(out: usize, state: usize, n: usize): void {
   for (; out != end; out += sizeof<f64>()) store<f64>(out, nextGauss(state));
 }
 
-/** A whole number on [0, most], by masking and rejection. Nothing is drawn where most is 0. */
+/** Returns a whole number on [0, most], by masking and rejection. Nothing is drawn if most is 0. */
 function nextInterval(state: usize, most: u32): u32 {
   if (most == 0) return 0;
   const mask = <u32>0xffffffff >> clz<u32>(most);

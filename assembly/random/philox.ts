@@ -15,17 +15,19 @@ const WEYL_0: u32 = 0x9e3779b9;
 /** @inline */
 const WEYL_1: u32 = 0xbb67ae85;
 
-/** The upper 32 bits of each lane's product. @inline */
+/** Returns the upper 32 bits of each lane's product. @inline */
 function multiplyHigh(low: v128, high: v128): v128 {
   return v128.shuffle<u32>(low, high, 1, 3, 5, 7);
 }
 
-/** The lower 32 bits of each lane's product. @inline */
+/** Returns the lower 32 bits of each lane's product. @inline */
 function multiplyLow(low: v128, high: v128): v128 {
   return v128.shuffle<u32>(low, high, 0, 2, 4, 6);
 }
 
-/** Writes the 16 words of blocks counter … counter + 3 (64 bits of counter, 64 bits of key) to out. */
+/**
+ * Writes the 16 words of blocks counter … counter + 3 (64 bits of counter, 64 bits of key) to out.
+ */
 export function philox4x32x4(out: usize, key: u64, counter: u64): void {
   let k0 = <u32>key;
   let k1 = <u32>(key >> 32);

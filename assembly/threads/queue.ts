@@ -1,24 +1,31 @@
-// Fork and join in a memory that threads share: the calling thread posts a job of so many tasks, every thread takes
-// tasks until none is left, and the caller waits for those that others still run.
+// Fork and join in a memory that threads share: the calling thread posts a job of several tasks,
+// every thread takes tasks until none is left, and the caller waits for the tasks that others still
+// run.
 //
-// The queue is one block, the first behind the core's constants, in shared builds alone. Two counters carry the
-// protocol, each in a cache line of its own:
+// The queue is one block of memory, right behind the core's constants, which only shared builds
+// have. Two counters carry the protocol, each in a cache line of its own:
 //
-//   remaining   tasks that nobody has taken; workers sleep on it while it is 0, and leave when it is below
+//   remaining   tasks that nobody has taken; workers sleep on it while it is 0, and leave when it
+//               is below 0
 //   pending     tasks that nobody has finished; the caller sleeps on it
 //
-// A task is taken by lowering `remaining`, and only then are the job's words read. They cannot change before that task is
-// finished, since the next job waits for `pending` to be 0. So a worker that wakes late takes a task of whatever job there is
-// then, or none. test/threads/model.test.ts tries every order of these steps.
+// A task is taken by lowering `remaining`, and only then are the job's words read. They cannot
+// change before that task is finished, since the next job waits for `pending` to be 0. So a worker
+// that wakes late takes a task of the job that is there then, or none. test/threads/model.test.ts
+// tries every order of these steps.
 
 /**
- * Whether this build works on a memory that threads share: one that asc compiles with `--enable threads`.
+ * This is true in a build for a memory that threads share, which asc compiles with `--enable
+ * threads`.
  *
  * @inline
  */
 export const SHARED: bool = ASC_FEATURE_THREADS;
 
-/** What a job calls for each of its tasks, with the number of the thread that runs it: 0 is the caller. */
+/**
+ * A job calls such a function for each of its tasks, with the number of the thread that runs it;
+ * the caller is thread 0.
+ */
 export type Task = (task: usize, thread: usize) => void;
 
 /** @inline */
@@ -27,37 +34,39 @@ const REMAINING: usize = 0;
 const PENDING: usize = 64;
 /** @inline */
 const THREADS: usize = 128;
-/** Whether the calling thread may sleep: a page's main thread may not. @inline */
+/** The word here is 1 if the calling thread may sleep; a page's main thread may not. @inline */
 const MAY_SLEEP: usize = 132;
-/** Not 0 once a worker has failed. @inline */
+/** The word here is 0 until a worker fails. @inline */
 const FAILED: usize = 136;
 /** @inline */
 const TASK: usize = 140;
-/** The job's own words. @inline */
+/** The words of the job begin here. @inline */
 const WORDS: usize = 192;
-/** How many float64 a job can leave to its caller. @inline */
+/** A job can leave at most this many float64 to its caller. @inline */
 export const MOST_TERMS: usize = 8192;
 /** @inline */
 const TERMS: usize = 320;
 /** @inline */
 const BYTES: usize = TERMS + MOST_TERMS * sizeof<f64>();
 
-/** So many looks at a counter, some 20 µs, before going to sleep, which costs as much. @inline */
-const LOOKS: u32 = 5000;
 /**
- * Nanoseconds of one sleep of the caller, and how many in a row without a finished task mean that none will come.
+ * A thread reads a counter this many times, which takes some 20 µs, before it sleeps: to sleep and
+ * wake costs as much.
  *
  * @inline
  */
-const NAP: i64 = 100_000_000;
-/** @inline */
-const NAPS: u32 = 10;
+const READS_BEFORE_SLEEP: u32 = 5000;
+/** The caller sleeps for at most this many nanoseconds at a time. @inline */
+const SLEEP_NANOSECONDS: i64 = 100_000_000;
+/** After this many such sleeps in a row without a finished task, the caller gives up. @inline */
+const MOST_TIMEOUTS: u32 = 10;
 /**
- * The same for a caller that may not sleep, in looks: at a few nanoseconds each some seconds.
+ * A caller that may not sleep gives up after this many reads without a finished task, which take
+ * some seconds.
  *
  * @inline
  */
-const LOOKS_IN_VAIN: u32 = 1_000_000_000;
+const MOST_READS: u32 = 1_000_000_000;
 
 /** @inline */
 function queue(): usize {
@@ -73,17 +82,20 @@ export function heapBase(): usize {
   return SHARED ? queue() + BYTES : __heap_base;
 }
 
-/** How many threads take tasks; 0 before the queue is opened. @inline */
+/** Returns how many threads take tasks, 0 before the queue is opened. @inline */
 export function threads(): usize {
   return SHARED ? <usize>load<u32>(queue(), THREADS) : 1;
 }
 
-/** Where a job's words are, 128 bytes. @inline */
+/** Returns the address of the job's 128 bytes. @inline */
 export function words(): usize {
   return queue() + WORDS;
 }
 
-/** Where a job leaves what its caller adds up in order, float64: a sum of which every thread has a part would be another sum. */
+/**
+ * Returns the address of the float64 that a job leaves to its caller, who adds them up in order. If
+ * each thread added up its own part, rounding would depend on the number of threads.
+ */
 export function terms(): usize {
   return queue() + TERMS;
 }
@@ -99,7 +111,7 @@ export function threadsOpen(threads: u32, maySleep: bool): void {
   store<u32>(queue(), <u32>maySleep, MAY_SLEEP);
 }
 
-/** Takes a task and runs it; false where there is none. */
+/** Takes a task and runs it, and returns true; returns false if there is none. */
 function runOne(thread: usize): bool {
   const q = queue();
   let remaining = atomic.load<i32>(q, REMAINING);
@@ -115,7 +127,10 @@ function runOne(thread: usize): bool {
   return false;
 }
 
-/** Runs a task function for each task below count, on all threads; returns when all are done. Tasks must not fork. */
+/**
+ * Runs a task function for each task below count, on all threads; returns when all are done. Tasks
+ * must not fork.
+ */
 export function fork(task: Task, count: usize): void {
   const q = queue();
   if (atomic.load<i32>(q, FAILED) != 0) unreachable();
@@ -127,22 +142,28 @@ export function fork(task: Task, count: usize): void {
   join(q);
 }
 
-/** Waits until no task is pending. Traps where a worker has failed, or where nothing more is finished. */
+/**
+ * Waits until no task is pending. It traps if a worker has failed, or if no task is finished for
+ * too long.
+ */
 function join(q: usize): void {
-  let looks: u32 = 0;
-  let naps: u32 = 0;
+  let reads: u32 = 0;
+  let timeouts: u32 = 0;
   let seen = atomic.load<i32>(q, PENDING);
   while (seen != 0) {
     if (atomic.load<i32>(q, FAILED) != 0) unreachable();
     if (load<u32>(q, MAY_SLEEP) == 0) {
-      if (++looks == LOOKS_IN_VAIN) unreachable();
-    } else if (++looks > LOOKS && atomic.wait<i32>(q + PENDING, seen, NAP) == 2) {
-      if (++naps == NAPS) unreachable();
+      if (++reads == MOST_READS) unreachable();
+    } else if (
+      ++reads > READS_BEFORE_SLEEP &&
+      atomic.wait<i32>(q + PENDING, seen, SLEEP_NANOSECONDS) == 2
+    ) {
+      if (++timeouts == MOST_TIMEOUTS) unreachable();
     }
     const pending = atomic.load<i32>(q, PENDING);
     if (pending != seen) {
-      looks = 0;
-      naps = 0;
+      reads = 0;
+      timeouts = 0;
       seen = pending;
     }
   }
@@ -155,14 +176,14 @@ function join(q: usize): void {
  */
 export function threadsWork(thread: usize): void {
   const q = queue();
-  let looks: u32 = 0;
+  let reads: u32 = 0;
   while (true) {
     if (runOne(thread)) {
-      looks = 0;
+      reads = 0;
     } else if (atomic.load<i32>(q, REMAINING) < 0) {
       return;
-    } else if (++looks > LOOKS) {
-      looks = 0;
+    } else if (++reads > READS_BEFORE_SLEEP) {
+      reads = 0;
       atomic.wait<i32>(q + REMAINING, 0, -1);
     }
   }

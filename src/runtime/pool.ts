@@ -1,26 +1,32 @@
-// The workers of a runtime with a shared memory. Each has an instance of the same core, and takes tasks from the queue in
-// the memory (assembly/threads/queue.ts) until that is closed. A worker hears nothing from here on: it sleeps inside the core.
-
-// lamella/wasm/shared and /relaxed-shared bring it along: nobody else pays for it.
+// The workers of a runtime with a shared memory. Each has an instance of the same core, and takes
+// tasks from the queue in the memory (assembly/threads/queue.ts) until that is closed. A worker
+// receives no messages while it works: it sleeps inside the core.
+//
+// Only lamella/wasm/shared and lamella/wasm/relaxed-shared contain this file, so that no other
+// bundle is larger for it.
 
 import type { Instance } from "./core.ts";
 import { cores, nodeWorkers } from "./hosts/node_workers.ts";
 import { webWorkers } from "./hosts/web_workers.ts";
 import type { HostWorker, WorkerSource } from "./hosts/workers.ts";
 
-/** "auto" takes no more: what is left to win is small. */
+/** "auto" starts no more threads than these, as more of them gain little. */
 const AUTO_THREADS = 16;
-/** Milliseconds between two looks at which workers are there. */
-const LOOK = 250;
-/** Looks at which none has come yet, after which the next way is tried as well: a second. */
-const HEAD_START = 4;
+/** The milliseconds between two polls for workers that have started. */
+const POLL_INTERVAL = 250;
 /**
- * Looks without a new worker after which a way is given up: five seconds for one worker, and a quarter of a second for each
- * further one. Looks are counted rather than time, so that an event loop that stands still does not use them up.
+ * If no worker has started after this many polls, a second, the next way to start workers is tried
+ * as well.
  */
-const patienceFor = (size: number) => 19 + size;
+const POLLS_BEFORE_RETRY = 4;
+/**
+ * After this many polls without a new worker a way to start workers has failed: five seconds for
+ * one worker, and a quarter of a second more for each further one. Polls are counted rather than
+ * time, so that an event loop that stands still does not use them up.
+ */
+const mostPollsFor = (size: number) => 19 + size;
 
-/** What shared builds export beside the kernels: assembly/threads/queue.ts. */
+/** Shared builds export these functions of assembly/threads/queue.ts beside the kernels. */
 interface QueueExports {
   threads_open(threads: number, may_sleep: number): void;
   threads_close(): void;
@@ -28,25 +34,29 @@ interface QueueExports {
 
 const queueOf = ({ exports }: Instance) => exports as unknown as QueueExports;
 
-/** A thread that waits may sleep, but for a page's own. */
+/** Returns whether this thread may sleep while it waits, which a page's own thread may not. */
 function maySleep(): boolean {
   try {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 0);
     return true;
   } catch {
-    // A TypeError on a page's own thread. Where SharedArrayBuffer is missing no worker will have the memory either.
+    // It is a TypeError on a page's own thread. Without SharedArrayBuffer no worker will have the
+    // memory either.
     return false;
   }
 }
 
-/** The workers of one pool, all started in the same way. They hold on to this, and this to no Pool. */
-class Crew {
-  /** Fulfilled once all are there. */
+/**
+ * The workers of one pool, all started in the same way. They refer to this object, and it refers to
+ * no Pool.
+ */
+class WorkerGroup {
+  /** It is fulfilled once all workers have started. */
   readonly ready: Promise<void>;
-  /** Called once where none has come after a head start. */
-  onSilence: () => void = () => {};
-  /** Called where one ends that should be there. */
-  onLoss: (reason: string) => void = () => {};
+  /** It is called once, if no worker has started after POLLS_BEFORE_RETRY polls. */
+  onSlowStart: () => void = () => {};
+  /** It is called if a worker ends before `end` is called. */
+  onFailure: (reason: string) => void = () => {};
   private readonly workers: HostWorker[] = [];
   private timer: ReturnType<typeof setTimeout> | undefined;
   private hasEnded = false;
@@ -55,27 +65,30 @@ class Crew {
     const { module, memory } = instance;
     this.ready = new Promise((resolve, reject) => {
       const fail = (reason: string) => reject(new Error(reason));
-      const patience = patienceFor(size);
+      const mostPolls = mostPollsFor(size);
       let missing = size;
-      let looks = 0;
-      const look = () => {
-        looks++;
-        if (missing === size && looks === HEAD_START) this.onSilence();
-        if (looks < patience) this.timer = setTimeout(look, LOOK);
-        else fail(`${missing} of ${size} workers did not answer within ${patience * LOOK} ms`);
+      let polls = 0;
+      const poll = () => {
+        polls++;
+        if (missing === size && polls === POLLS_BEFORE_RETRY) this.onSlowStart();
+        if (polls < mostPolls) this.timer = setTimeout(poll, POLL_INTERVAL);
+        else
+          fail(
+            `${missing} of ${size} workers did not answer within ${mostPolls * POLL_INTERVAL} ms`,
+          );
       };
-      this.timer = setTimeout(look, LOOK);
+      this.timer = setTimeout(poll, POLL_INTERVAL);
       for (let thread = 1; thread <= size; thread++) {
         const events = {
           ready: () => {
-            looks = 0; // one that comes shows that the others may
+            polls = 0; // others may follow one that has started
             if (--missing > 0) return;
             clearTimeout(this.timer);
             resolve();
           },
           failed: (reason: string) => {
-            fail(reason); // of no effect once it was there
-            if (!this.hasEnded) this.onLoss(`worker ${thread} has ended: ${reason}`);
+            fail(reason); // it has no effect once all have started
+            if (!this.hasEnded) this.onFailure(`worker ${thread} has ended: ${reason}`);
           },
         };
         try {
@@ -99,78 +112,84 @@ class Crew {
 }
 
 /**
- * The first crew that is complete. A way that fails is followed by the next. One that says nothing for a while is not given
- * up, since a busy machine looks the same: the next is tried beside it. Whoever comes late never begins.
+ * Returns the first group whose workers have all started. If one way to start workers fails, the
+ * next is tried. If one does not answer for a while, the machine may only be busy, so the next is
+ * tried beside it; the group that is late is ended.
  */
-function recruit(
+function startWorkers(
   sources: readonly WorkerSource[],
   instance: Instance,
   size: number,
-): Promise<Crew> {
-  const crews: Crew[] = [];
+): Promise<WorkerGroup> {
+  const groups: WorkerGroup[] = [];
   const reasons: string[] = [];
   let isDone = false;
   return new Promise((resolve, reject) => {
     const tryNext = () => {
-      const source = sources[crews.length];
+      const source = sources[groups.length];
       if (!source) return;
-      const crew = new Crew(source, instance, size);
-      crews.push(crew);
-      crew.onSilence = tryNext;
+      const group = new WorkerGroup(source, instance, size);
+      groups.push(group);
+      group.onSlowStart = tryNext;
       const arrived = () => {
         if (isDone) return;
         isDone = true;
-        for (const other of crews) if (other !== crew) other.end();
-        resolve(crew);
+        for (const other of groups) if (other !== group) other.end();
+        resolve(group);
       };
       const failed = ({ message }: Error) => {
-        crew.end();
+        group.end();
         reasons.push(message);
         if (isDone) return;
         tryNext();
         if (reasons.length < sources.length) return;
         reject(new Error([...new Set(reasons)].join("; ")));
       };
-      crew.ready.then(arrived, failed);
+      group.ready.then(arrived, failed);
     };
     tryNext();
   });
 }
 
-/** A function that calls another and does not keep it, where the host has weak references. */
+/**
+ * Returns a function that calls another without keeping it alive, if the host has weak references.
+ */
 function weakly(fn: (reason: string) => void): (reason: string) => void {
   if (typeof WeakRef !== "function") return fn;
   const ref = new WeakRef(fn);
   return (reason) => ref.deref()?.(reason);
 }
 
-/** Workers that work. */
-interface Force {
-  readonly crew: Crew;
+/** The workers of a pool that has started, and the queue that they take tasks from. */
+interface Running {
+  readonly group: WorkerGroup;
   readonly queue: QueueExports;
 }
 
-function dismiss({ crew, queue }: Force): void {
+function stop({ group, queue }: Running): void {
   queue.threads_close();
-  crew.end();
+  group.end();
 }
 
-/** Ends the workers of pools that were forgotten. */
-let forgotten: FinalizationRegistry<Force> | undefined;
+/** It ends the workers of pools that were garbage-collected. */
+let collected: FinalizationRegistry<Running> | undefined;
 
-/** Not every host has the registry; there a pool is ended by close alone. */
-function endWhenForgotten(pool: Pool, force: Force): void {
+/** In a host without FinalizationRegistry only `close` ends a pool. */
+function stopWhenCollected(pool: Pool, running: Running): void {
   if (typeof FinalizationRegistry !== "function") return;
-  forgotten ??= new FinalizationRegistry(dismiss);
-  forgotten.register(pool, force, pool);
+  collected ??= new FinalizationRegistry(stop);
+  collected.register(pool, running, pool);
 }
 
 const warned = new Set<string>();
 
 export class Pool {
-  private force: Force | undefined;
+  private running: Running | undefined;
 
-  /** Wraps an export, so that a call that traps fails with this. */
+  /**
+   * Returns a function that wraps an export, so that a call that traps throws the error that `fail`
+   * makes.
+   */
   static guard(fail: (reason: string) => Error): <F>(kernel: F) => F {
     return (kernel) =>
       ((...args: number[]) => {
@@ -183,16 +202,16 @@ export class Pool {
       }) as typeof kernel;
   }
 
-  /** @param onFailure called once where a worker ends that should be there */
+  /** @param onFailure is called if a worker ends before `close` is called */
   constructor(
     private readonly instance: Instance,
     private readonly onFailure: (reason: string) => void,
   ) {}
 
   /**
-   * Starts the workers for so many threads, the caller among them; returns how many there are. "auto" does without where
-   * the host starts none, and says so once.
-   * @throws Error where this host starts none
+   * Starts the workers for this many threads, the caller among them, and returns how many threads
+   * there are. If the host starts no worker, "auto" makes it one thread and warns once.
+   * @throws Error if this host starts no worker
    */
   async start(operation: string, threads: number | "auto"): Promise<number> {
     try {
@@ -214,11 +233,11 @@ export class Pool {
     const queue = queueOf(this.instance);
     queue.threads_open(count, Number(maySleep()));
     try {
-      const crew = await recruit(sources, this.instance, count - 1);
-      crew.onLoss = weakly(this.onFailure);
-      crew.begin();
-      this.force = { crew, queue };
-      endWhenForgotten(this, this.force);
+      const group = await startWorkers(sources, this.instance, count - 1);
+      group.onFailure = weakly(this.onFailure);
+      group.begin();
+      this.running = { group, queue };
+      stopWhenCollected(this, this.running);
       return count;
     } catch (error) {
       queue.threads_close();
@@ -227,11 +246,11 @@ export class Pool {
     }
   }
 
-  /** Ends the workers; a call that waits for one fails. */
+  /** Ends the workers. A call that waits for one of them fails. */
   close(): void {
-    if (!this.force) return;
-    forgotten?.unregister(this);
-    dismiss(this.force);
-    this.force = undefined;
+    if (!this.running) return;
+    collected?.unregister(this);
+    stop(this.running);
+    this.running = undefined;
   }
 }

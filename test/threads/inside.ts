@@ -5,7 +5,7 @@ import type { Block } from "../../src/runtime/allocator.ts";
 
 interface Inside {
   readonly pool: {
-    readonly force: { readonly crew: { readonly workers: readonly { terminate(): void }[] } };
+    readonly running: { readonly group: { readonly workers: readonly { terminate(): void }[] } };
   };
   readonly linear: {
     readonly wasm: WebAssembly.Memory;

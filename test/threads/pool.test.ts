@@ -360,7 +360,7 @@ describe("a pool", () => {
       await create({ wasm: shared, threads: 2 }),
     ];
     const x = runtime.ones([2, 2]);
-    inside(runtime).pool.force.crew.workers[1]!.terminate();
+    inside(runtime).pool.running.group.workers[1]!.terminate();
     const failure = () => {
       try {
         runtime.zeros([1]);

@@ -1,4 +1,4 @@
-// Workers of node:worker_threads, which Node, Deno and Bun have.
+// Workers from node:worker_threads, which Node, Deno and Bun have.
 
 import type { WorkerSource } from "./workers.ts";
 
@@ -12,7 +12,9 @@ try {
   exports.threads_fail();
 }`;
 
-/** None in browsers. workerd has the module, and a constructor that throws. */
+/**
+ * Returns no way to start workers in browsers. workerd has the module, but its constructor throws.
+ */
 export function nodeWorkers(): WorkerSource[] {
   const threads = globalThis.process?.getBuiltinModule?.("node:worker_threads");
   if (!threads) return [];
@@ -29,14 +31,14 @@ export function nodeWorkers(): WorkerSource[] {
         worker.once("exit", (code) => events.failed(`it exited with code ${code}`));
         return {
           terminate: () => void worker.terminate(),
-          begin: () => worker.unref(), // it works already
+          begin: () => worker.unref(), // it takes tasks already
         };
       },
     },
   ];
 }
 
-/** The threads that this machine has for us: navigator tells everywhere but in Node 20. */
+/** Returns how many threads this machine has. Every host has it in `navigator`, except Node 20. */
 export function cores(): number {
   const { navigator, process } = globalThis as Partial<typeof globalThis>;
   const os = () => process?.getBuiltinModule?.("node:os");

@@ -1,9 +1,12 @@
-// Workers of browsers: from a Blob, for which nothing has to be served; else from a file, which a Content-Security-Policy
-// of script-src 'self' allows and the Blob not.
+// Workers in browsers. They are started from a Blob, for which no file has to be served, or else
+// from a file: a Content-Security-Policy of script-src 'self' allows a file, but not a Blob.
 
 import type { HostWorker, WorkerData, WorkerEvents, WorkerSource } from "./workers.ts";
 
-/** Also what build/worker.js is. The second message is sent when all workers have answered the first. */
+/**
+ * The source of a worker, which build/worker.js has too. A second message is sent when all workers
+ * have answered the first.
+ */
 export const SOURCE = `onmessage = ({ data: { module, memory, thread } }) => {
   const { exports } = new WebAssembly.Instance(module, { env: { memory } });
   onmessage = () => {
@@ -17,14 +20,18 @@ export const SOURCE = `onmessage = ({ data: { module, memory, thread } }) => {
 };
 `;
 
-/** None where there is no global Worker: Cloudflare's and Vercel's edge. Where a Blob has no URL, the first throws. */
+/**
+ * Returns no way to start workers in a host without a global Worker, as Cloudflare's and Vercel's
+ * edge are. If a Blob has no URL there, the first way throws.
+ */
 export function webWorkers(): WorkerSource[] {
   return typeof Worker === "function" ? [fromBlob, fromFile] : [];
 }
 
 const fromFile: WorkerSource = {
   start(data, events) {
-    // Bundlers look for these very words, and put the file beside what they make, or leave it out.
+    // Bundlers look for exactly this expression; they put the file beside their output, or leave it
+    // out.
     const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
     return listen("worker.js", worker, data, events);
   },
@@ -33,7 +40,7 @@ const fromFile: WorkerSource = {
 const fromBlob: WorkerSource = {
   start(data, events) {
     const url = URL.createObjectURL(new Blob([SOURCE], { type: "text/javascript" }));
-    // A worker that a policy refuses says nothing by itself.
+    // A worker that a policy refuses sends no event itself.
     const refused = ({ blockedURI }: SecurityPolicyViolationEvent) => {
       if (blockedURI.startsWith("blob"))
         events.failed("the Content-Security-Policy refuses workers from a Blob");
@@ -53,7 +60,7 @@ const fromBlob: WorkerSource = {
   },
 };
 
-/** @param settle called when it is there, or is ended */
+/** @param settle is called when the worker has started or is ended */
 function listen(
   script: string,
   worker: Worker,

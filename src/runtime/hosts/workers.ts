@@ -1,22 +1,25 @@
-// What a pool of workers (../pool.ts) asks of a host, and what each way to start one gives it.
+// The interface between a pool of workers (../pool.ts) and the ways to start one in a host.
 
 /** A thread of the host. */
 export interface HostWorker {
-  /** Ends it, wherever it is. */
+  /** Ends the thread, whatever it does. */
   terminate(): void;
-  /** All are there: it takes tasks from now on, and lets the process end meanwhile. */
+  /**
+   * It is called when all workers have started. The worker takes tasks from now on, and does not
+   * keep the process alive.
+   */
   begin(): void;
 }
 
 export interface WorkerEvents {
   ready(): void;
-  /** It has ended, or never began. */
+  /** The worker has ended, or it never started. */
   failed(reason: string): void;
 }
 
-/** A way in which a host starts workers. */
+/** A way to start workers in a host. */
 export interface WorkerSource {
-  /** @throws Error, or tells of a failure by the event */
+  /** @throws Error, or calls `events.failed` later */
   start(data: WorkerData, events: WorkerEvents): HostWorker;
 }
 
