@@ -59,22 +59,18 @@ export {
   xavierUniform,
   zeros,
 } from "./nn/initializers.ts";
-export {
-  type ActivationSpec,
-  gelu,
-  type LeakyReluSpec,
-  leakyRelu,
-  sigmoid,
-  softmax,
-  tanh,
-} from "./nn/layers/activation.ts";
 export { type AffineSpec, affine } from "./nn/layers/affine.ts";
+export type { ActivationSpec, LayerSpec } from "./nn/layers/all.ts";
 export { type BatchnormSpec, batchnorm } from "./nn/layers/batchnorm.ts";
 export { type DropoutSpec, dropout } from "./nn/layers/dropout.ts";
 export { type FlattenSpec, flatten } from "./nn/layers/flatten.ts";
-export type { LayerSpec } from "./nn/layers/layers.ts";
+export { gelu } from "./nn/layers/gelu.ts";
+export { type LeakyReluSpec, leakyRelu } from "./nn/layers/leaky_relu.ts";
 export { type NormalizeSpec, normalize } from "./nn/layers/normalize.ts";
 export { type ReluSpec, relu } from "./nn/layers/relu.ts";
+export { sigmoid } from "./nn/layers/sigmoid.ts";
+export { softmax } from "./nn/layers/softmax.ts";
+export { tanh } from "./nn/layers/tanh.ts";
 export type { LossName } from "./nn/names.ts";
 export type { Predictor } from "./nn/predictor.ts";
 export { type Parameter, Sequential, type SequentialOptions } from "./nn/sequential.ts";

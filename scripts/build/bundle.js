@@ -21,16 +21,22 @@ export const bundleInputs = [
   ...["package.json", "node_modules/.package-lock.json"],
 ];
 
-/** Undoes the line break that may stand within module.exports, by which tools know a file of CommonJS. */
-function joinExports(file) {
-  const text = readFileSync(file, "utf8");
-  writeFileSync(file, text.replace(/\bmodule\s*\.\s*exports\b/g, "module.exports"));
+/**
+ * Repairs what the minifier takes away. It may break the line within module.exports, by which tools
+ * know a file of CommonJS; and it drops the comments by which other bundlers know that a layer that
+ * nobody names can go.
+ */
+function repair(file) {
+  const text = readFileSync(file, "utf8")
+    .replace(/\bmodule\s*\.\s*exports\b/g, "module.exports")
+    .replace(/=(\s*)(plainLayer|layer)\(/g, "=$1/* @__PURE__ */$2(");
+  writeFileSync(file, text);
 }
 
 /** Bundles, and returns the names of the packages whose code is inside. */
 export async function bundle(options) {
   const { metafile } = await build({ ...common, ...options, metafile: true });
-  if (options.outfile.endsWith(".cjs")) joinExports(options.outfile);
+  repair(options.outfile);
   return Object.keys(metafile.inputs).flatMap(
     (input) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(input)?.[1] ?? [],
   );

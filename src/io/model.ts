@@ -1,5 +1,6 @@
 // Models to files and back; model_file.ts tells what is in one.
 
+import { everyKind } from "../nn/layers/all.ts";
 import { checkNames } from "../nn/names.ts";
 import {
   type AnyModel,
@@ -34,6 +35,7 @@ export function modelFrom(
       network.classes = classesOf(operation, file, network.outSize);
       return matchState(operation, targetsOf(network), entries, taken(network.dtype));
     },
+    everyKind(),
   );
 }
 

@@ -1,7 +1,9 @@
 import { checkFloatDType, checkInput } from "../nn/architecture.ts";
-import { blueprintsOf } from "../nn/layers/blueprints.ts";
+import { blueprintsOf } from "../nn/graph/blueprints.ts";
+import { chain } from "../nn/graph/graph.ts";
+import { programOf } from "../nn/graph/program.ts";
+import { records } from "../nn/layers/all.ts";
 import { CompiledPredictor, type Predictor } from "../nn/predictor.ts";
-import { programOf } from "../nn/program.ts";
 import { checkState, fileFloats } from "../nn/state.ts";
 import { PredictCore, predictBuild } from "../runtime/predict_core.ts";
 import { loadModule, loadModuleSync, type WasmSource } from "../runtime/wasm.ts";
@@ -40,12 +42,12 @@ function prepare(
   const architecture = jsonOf(operation, file, "architecture");
   const dtype = checkFloatDType(operation, architecture.dtype ?? "float32");
   const input = checkInput(operation, architecture.input);
-  const layers = blueprintsOf(operation, architecture.layers, input);
+  const layers = blueprintsOf(operation, architecture.layers, input, records);
   const targets = layers.flatMap(({ tensors }, i) =>
     Object.entries(tensors).map(([key, shape]) => ({ name: `${i}.${key}`, shape, dtype })),
   );
   checkState(operation, targets, entriesOf(file), fileFloats);
-  const operations = programOf(layers, input, (name) => {
+  const operations = programOf(chain(layers), input, (name) => {
     const entry = file.tensors.get(name) as SafetensorsEntry;
     const { data, size } = entry;
     // As they lie in the file, so that they are copied once; their alignment there is the caller's.

@@ -1,5 +1,4 @@
-import { AffineLayer } from "../nn/layers/affine.ts";
-import type { LayerSpec } from "../nn/layers/layers.ts";
+import type { LayerSpec } from "../nn/layers/all.ts";
 import { type Sequential, sequentialFrom } from "../nn/sequential.ts";
 import { checkSettings } from "../nn/settings.ts";
 import { fileFloats, matchState, type StateEntry, targetsOf } from "../nn/state.ts";
@@ -148,20 +147,20 @@ export function loadTorch<D extends FloatDType = "float32">(
   }
   return sequentialFrom(runtime, { input, layers, dtype }, (network) => {
     const weights = new Map(
-      network.layers.flatMap((layer) =>
-        layer instanceof AffineLayer ? [[layer.weight.name, layer.weight.shape]] : [],
-      ) as [string, [number, number]][],
+      network.slots.flatMap(({ name, shape, transposed }) =>
+        transposed ? [[name, shape as [number, number]] as const] : [],
+      ),
     );
-    const normalised = new Set(
-      network.slots.flatMap(({ name }) =>
-        name.endsWith(".running_mean") ? [name.replace("running_mean", "num_batches_tracked")] : [],
+    const dropped = new Set(
+      network.layers.flatMap(({ record }, i) =>
+        (record.dropped ?? []).map((name) => `${i}.${name}`),
       ),
     );
     const seen = new Set<string>();
     const entries: StateEntry[] = [];
     for (const entry of entriesOf(file)) {
       const name = nameOf(entry.name);
-      if (name !== null && normalised.has(name)) continue;
+      if (name !== null && dropped.has(name)) continue;
       if (name !== null && seen.has(name)) {
         throw new ShapeError(
           `${operation}: the file has two tensors that are ${quote(name)} by now, one of them ${quote(entry.name)}`,

@@ -1,6 +1,7 @@
 import { ShapeError, show, textOf } from "../runtime/errors.ts";
 import { type Cache, type Saved, SavedState } from "../tensor/cache.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
+import { checkRange, positive, weight } from "../tensor/numbers.ts";
 import {
   checkAliases,
   checkCache,
@@ -160,12 +161,8 @@ export function batchnormForward<D extends FloatDType>(
   if (mode !== "train" && mode !== "test") {
     throw new RangeError(`Invalid forward batchnorm mode "${textOf(mode)}"`);
   }
-  if (!(typeof eps === "number" && eps > 0)) {
-    throw new RangeError(`${operation}: eps must be above 0, got ${show(eps)}`);
-  }
-  if (!(typeof momentum === "number" && momentum >= 0 && momentum <= 1)) {
-    throw new RangeError(`${operation}: momentum must be in [0, 1], got ${show(momentum)}`);
-  }
+  checkRange(operation, "eps", positive, eps);
+  checkRange(operation, "momentum", weight, momentum);
   const running = runningOperands(operation, bnParam, { runningMean, runningVar }, "x", xs);
   const given = destination(operation, "out", wanted, xs.shape, "x", xs);
   const operands: Named[] = [

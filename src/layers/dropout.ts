@@ -1,8 +1,8 @@
 import { CoreConstants } from "../runtime/abi.ts";
-import { show, textOf } from "../runtime/errors.ts";
+import { textOf } from "../runtime/errors.ts";
 import { type Cache, type Saved, SavedState } from "../tensor/cache.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
-import { checkSeed } from "../tensor/numbers.ts";
+import { checkRange, checkSeed, probability } from "../tensor/numbers.ts";
 import {
   checkCache,
   checkObject,
@@ -70,9 +70,7 @@ function checkParam(operation: string, param: DropoutParam): Readonly<DropoutPar
   if (mode !== "train" && mode !== "test") {
     throw new RangeError(`Invalid forward dropout mode "${textOf(mode)}"`);
   }
-  if (!(typeof p === "number" && p >= 0 && p < 1)) {
-    throw new RangeError(`${operation}: p must be in [0, 1), got ${show(p)}`);
-  }
+  checkRange(operation, "p", probability, p);
   if (seed !== undefined) checkSeed(operation, seed);
   return Object.freeze(seed === undefined ? { p, mode } : { p, mode, seed });
 }

@@ -1,6 +1,6 @@
-import { show } from "../runtime/errors.ts";
 import type { Cache } from "../tensor/cache.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
+import { checkRange, finite } from "../tensor/numbers.ts";
 import { checkAliases, checkCache } from "../tensor/operands.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type UnarySaved, UnaryState, unaryBackward, unaryForward } from "./unary.ts";
@@ -48,11 +48,7 @@ export function leakyReluForward<D extends FloatDType>(
     options,
     (kernels, out, x) => kernels.leaky_relu_forward(out.address, x.address, x.size, slope),
     (x, given) => {
-      if (!Number.isFinite(slope)) {
-        throw new RangeError(
-          `${operation}: negativeSlope must be a finite number, got ${show(slope)}`,
-        );
-      }
+      checkRange(operation, "negativeSlope", finite, slope);
       if (slope < 0) {
         const reason = "with a negativeSlope below 0 leakyReluBackward needs x";
         checkAliases(operation, [["out", given]], [["x", x]], reason);

@@ -8,10 +8,15 @@ import type { Random } from "../tensor/random.ts";
 import type { LamellaRuntime } from "../tensor/runtime.ts";
 import { sizeOf } from "../tensor/shape.ts";
 import type { TensorHandle } from "../tensor/tensor.ts";
+import { DropoutStream, type Engine, type Slot } from "./engine/engine.ts";
+import type { Kinds } from "./engine/kinds.ts";
+import { blueprintsOf } from "./graph/blueprints.ts";
+import { chain, fuse, type Graph, type Node } from "./graph/graph.ts";
+import { trainingPlaces } from "./graph/plan.ts";
+import type { Blueprint, LayerRecord } from "./graph/record.ts";
 import type { Initializer } from "./initializers.ts";
-import { DropoutStream, type Layer, type Slot } from "./layers/layer.ts";
-import { buildLayers } from "./layers/layers.ts";
 import type { LossName } from "./names.ts";
+import { checkSettings } from "./settings.ts";
 
 /** The buffers for batches of up to `capacity` examples. */
 export interface Plan {
@@ -32,23 +37,27 @@ export interface Plan {
   W: number;
   /** (capacity,) the classes with the highest scores. */
   readonly answers: TensorHandle<"int32">;
+  /** TrainingPlaces by their addresses, which are 0 where there is no place. */
+  readonly gradients: readonly number[];
+  readonly scratch: readonly (readonly number[])[];
   readonly buffers: TensorHandle[];
 }
 
 export class Network {
-  readonly layers: readonly Layer[];
+  readonly layers: readonly Engine[];
   /** All tensors that a file holds, in the order of the layers. */
   readonly slots: readonly Slot[];
   readonly learned: readonly Slot[];
   readonly stream: DropoutStream;
   readonly outShape: readonly number[];
+  readonly graph: Graph<LayerRecord>;
   disposed = false;
   /** What the scores mean: the loss that the model is trained with, and the names of its classes. */
   loss: LossName | undefined = undefined;
   classes: readonly string[] | undefined = undefined;
   private plan: Plan | null = null;
-  /** The lowest layer that learns: none below it needs a backward pass. */
-  private readonly bottom: number;
+  /** For each value whether anything that learns computes it, so that its gradient is wanted. */
+  private readonly learns: readonly boolean[];
   /** What went forward last, for backward; null where something else has been through since. */
   passed: { N: number; train: boolean } | null = null;
 
@@ -61,19 +70,38 @@ export class Network {
     readonly dtype: FloatDType,
     dropoutKey: number,
     initializer: Initializer,
+    kinds: Kinds,
+    arrange: (layers: readonly Blueprint<LayerRecord>[]) => Graph<LayerRecord> = chain,
   ) {
     this.stream = new DropoutStream(dropoutKey);
-    this.layers = buildLayers(operation, specs, inShape, {
-      runtime,
-      dtype,
-      stream: this.stream,
-      initializer,
+    const setup = { runtime, dtype, stream: this.stream, initializer };
+    const blueprints = blueprintsOf(operation, specs, inShape, kinds, checkSettings);
+    runtime.check(operation); // to read them may have run code of the caller's
+    this.layers = blueprints.map(
+      (blueprint, i) => new blueprint.record.Engine(blueprint, i, setup),
+    );
+    this.graph = arrange(blueprints);
+    const isGone = fuse(this.graph, false);
+    this.layers.forEach((engine, i) => {
+      if (!isGone[i]) return;
+      engine.isJoined = true;
+      const [x] = (this.graph.nodes[i] as Node).inputs as [number];
+      (this.layers[x - 1] as Engine).takesRelu = true;
     });
     this.slots = this.layers.flatMap(({ slots }) => slots);
     this.learned = this.slots.filter(({ learned }) => learned);
-    const bottom = this.layers.findIndex(({ slots }) => slots.some(({ learned }) => learned));
-    this.bottom = bottom < 0 ? this.layers.length : bottom;
-    this.outShape = (this.layers[this.layers.length - 1] as Layer).outShape;
+    const learns = [false];
+    this.graph.nodes.forEach(({ inputs }, i) => {
+      const own = (this.layers[i] as Engine).slots.some(({ learned }) => learned);
+      learns.push(own || inputs.some((value) => learns[value]));
+    });
+    this.learns = learns;
+    this.outShape = this.top.blueprint.outShape;
+  }
+
+  /** The last layer. */
+  get top(): Engine {
+    return this.layers[this.layers.length - 1] as Engine;
   }
 
   get kernels(): Kernels {
@@ -93,14 +121,11 @@ export class Network {
 
   /** Makes the gradients that are not there yet: all of them, or none. */
   makeGradients(): void {
-    const missing = this.learned.filter((slot) => !slot.slope);
+    const missing = this.learned.filter((slot) => !slot.hasGradient);
     try {
       for (const slot of missing) slot.gradient;
     } catch (error) {
-      for (const slot of missing) {
-        slot.slope?.dispose();
-        slot.slope = null;
-      }
+      for (const slot of missing) slot.disposeGradient();
       throw error;
     }
   }
@@ -130,7 +155,7 @@ export class Network {
   /** What a file needs to make the layers anew, beside the tensors. */
   get architecture(): object {
     const { inShape, dtype, layers } = this;
-    return { input: inShape, dtype, layers: layers.map(({ saved }) => saved) };
+    return { input: inShape, dtype, layers: layers.map(({ blueprint }) => blueprint.saved) };
   }
 
   dispose(): void {
@@ -143,7 +168,8 @@ export class Network {
   reserve(N: number): Plan {
     if (this.plan && this.plan.capacity >= N) return this.plan;
     this.unplan();
-    const { runtime, dtype, layers } = this;
+    const { runtime, dtype, layers, graph } = this;
+    const { values, gradients, scratch, sizes } = trainingPlaces(graph, sizeOf(this.inShape));
     const buffers: TensorHandle[] = [];
     const make = (...shape: number[]) => {
       const tensor = runtime.lasting(dtype, shape);
@@ -151,27 +177,15 @@ export class Network {
       return tensor;
     };
     try {
-      const input = make(N, ...this.inShape);
-      let at = input;
-      let before: Layer | undefined;
-      for (const layer of layers) {
-        layer.x = at.address;
-        if (!layer.overwrites || before?.readsOut) at = make(N, layer.outSize);
-        layer.out = at.address;
-        buffers.push(...layer.reserve(N));
-        before = layer;
-      }
-      // Two buffers take turns: a layer reads its dout from one and writes dx into the other.
-      let widest = this.outSize;
-      for (let i = 1; i < layers.length; i++)
-        widest = Math.max(widest, (layers[i] as Layer).inSize);
-      const turns = [make(N, widest), make(N, widest)] as const;
-      let turn: 0 | 1 = 0;
-      for (let i = layers.length - 1; i >= 0; i--) {
-        const layer = layers[i] as Layer;
-        layer.dout = turns[turn].address;
-        if (!layer.overwritesGradient) turn = turn === 0 ? 1 : 0;
-        layer.dx = turns[turn].address;
+      const places = sizes.map((size) => make(N, size));
+      const at = (place: number | undefined) => places[place ?? -1] as TensorHandle<FloatDType>;
+      for (const [i, layer] of layers.entries()) {
+        const { inputs } = graph.nodes[i] as Node;
+        layer.xs = inputs.map((value) => at(values[value]).address);
+        layer.dxs = inputs.map(() => 0);
+        layer.out = at(values[i + 1]).address;
+        layer.dout = at(gradients[i + 1]).address;
+        buffers.push(...layer.makeBuffers(N));
       }
       const whole = (n: number) => {
         const tensor = runtime.lasting("int32", [n]);
@@ -189,8 +203,11 @@ export class Network {
       for (const layer of layers) layer.work = work.address;
       this.plan = {
         capacity: N,
-        ...{ input, scores: at, dscores: turns[0], labels, targets, answers },
+        ...{ input: at(values[0]), scores: at(values[graph.output]) },
+        ...{ dscores: at(gradients[graph.output]), labels, targets, answers },
         ...{ rowWeights, weights: 0, W: N },
+        gradients: gradients.map((place) => places[place]?.address ?? 0),
+        scratch: scratch.map((own) => own.map((place) => places[place]?.address ?? 0)),
         buffers,
       };
       return this.plan;
@@ -203,19 +220,38 @@ export class Network {
   /** The scores of the first N examples in the plan's input. */
   forward(N: number, train: boolean): void {
     this.passed = null;
-    for (const layer of this.layers) layer.forward(N, train);
+    for (const layer of this.layers) if (!layer.isJoined) layer.forward(N, train);
     this.passed = { N, train };
   }
 
-  /** The gradients of all that is learned, from those of the scores in the plan's dscores; dx, of the input, where it is no 0. */
+  /**
+   * The gradients of all that is learned, from those of the scores in the plan's dscores.
+   * @param dx the address for the gradient of the input; 0 where it is not wanted
+   */
   backward(dx = 0): void {
-    const { layers, bottom } = this;
+    const { layers, learns, kernels, graph } = this;
+    const { gradients, scratch } = this.plan as Plan;
     const { N, train } = this.passed as { N: number; train: boolean };
+    const targetOf = (value: number) => (value === 0 ? dx : (gradients[value] as number));
     for (let i = layers.length - 1; i >= 0; i--) {
-      if (i < bottom && dx === 0) return;
-      const layer = layers[i] as Layer;
-      const wanted = i === 0 ? dx : i === bottom && dx === 0 ? 0 : layer.dx;
-      layer.backward(N, wanted, train);
+      if (!learns[i + 1] && dx === 0) continue;
+      const layer = layers[i] as Engine;
+      const { inputs } = graph.nodes[i] as Node;
+      for (let k = 0; k < inputs.length; k++) {
+        const value = inputs[k] as number;
+        const isWanted = learns[value] || dx !== 0;
+        const own = (scratch[i] as number[])[k] as number;
+        layer.dxs[k] = isWanted ? own || targetOf(value) : 0;
+      }
+      layer.backward(N, train);
+      // Where another layer has begun the gradient of a value, this one's is added to it.
+      for (let k = 0; k < inputs.length; k++) {
+        const own = (scratch[i] as number[])[k] as number;
+        if (own === 0 || layer.dxs[k] === 0) continue;
+        const value = inputs[k] as number;
+        const size = value === 0 ? sizeOf(this.inShape) : (layers[value - 1] as Engine).outSize;
+        kernels.axpy(N * size, 1, own, targetOf(value));
+      }
     }
   }
 

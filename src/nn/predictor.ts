@@ -8,7 +8,8 @@ import { Owner } from "../tensor/scope.ts";
 import { checkShape, formatShape, sizeOf } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { kindOf, lengthOf } from "../tensor/views.ts";
-import type { Operand, Operation } from "./program.ts";
+import { placesOf } from "./graph/plan.ts";
+import type { Operand, Operation } from "./graph/record.ts";
 
 /** What a predictor computes with, and where: one block of memory that is its own. */
 export interface PredictorHost {
@@ -117,20 +118,29 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
       return offset;
     };
     const item = itemSize[dtype];
-    let widest = 0;
     let weights = 0;
     let work = 0;
-    for (const { kind, inSize, outSize, operands } of operations) {
-      widest = Math.max(widest, outSize);
-      if (kind !== kinds.affine) continue;
+    for (const { isProduct, inSize, outSize, operands } of operations) {
+      if (!isProduct) continue;
       weights = Math.max(weights, (operands[0] as Operand).length);
       work = Math.max(work, host.kernels.predict_work_bytes(maxBatch, inSize, outSize));
     }
     place(operations.length * OperationWords.length * 4); // the program is at the beginning
+    // The input and the output are the caller's; what is between them shares what there is.
+    const last = operations.length - 1;
+    const lives = operations
+      .slice(0, last)
+      .map(({ outSize }, from) => ({ size: outSize, from, until: from, onto: -1 }));
+    for (const [i, { x }] of operations.entries()) {
+      const life = lives[x - 1];
+      if (life) life.until = i;
+    }
+    const { placeOf, sizes } = placesOf(lives);
     const input = place(maxBatch * this.#inSize * item);
     const output = place(maxBatch * this.#outSize * item);
-    // Two buffers take turns; weights wait in one place to be packed, which the work takes over.
-    const turns = [place(maxBatch * widest * item), place(maxBatch * widest * item)];
+    const inner = sizes.map((size) => place(maxBatch * size * item));
+    const offsets = [input, ...placeOf.map((i) => inner[i] as number), output];
+    // Weights wait in one place to be packed, which the workspace takes over.
     const scratch = place(Math.max(work, weights * item));
     const places = operations.map(({ operands }) => operands.map((o) => place(o.length * item)));
 
@@ -141,22 +151,20 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
     const Elements = typedArrays[dtype] as Float32ArrayConstructor;
     const fields = new Uint32Array(buffer, base);
     const values = new Float64Array(buffer, base);
-    let x = input;
     for (const [i, operation] of operations.entries()) {
-      const { kind, inSize, outSize, columns, operands, value } = operation;
-      const out = i === operations.length - 1 ? output : (turns[i % 2] as number);
+      const { kind, x, isProduct, inSize, outSize, columns, operands, value } = operation;
       const at = (places[i] as number[]).map((offset) => base + offset);
       for (const [k, operand] of operands.entries()) {
-        const packs = kind === kinds.affine && k === 0;
+        const packs = isProduct && k === 0;
         const address = packs ? base + scratch : (at[k] as number);
         new Elements(buffer, address, operand.length).set(operand.values());
         if (packs) host.kernels.predict_pack(at[k] as number, address, inSize, outSize);
       }
       const first = i * OperationWords.length;
       Object.assign(fields.subarray(first), {
-        [OperationWords.kind]: kind,
-        [OperationWords.out]: base + out,
-        [OperationWords.x]: base + x,
+        [OperationWords.kind]: kinds[kind as keyof typeof kinds],
+        [OperationWords.out]: base + (offsets[i + 1] as number),
+        [OperationWords.x]: base + (offsets[x] as number),
         [OperationWords.a]: at[0],
         [OperationWords.b]: at[1],
         [OperationWords.c]: at[2],
@@ -165,7 +173,6 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
         [OperationWords.M]: columns,
       });
       values[(first + OperationWords.value) / 2] = value;
-      x = out;
     }
     this.#operations = { address: base, count: operations.length };
     const view = (offset: number, size: number): View<D> => ({

@@ -9,12 +9,14 @@ import { Owner } from "../tensor/scope.ts";
 import { formatShape, sameShape } from "../tensor/shape.ts";
 import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
 import { checkFloatDType, checkInput } from "./architecture.ts";
+import { type Kinds, named } from "./engine/kinds.ts";
+import { programOf } from "./graph/program.ts";
+import { labelOf } from "./graph/record.ts";
 import { heNormal, type Initializer } from "./initializers.ts";
-import type { LayerSpec } from "./layers/layers.ts";
+import type { LayerSpec } from "./layers/all.ts";
 import type { LossName } from "./names.ts";
 import { Network } from "./network.ts";
 import { CompiledPredictor, type Predictor, type PredictorHost } from "./predictor.ts";
-import { programOf } from "./program.ts";
 import { checkSettings } from "./settings.ts";
 import { matchState, nameOf, type StateEntry, type StateSource, targetsOf } from "./state.ts";
 import { type EvaluateOptions, type Evaluation, evaluating, passes } from "./training/evaluate.ts";
@@ -75,9 +77,10 @@ export function sequentialFrom<D extends FloatDType, C extends number | string =
   runtime: Runtime,
   options: SequentialOptions<D>,
   state: StateSource,
+  kinds?: Kinds,
 ): Sequential<D, C> {
   const Class = Sequential as unknown as new (...given: unknown[]) => Sequential<D, C>;
-  return new Class(runtime, options, state);
+  return new Class(runtime, options, state, kinds);
 }
 
 /**
@@ -99,7 +102,12 @@ export class Sequential<
    *   does not take what comes from below; DTypeError; MemoryError. The message names the layer by index and kind
    */
   constructor(runtime: Runtime, options: SequentialOptions<D>);
-  constructor(runtime: Runtime, options: SequentialOptions<D>, state?: StateSource) {
+  constructor(
+    runtime: Runtime,
+    options: SequentialOptions<D>,
+    state?: StateSource,
+    kinds: Kinds = named,
+  ) {
     super();
     const operation = "Sequential";
     if (!(runtime instanceof LamellaRuntime)) {
@@ -113,7 +121,7 @@ export class Sequential<
     checkFloatDType(operation, dtype);
     const input = checkInput(operation, shape);
     const key = seed instanceof LegacyRandom ? 0 : checkSeed(operation, seed);
-    const network = new Network(operation, runtime, layers, input, dtype, key, initializer);
+    const network = new Network(operation, runtime, layers, input, dtype, key, initializer, kinds);
     networks.set(this, network);
     this.layers = Object.freeze(layers.slice());
     runtime.check(operation); // to read all this may have run code of the caller's
@@ -291,8 +299,7 @@ export class Sequential<
     const network = networkOf(operation, this);
     checkSettings(operation, "options", options, ["loss"]);
     const { loss = network.loss } = options;
-    const { kind } = this.layers[this.layers.length - 1] as LayerSpec;
-    const areProbabilities = kind === "softmax" || kind === "sigmoid";
+    const areProbabilities = network.top.record.givesProbabilities;
     if (!areProbabilities && loss === undefined) {
       throw new TypeError(
         `${operation}: nothing tells what the model's scores are: it has had no Trainer; give { loss: "softmax" } or { loss: "bce" }`,
@@ -358,10 +365,10 @@ export class Sequential<
     const { maxBatch = 1 } = options;
     checkCount(operation, "maxBatch", maxBatch);
     network.check(operation);
-    const { runtime, dtype, inShape, outShape, layers, slots } = network;
+    const { runtime, dtype, inShape, outShape, graph, slots } = network;
     const values = new Map(slots.map(({ name, value }) => [name, value]));
     const operations = programOf(
-      layers.map(({ blueprint }) => blueprint),
+      graph,
       inShape,
       (name) => (values.get(name) as TensorHandle<FloatDType>).data,
     );
@@ -392,7 +399,7 @@ export class Sequential<
     const rows = [
       ["", "layer", "output", "parameters"],
       ["", "input", each(network.inShape), ""],
-      ...network.layers.flatMap(({ label, outShape, slots }, i, { length }) => {
+      ...network.layers.flatMap(({ blueprint, slots }, i, { length }) => {
         const hidden = length - MOST_ROWS;
         if (hidden > 0 && i >= MOST_ROWS - LAST_ROWS && i < length - LAST_ROWS) {
           return i === MOST_ROWS - LAST_ROWS
@@ -401,7 +408,8 @@ export class Sequential<
         }
         const learned = slots.filter((slot) => slot.learned);
         const size = learned.reduce((sum, { value }) => sum + value.size, 0);
-        return [[String(i), label, each(outShape), grouped(size)]];
+        const label = labelOf(blueprint.record, blueprint.saved);
+        return [[String(i), label, each(blueprint.outShape), grouped(size)]];
       }),
     ];
     const widths = [0, 1, 2, 3].map((k) =>

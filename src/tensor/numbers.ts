@@ -1,6 +1,45 @@
-// Whole numbers that callers set.
+// The numbers that callers set: in the functions of layers, in the layers of models, in trainings.
 
 import { show } from "../runtime/errors.ts";
+
+/** The values that a setting may have: numbers, where no other type is named. */
+export interface Range {
+  /** "a number from 0 up", for messages. */
+  readonly expected: string;
+  holds(value: number): boolean;
+}
+
+/** The range of a setting, and the value where none is given; without that it has to be given. */
+export type Setting = readonly [range: Range, fallback?: unknown];
+
+export const count: Range = {
+  expected: "a whole number from 1 up",
+  holds: (value) => Number.isInteger(value) && value > 0,
+};
+export const seed: Range = {
+  expected: "a whole number in [0, 4294967296)",
+  holds: (value) => Number.isInteger(value) && value >= 0 && value < 2 ** 32,
+};
+export const probability: Range = {
+  expected: "in [0, 1)",
+  holds: (value) => value >= 0 && value < 1,
+};
+export const weight: Range = { expected: "in [0, 1]", holds: (value) => value >= 0 && value <= 1 };
+export const positive: Range = { expected: "above 0", holds: (value) => value > 0 };
+export const aboveZero: Range = {
+  expected: "a number above 0",
+  holds: (value) => value > 0 && value < Infinity,
+};
+export const fromZero: Range = {
+  expected: "a number from 0 up",
+  holds: (value) => value >= 0 && value < Infinity,
+};
+export const finite: Range = {
+  expected: "a finite number",
+  holds: (value) => Number.isFinite(value),
+};
+/** No number, but true or false. */
+export const flag: Range = { expected: "true or false", holds: () => false };
 
 /**
  * Refuses by RangeError what is no number of which this holds.
@@ -21,25 +60,20 @@ export function checkNumber(
   throw new RangeError(`${operation}: ${name} must be ${what}, got ${show(value)}${advice}`);
 }
 
-/** A whole number from 1 up, or RangeError. */
-export function checkCount(operation: string, name: string, value: unknown): number {
-  if (!(Number.isInteger(value) && (value as number) > 0)) {
-    throw new RangeError(
-      `${operation}: ${name} must be a whole number from 1 up, got ${show(value)}`,
-    );
-  }
-  return value as number;
+/** The value, where it is in the range, else a RangeError. */
+export function checkRange<T>(operation: string, name: string, range: Range, value: T): T {
+  const isFlag = range === flag && typeof value === "boolean";
+  if (!isFlag) checkNumber(operation, name, value, range.holds, range.expected);
+  return value;
 }
 
+/** A whole number from 1 up, or RangeError. */
+export const checkCount = (operation: string, name: string, value: unknown) =>
+  checkRange(operation, name, count, value as number);
+
 /** A seed that is a whole number in [0, 2³²), or RangeError. */
-export function checkSeed(operation: string, seed: unknown): number {
-  if (!(Number.isInteger(seed) && (seed as number) >= 0 && (seed as number) < 2 ** 32)) {
-    throw new RangeError(
-      `${operation}: seed must be a whole number in [0, 4294967296), got ${show(seed)}`,
-    );
-  }
-  return seed as number;
-}
+export const checkSeed = (operation: string, value: unknown) =>
+  checkRange(operation, "seed", seed, value as number);
 
 /** "1,234,567" */
 export function grouped(n: number): string {

@@ -12,9 +12,10 @@ import {
   sigmoid,
   tanh,
 } from "../../src/index.ts";
-import { blueprintsOf } from "../../src/nn/layers/blueprints.ts";
-import { programOf } from "../../src/nn/program.ts";
-import { kinds } from "../../src/runtime/abi.ts";
+import { blueprintsOf } from "../../src/nn/graph/blueprints.ts";
+import { chain } from "../../src/nn/graph/graph.ts";
+import { programOf } from "../../src/nn/graph/program.ts";
+import { records } from "../../src/nn/layers/all.ts";
 import { examples, networks, settle } from "./networks.ts";
 
 const runtime = await createRuntime();
@@ -78,10 +79,9 @@ test.each<[string, [string, number][]]>([
   ["two batch normalisations in a row", [["affine", -Infinity]]],
 ])("%s: batch normalisation and ReLU belong to the product before them", (name, expected) => {
   const { input, layers } = networks[name]!;
-  const operations = programOf(blueprintsOf("test", layers, input), input, () => []);
-  expect(operations.map(({ kind, value }) => [kind, value])).toEqual(
-    expected.map(([kind, floor]) => [kinds[kind as keyof typeof kinds], floor]),
-  );
+  const blueprints = blueprintsOf("test", layers, input, records);
+  const operations = programOf(chain(blueprints), input, () => []);
+  expect(operations.map(({ kind, value }) => [kind, value])).toEqual(expected);
 });
 
 const plain = { input: [30], layers: [affine(50), relu(), affine(34), relu(), affine(10)] };

@@ -152,11 +152,11 @@ export function truthOf(
  * with "bce", or has the names of two classes, answers 1 where the probability is above ½. A view.
  */
 export function classesOf(network: Network, plan: Plan, N: number): Int32Array {
-  const { kernels, layers, loss, classes, outSize } = network;
+  const { kernels, top, loss, classes, outSize } = network;
   const answers = plan.answers.data.subarray(0, N);
   if (outSize === 1 && (loss === "bce" || classes?.length === 2)) {
     const scores = plan.scores.data;
-    const half = layers[layers.length - 1]?.saved.kind === "sigmoid" ? 0.5 : 0;
+    const half = top.record.givesProbabilities ? 0.5 : 0;
     for (let n = 0; n < N; n++) answers[n] = (scores[n] as number) > half ? 1 : 0;
   } else {
     kernels.argmax(plan.answers.address, plan.scores.address, N, outSize);

@@ -1,7 +1,6 @@
 import type { ClassWeights } from "../../losses/weights.ts";
 import { ShapeError, show } from "../../runtime/errors.ts";
-import { checkNumber, checkSeed } from "../../tensor/numbers.ts";
-import type { Layer } from "../layers/layer.ts";
+import { aboveZero, checkRange, checkSeed, fromZero } from "../../tensor/numbers.ts";
 import type { LossName } from "../names.ts";
 import type { Network } from "../network.ts";
 import { checkSettings } from "../settings.ts";
@@ -52,11 +51,9 @@ export function checkTrainerOptions(
   ruleOf(operation, description); // before it is copied: it may be nested without end
   const optimizer = copyDescription(description);
   const rule = ruleOf(operation, optimizer); // as the second reading may have given something else
-  const isPenalty = (value: number) => value >= 0 && value < Infinity;
-  checkNumber(operation, "l2", l2, isPenalty, "a number from 0 up");
-  const isNorm = (value: number) => value > 0 && value < Infinity;
+  checkRange(operation, "l2", fromZero, l2);
   if (clipNorm !== undefined) {
-    checkNumber(operation, "clipNorm", clipNorm, isNorm, "a number above 0");
+    checkRange(operation, "clipNorm", aboveZero, clipNorm);
   }
   checkSeed(operation, seed);
   if (lossRule.takesLabels && network.outShape.length !== 1) {
@@ -64,8 +61,8 @@ export function checkTrainerOptions(
       `${operation}: loss ${show(loss)} takes scores of shape (N, C), and the model's have ${network.outShape.length + 1} axes`,
     );
   }
-  const { kind } = (network.layers[network.layers.length - 1] as Layer).saved;
-  if (loss !== "mse" && (kind === "softmax" || kind === "sigmoid")) {
+  const { kind, givesProbabilities } = network.top.record;
+  if (loss !== "mse" && givesProbabilities) {
     globalThis.console?.warn(
       `${operation}: the loss "${loss}" takes scores, and the model ends in ${kind}(): leave that layer out, and model.probabilities(x) gives what it gave`,
     );

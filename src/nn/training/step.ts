@@ -1,8 +1,7 @@
 import { DisposedError } from "../../runtime/errors.ts";
 import type { FloatDType } from "../../tensor/dtype.ts";
 import type { TensorHandle } from "../../tensor/tensor.ts";
-import { AffineLayer } from "../layers/affine.ts";
-import type { Slot } from "../layers/layer.ts";
+import type { Slot } from "../engine/engine.ts";
 import type { Network, Plan } from "../network.ts";
 import type { Update } from "./optimizers.ts";
 import type { Settings } from "./options.ts";
@@ -30,10 +29,8 @@ export class Stepper {
     readonly network: Network,
     readonly settings: Settings,
   ) {
-    const { runtime, dtype, kernels, learned, layers } = network;
-    this.regularised = layers.flatMap((layer) =>
-      layer instanceof AffineLayer ? [layer.weight] : [],
-    );
+    const { runtime, dtype, kernels, learned, slots } = network;
+    this.regularised = slots.filter(({ decays }) => decays);
     this.state = learned.map(() => []);
     try {
       learned.forEach(({ shape }, i) => {

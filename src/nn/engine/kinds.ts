@@ -1,0 +1,40 @@
+// The kinds of layers that this program has. A layer's function brings its record and its engine
+// into the program, so that a bundle carries those of the layers that it names; descriptions are
+// plain objects, which may as well come from JSON.
+
+import type { ServingRecord, TrainingRecord } from "../graph/record.ts";
+import { checkNone } from "../settings.ts";
+import type { EngineClass } from "./engine.ts";
+
+interface Training extends TrainingRecord {
+  readonly Engine: EngineClass;
+}
+
+export type Kind = ServingRecord & Training;
+export type Kinds = Readonly<Record<string, Kind>>;
+
+/** The kinds that the program names. */
+export const named: Record<string, Kind> = {};
+
+/** Makes a kind known, and gives the function that describes a layer of it. */
+export function layer<F>(serving: ServingRecord, training: Training, describe: F): F {
+  named[serving.kind] = { ...serving, ...training };
+  return describe;
+}
+
+/** The description of a layer that has no settings. */
+export interface PlainSpec<Name extends string> {
+  readonly kind: Name;
+}
+
+/** As `layer`, for a kind without settings. */
+export function plainLayer<Name extends string>(
+  serving: ServingRecord<Name>,
+  training: Training,
+): (...none: []) => PlainSpec<Name> {
+  const { kind } = serving;
+  return layer(serving, training, (...none: []) => {
+    checkNone(kind, none);
+    return { kind };
+  });
+}

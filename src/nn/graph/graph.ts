@@ -1,0 +1,47 @@
+// A network as its layers in topological order. Each computes one value from values before it:
+// value 0 is the network's input, and value i + 1 is the output of node i.
+
+import type { Blueprint, ServingRecord } from "./record.ts";
+
+export interface Node<Known extends ServingRecord = ServingRecord> {
+  readonly blueprint: Blueprint<Known>;
+  /** The values that it takes, by their numbers. */
+  readonly inputs: readonly number[];
+}
+
+export interface Graph<Known extends ServingRecord = ServingRecord> {
+  readonly nodes: readonly Node<Known>[];
+  /** The value that the network gives. */
+  readonly output: number;
+}
+
+/** Each layer takes the output of the one before it. */
+export function chain<Known extends ServingRecord>(
+  blueprints: readonly Blueprint<Known>[],
+): Graph<Known> {
+  return {
+    nodes: blueprints.map((blueprint, i) => ({ blueprint, inputs: [i] })),
+    output: blueprints.length,
+  };
+}
+
+/**
+ * The one pass of fusion, for training and serving: for each node whether it is gone. A node joins
+ * the product that its input comes from where nothing else takes what is between them and the
+ * product can still take something along. In serving, layers that leave their input as it is are
+ * gone as well. What a node that is gone would give is the value that it takes.
+ */
+export function fuse({ nodes, output }: Graph, isServing: boolean): boolean[] {
+  const uses = new Array(nodes.length + 1).fill(0);
+  for (const value of [...nodes.map(({ inputs }) => inputs), output].flat()) uses[value]++;
+  /** For each value whether a product gives it that can take something along. */
+  const isOpen: (boolean | undefined)[] = [false];
+  return nodes.map(({ blueprint, inputs }) => {
+    const { isIdentity, isProduct, join, endsProduct } = blueprint.record;
+    const x = inputs[0] as number;
+    const takes = isOpen[x] && uses[x] === 1;
+    const isGone = isServing ? isIdentity || (takes && join) : takes && endsProduct;
+    isOpen.push(isGone ? takes && !endsProduct : isProduct);
+    return Boolean(isGone);
+  });
+}

@@ -1,0 +1,50 @@
+// From the layers of a network to the operations that serve it.
+
+import { sizeOf } from "../../tensor/shape.ts";
+import { fuse, type Graph } from "./graph.ts";
+import type { Operation, Settings } from "./record.ts";
+
+/** The operations of a network, the last of which gives its output; the numbers of a tensor are asked for by its name, "0.weight". */
+export function programOf(
+  graph: Graph,
+  input: readonly number[],
+  valuesOf: (name: string) => ArrayLike<number>,
+): Operation[] {
+  const isGone = fuse(graph, true);
+  const operations: Operation[] = [];
+  /** For each value of the graph that of the program. */
+  const values = [0];
+  for (const [i, { blueprint, inputs }] of graph.nodes.entries()) {
+    const { record, inShape, outShape, saved, tensors } = blueprint;
+    const { kind, isProduct } = record;
+    const settings: Settings = saved;
+    const columns = outShape[outShape.length - 1] as number;
+    const operands = record.operands?.(
+      (name) => ({
+        length: sizeOf(tensors[name] as number[]),
+        values: () => valuesOf(`${i}.${name}`),
+      }),
+      columns,
+      settings,
+    );
+    let x = values[inputs[0] as number] as number;
+    if (isGone[i]) record.join?.(operations[x - 1] as Operation, operands ?? []);
+    else {
+      x = operations.push({
+        ...{ kind, x, isProduct, columns, operands: operands ?? [] },
+        ...{ inSize: sizeOf(inShape), outSize: sizeOf(outShape) },
+        value: isProduct ? -Infinity : (settings[record.value ?? ""] ?? 0),
+      });
+    }
+    values.push(x);
+  }
+  if (operations.length === 0) {
+    // The output is a buffer of its own, so something has to write it: x where x > 0, else 1 · x.
+    const size = sizeOf(input);
+    operations.push({
+      ...{ kind: "leakyRelu", x: 0, isProduct: false, columns: size, operands: [] },
+      ...{ inSize: size, outSize: size, value: 1 },
+    });
+  }
+  return operations;
+}

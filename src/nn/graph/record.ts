@@ -1,0 +1,111 @@
+// What a kind of layer is, said once. The planner, the predictor, the files, the command line and
+// the tests take from its record what they need to know, and name no kind themselves.
+
+import type { Setting } from "../../tensor/numbers.ts";
+
+/** The numbers of a tensor, made when they are asked for, so that one layer's are there at a time. */
+export interface Operand {
+  readonly length: number;
+  values(): ArrayLike<number>;
+}
+
+/** What the predictor's core runs in one step. */
+export interface Operation {
+  readonly kind: string;
+  /** The value that it takes: 0 is the input, and i + 1 what operation i of the program gives. */
+  readonly x: number;
+  /** Elements of one example before and after. */
+  readonly inSize: number;
+  readonly outSize: number;
+  /** The last axis of one example's output. */
+  readonly columns: number;
+  /** Its first tensor is the weights of a product, which the core packs. */
+  readonly isProduct: boolean | undefined;
+  /** The lower bound of a product (−∞ is none), or the number that an activation takes. */
+  value: number;
+  /** Its tensors, in the order in which the core takes them. */
+  operands: readonly Operand[];
+}
+
+/** The settings of a layer, by their names; each has been checked against the record. */
+// biome-ignore lint/suspicious/noExplicitAny: every record knows its own
+export type Settings = any;
+
+/** What is known of a kind where models are read and served. */
+export interface ServingRecord<Kind extends string = string> {
+  readonly kind: Kind;
+  /** The settings that a file keeps, in the order in which they are checked. */
+  readonly settings?: Readonly<Record<string, Setting>>;
+  /** What a file's description has in the place of settings that its tensors hold. */
+  readonly stored?: object;
+  /** Why an example of this shape is not taken; undefined where it is. */
+  refusal?(inShape: readonly number[]): string | undefined;
+  /** The shape of one example's output; the input's own where it is absent. */
+  outShape?(inShape: readonly number[], settings: Settings): readonly number[];
+  /** The shapes of the tensors, by PyTorch's names and in the order of its state_dict. */
+  tensors?(inShape: readonly number[], settings: Settings): Record<string, readonly number[]>;
+  /** It serves by leaving its input as it is. */
+  readonly isIdentity?: boolean;
+  /** A product, which takes bias, normalisation and ReLU along on its way out. */
+  readonly isProduct?: boolean;
+  /** The setting that is the operation's number. */
+  readonly value?: string;
+  /** The operation's tensors, from those of the layer; none where it is absent. */
+  operands?(tensor: (name: string) => Operand, columns: number, settings: Settings): Operand[];
+  /** Makes itself a part of the product that its input comes from. */
+  join?(product: Operation, operands: readonly Operand[]): void;
+  /** It joins in training too, and is the last that a product takes along. */
+  readonly endsProduct?: boolean;
+}
+
+/** What is known of a kind beside that where models are made and trained. */
+export interface TrainingRecord {
+  /** The setting that the layer's function takes first: 256 in affine(256). */
+  readonly argument?: string;
+  /** What a description may have beside its settings: first values, which a file has as tensors. */
+  readonly first?: readonly string[];
+  /** What the summary adds to the kind and its argument. */
+  remark?(settings: Settings): string;
+  /** The command line offers it between two affine layers: as an activation, or beside one. */
+  readonly hidden?: "activation" | "other";
+  /** Its outputs are probabilities, with which no loss but "mse" is trained. */
+  readonly givesProbabilities?: boolean;
+
+  /** The tensors that the optimizer changes, and those of them that l2 keeps small. */
+  readonly learned?: readonly string[];
+  readonly decays?: readonly string[];
+  /** The tensors that PyTorch has with their two axes exchanged, and those of its layer that have no use here. */
+  readonly transposed?: readonly string[];
+  readonly dropped?: readonly string[];
+
+  /** The forward pass may write its output where its input is. */
+  readonly inPlace?: boolean;
+  /** What the backward pass reads beside dout: its input, its output, or where its output is above 0. */
+  readonly keeps?: "x" | "out" | "sign";
+  /** The output is above 0 exactly where the input is, or the gradient is 0 there anyway. */
+  readonly keepsSign?: boolean;
+  /** The backward pass may not write dx where dout is. */
+  readonly apartGradient?: boolean;
+}
+
+export type LayerRecord = ServingRecord & TrainingRecord;
+
+/** A layer in its place: its settings and shapes have been checked, and nothing is allocated. */
+export interface Blueprint<Known extends ServingRecord = ServingRecord> {
+  readonly record: Known;
+  /** The description as it was given, first values included. */
+  readonly spec: object;
+  /** "Sequential: layer 2 (batchnorm)", for messages. */
+  readonly place: string;
+  /** The shape of one example, before and after. */
+  readonly inShape: readonly number[];
+  readonly outShape: readonly number[];
+  /** The description that a file keeps; its tensors hold the rest. */
+  readonly saved: { readonly kind: string };
+  readonly tensors: Readonly<Record<string, readonly number[]>>;
+}
+
+/** "affine(256)", for summaries. */
+export function labelOf({ kind, argument, remark }: LayerRecord, settings: Settings): string {
+  return argument ? `${kind}(${settings[argument]}${remark?.(settings) ?? ""})` : kind;
+}

@@ -1,0 +1,16 @@
+import { Elementwise } from "../engine/elementwise.ts";
+import { plainLayer } from "../engine/kinds.ts";
+import type { ServingRecord } from "../graph/record.ts";
+
+export const sigmoidRecord: ServingRecord<"sigmoid"> = {
+  kind: "sigmoid",
+};
+
+/** out = 1 / (1 + exp(−x)), any shape. */
+export const sigmoid = /* @__PURE__ */ plainLayer(sigmoidRecord, {
+  Engine: Elementwise,
+  inPlace: true,
+  keeps: "out",
+  hidden: "activation",
+  givesProbabilities: true,
+});
