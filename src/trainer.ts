@@ -62,8 +62,8 @@ export class Trainer extends Owner {
   }
 
   /**
-   * The mean loss, weighted by the trainer's class weights and without regularisation, and the share
-   * of right answers, in test mode.
+   * The mean loss, weighted by the trainer's class weights and without regularisation, and the
+   * share of right answers, in test mode.
    * @throws as step
    */
   evaluate(options: Batch & { batchSize?: number | undefined }): Evaluation {
@@ -76,14 +76,15 @@ export class Trainer extends Owner {
   }
 
   /**
-   * Trains for so many epochs, and tells of each step and each epoch: iterate over it with
-   * `for await`, or await it, which trains to the end and gives the history. Each epoch shows all
+   * Trains for so many epochs, and tells of each step and each epoch: iterate over it with `for
+   * await`, or await it, which trains to the end and gives the history. Each epoch shows all
    * examples once, in an order of its own. The event loop has a turn every 16 ms, so that a page
    * stays alive.
    *
-   * A fit that did not come to its end, because its loop was left, its signal aborted or its trainer
-   * resumed from a checkpoint, is continued by the next call with the same data and options, and
-   * ends with the same bits; after one that did, the next begins anew, with so many epochs more.
+   * A fit that did not come to its end, because its loop was left, its signal aborted or its
+   * trainer resumed from a checkpoint, is continued by the next call with the same data and
+   * options, and ends with the same bits; after one that did, the next begins anew, with so many
+   * epochs more.
    *
    * @throws RangeError for options out of range, labels out of range, and a loss or parameters that
    *   are NaN or infinite; TypeError, ShapeError, DTypeError, DisposedError, RuntimeMismatchError;

@@ -19,7 +19,7 @@ import { modelFrom } from "./model.ts";
 import { checkOurs, entriesOf, jsonOf, metadataOf } from "./model_file.ts";
 import { fileDTypes, readStored, type SafetensorsData, writeSafetensors } from "./safetensors.ts";
 
-/** What a tensor's name in a checkpoint begins with. */
+/** The beginnings of tensors' names in a checkpoint. */
 const MODEL = "model.";
 const BEST = "best.";
 const GENERATOR = "generator";
@@ -51,7 +51,7 @@ export function writeCheckpoint(stepper: Stepper, fit: Fit): Uint8Array<ArrayBuf
   const training = { ...settings.options, taken, power1, power2, dropout, run };
   // JSON has no NaN and no infinities, which a loss may be.
   const written = (key: string, value: unknown) => {
-    // As earlier versions wrote it, which knew nothing else.
+    // Earlier versions, which knew nothing else, did not write it.
     if (key === "lastBatch" && value === "keep") return undefined;
     return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
   };
@@ -122,7 +122,7 @@ function restore(
     read(dropout, "dropout.", "counter", isWhole),
   );
   if (run !== null) {
-    // In the order in which they are written again.
+    // The fields stand in the order in which they are written again.
     fit.run = {
       ...read(run, "run.", "epoch step examples", isWhole),
       ...read(run, "run.", "lossSum right", isLoss),

@@ -9,7 +9,10 @@
 const UNIT = 64;
 const BINS = 8 * 25;
 
-/** A piece of the range, from start to start + size (units), with its neighbours in memory and in its bin. */
+/**
+ * A piece of the range, from start to start + size (units), with its neighbours in memory and in
+ * its bin.
+ */
 export class Block {
   free = false;
   lower: Block | null = null;
@@ -100,7 +103,7 @@ export class Allocator {
     this.insert(this.join(block));
   }
 
-  /** By how many bytes the range must be extended for such a block to fit at its end. */
+  /** The bytes by which the range must be extended for such a block to fit at its end. */
   shortfall(bytes: number): number {
     const tail = this.last?.free ? this.last.size : 0;
     return (Math.ceil(bytes / UNIT) - tail) * UNIT;

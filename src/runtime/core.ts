@@ -32,12 +32,18 @@ export interface Core {
   readonly float64: Kernels;
 }
 
-/** Whether a core works on a memory that threads share; such a one exports what a pool needs as well. */
+/**
+ * Whether a core works on a memory that threads share; such a one exports what a pool needs as
+ * well.
+ */
 export function isShared(module: WebAssembly.Module): boolean {
   return WebAssembly.Module.exports(module).some(({ name }) => name === "threads_work");
 }
 
-/** @param guard what each export is wrapped in, where one may have to wait for a worker that has died */
+/**
+ * @param guard what each export is wrapped in, where one may have to wait for a worker that has
+ *   died
+ */
 export function openCore(
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,

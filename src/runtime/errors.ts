@@ -1,6 +1,10 @@
-// Names are getters rather than fields: where built-in prototypes are frozen, nobody can assign to an error's name.
+// Names are getters rather than fields: where built-in prototypes are frozen, nobody can assign to
+// an error's name.
 
-/** Shapes that do not fit each other, a rank that the operation does not take, or data whose length is not its shape's product. */
+/**
+ * Shapes that do not fit each other, a rank that the operation does not take, or data whose length
+ * is not its shape's product.
+ */
 export class ShapeError extends RangeError {
   override get name() {
     return "ShapeError";
@@ -35,14 +39,20 @@ export class RuntimeMismatchError extends Error {
   }
 }
 
-/** A host that starts no workers, or one of a runtime's that has died: then the runtime cannot be used any more. */
+/**
+ * A host that starts no workers, or one of a runtime's that has died: then the runtime cannot be
+ * used any more.
+ */
 export class WorkerError extends Error {
   override get name() {
     return "WorkerError";
   }
 }
 
-/** Bytes that are not what their format says: a SyntaxError, as JSON.parse throws for text that is no JSON. */
+/**
+ * Bytes that are not what their format says: a SyntaxError, as JSON.parse throws for text that is
+ * no JSON.
+ */
 export class FormatError extends SyntaxError {
   override get name() {
     return "FormatError";
@@ -67,8 +77,8 @@ export class MemoryError extends Error {
 }
 
 /**
- * Throws an error again that does not have this name, so that no fault of another kind passes for it. The name is the same
- * in every realm, which the class is not.
+ * Throws an error again that does not have this name, so that no fault of another kind passes for
+ * it. The name is the same in every realm, which the class is not.
  */
 export function rethrowUnless(name: string, error: unknown): void {
   if ((error as Error | null)?.name !== name) throw error;
@@ -84,12 +94,18 @@ export function quote(text: string): string {
   return JSON.stringify(cut(text));
 }
 
-/** A value in a message: strings in quotes, so that "1" is not taken for 1. No value makes it throw, or long. */
+/**
+ * A value in a message: strings in quotes, so that "1" is not taken for 1. No value makes it throw,
+ * or long.
+ */
 export function show(value: unknown): string {
   return typeof value === "string" ? quote(value) : textOf(value);
 }
 
-/** The same without quotes; a list's first values, with nothing for what is not there; of other objects the kind. */
+/**
+ * The same without quotes; a list's first values, with nothing for what is not there; of other
+ * objects the kind.
+ */
 export function textOf(value: unknown, levels = 3): string {
   if (typeof value === "bigint" && value !== BigInt.asIntN(64, value)) return "bigint";
   if (typeof value === "function") return "a function";

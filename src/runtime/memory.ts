@@ -8,11 +8,15 @@ const MOST = 65536 * PAGE;
 const HIGHEST = 2 ** 32 - 64;
 
 export interface MemoryLimits {
-  /** Bytes at the start, rounded up to pages of 64 KiB; default 1 MiB, or maxMemory where that is less. */
+  /**
+   * Bytes at the start, rounded up to pages of 64 KiB; default 1 MiB, or maxMemory where that is
+   * less.
+   */
   initialMemory?: number | undefined;
   /**
-   * The most bytes it may grow to, rounded down to pages; default what the host gives, up to 4 GiB. A shared memory reserves
-   * addresses for as many: where the host refuses, the default is halved until it does not, and what is said here is not.
+   * The most bytes it may grow to, rounded down to pages; default what the host gives, up to 4 GiB.
+   * A shared memory reserves addresses for as many: where the host refuses, the default is halved
+   * until it does not, and what is said here is not.
    */
   maxMemory?: number | undefined;
 }
@@ -29,7 +33,7 @@ function checkBytes(operation: string, name: string, value: unknown): void {
 export function checkLimits(operation: string, { initialMemory, maxMemory }: MemoryLimits): void {
   if (initialMemory !== undefined) checkBytes(operation, "initialMemory", initialMemory);
   if (maxMemory !== undefined) checkBytes(operation, "maxMemory", maxMemory);
-  // Where one is undefined it is not above the other.
+  // If one of them is undefined, the comparison is false.
   if ((initialMemory as number) > (maxMemory as number)) {
     throw new RangeError(
       `${operation}: initialMemory (${initialMemory} bytes) is above maxMemory (${maxMemory} bytes)`,
@@ -39,11 +43,11 @@ export function checkLimits(operation: string, { initialMemory, maxMemory }: Mem
 
 /** One linear memory and who has which part of it. */
 export class Memory {
-  /** Until close. */
+  /** The memory itself, which is let go at close. */
   wasm: WebAssembly.Memory;
   private readonly maximum: number;
   private allocator: Allocator | null = null;
-  /** What the message of a MemoryError says beside the bytes. */
+  /** The end of a MemoryError's message, after the bytes. */
   advice = (): string => "";
 
   /** Limits that checkLimits has passed; shared is for a core that threads share. */
@@ -104,7 +108,10 @@ export class Memory {
     return (this.allocator as Allocator).blocks();
   }
 
-  /** A block of at least so many bytes (more than 0), aligned to 64; the memory grows where none is free. */
+  /**
+   * A block of at least so many bytes (more than 0), aligned to 64; the memory grows where none is
+   * free.
+   */
   allocate(bytes: number): Block {
     const allocator = this.allocator as Allocator;
     return allocator.allocate(bytes) ?? this.grow(allocator, bytes);
@@ -121,7 +128,10 @@ export class Memory {
     this.allocator = null;
   }
 
-  /** In steps of a quarter of what there is, 1 MiB to 64 MiB; where the host refuses, by just what is missing. */
+  /**
+   * Grows by a quarter of what there is, 1 MiB to 64 MiB; where the host refuses, by just the bytes
+   * that are missing.
+   */
   private grow(allocator: Allocator, bytes: number): Block {
     const reserved = this.wasm.buffer.byteLength;
     const step = Math.min(Math.max(reserved / 4, MIB), 64 * MIB);

@@ -1,5 +1,5 @@
-// The predictor's core in a memory of its own, which is made as large as what stands in it: there is nothing to divide, so
-// there is no allocator.
+// The predictor's core in a memory of its own, which is made as large as what stands in it: there
+// is nothing to divide, so there is no allocator.
 
 import build from "../../build/predict.inline.js";
 import type { Build } from "./build.ts";
@@ -48,7 +48,8 @@ export class PredictCore {
     const memory = this.memory as WebAssembly.Memory;
     const pages = Math.ceil((this.start + bytes) / PAGE) - memory.buffer.byteLength / PAGE;
     try {
-      // The last cache line below 4 GiB stays unused, so that no address behind the block wraps to 0.
+      // The last cache line below 4 GiB stays unused, so that no address behind the block wraps to
+      // 0.
       if (!(this.start + bytes <= 2 ** 32 - 64)) throw new RangeError("above 4 GiB");
       memory.grow(pages);
     } catch (cause) {

@@ -1,4 +1,5 @@
-// From what a caller passes as `wasm`, or from the build that an entry has with it, to a compiled module.
+// A compiled module is made here of what a caller passes as `wasm`, or of the build that an entry
+// has with it.
 
 import type { Build } from "./build.ts";
 import { cut, describe, textOf } from "./errors.ts";
@@ -6,17 +7,21 @@ import { readFileUrl } from "./hosts/node.ts";
 import type { Pool } from "./pool.ts";
 
 /**
- * Another build of the core, as an import gives it: `lamella/wasm/relaxed`, `/shared` or `/relaxed-shared`. Where this host does not know its instructions,
- * the strict build computes, which is there anyway.
+ * Another build of the core, as an import gives it: `lamella/wasm/relaxed`, `/shared` or
+ * `/relaxed-shared`. Where this host does not know its instructions, the strict build computes,
+ * which is there anyway.
  */
 export interface WasmVariant {
   readonly variant: "relaxed" | "shared" | "relaxed-shared";
 }
 
-/** What such an import holds; scripts/build/variants.js makes it too. */
+/** The object that such an import gives; scripts/build/variants.js makes it. */
 type Inlined = Pick<Build, "file" | "hex" | "module"> & { readonly Pool?: typeof Pool };
 
-/** A compiled module, the bytes of one, a response with them, where to fetch them, or a variant's import. */
+/**
+ * A compiled module, the bytes of one, a response with them, where to fetch them, or a variant's
+ * import.
+ */
 export type WasmSource = WasmVariant | WebAssembly.Module | BufferSource | Response | URL | string;
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -34,7 +39,7 @@ const NO_SIMD =
 const modules = new WeakMap<Inlined, WebAssembly.Module>();
 const pools = new WeakMap<WebAssembly.Module, typeof Pool | undefined>();
 
-/** What starts workers for a module, where it came with it. */
+/** The class that starts workers for a module, where the module's import brought one along. */
 export const poolOf = (module: WebAssembly.Module) => pools.get(module);
 
 /** The sources of one call, whose name its errors carry. */
@@ -64,7 +69,9 @@ class Loader {
     );
   }
 
-  /** The module of a build, compiled once in a process, or null where this host does not take it. */
+  /**
+   * The module of a build, compiled once in a process, or null where this host does not take it.
+   */
   private inlined(build: Inlined): WebAssembly.Module | null {
     const known = modules.get(build);
     if (known) return known;
@@ -178,7 +185,10 @@ class Loader {
     }
   }
 
-  /** A module that is a core of this package, or null for bytes that are WebAssembly which this host does not take. */
+  /**
+   * A module that is a core of this package, or null for bytes that are WebAssembly which this host
+   * does not take.
+   */
   private compile(source: WebAssembly.Module | Bytes): WebAssembly.Module | null {
     let module = source as WebAssembly.Module;
     if (source instanceof Uint8Array) {
@@ -245,8 +255,8 @@ function startsAsWasm(bytes: Bytes): boolean {
 }
 
 /**
- * Hex rather than base64: it costs a compressed bundle less, and decodes in a plain loop, which in a fresh process takes
- * 3 ms where a host's own decoder takes 0.1.
+ * Hex rather than base64: it costs a compressed bundle less, and decodes in a plain loop, which in
+ * a fresh process takes 3 ms where a host's own decoder takes 0.1.
  */
 function decodeHex(hex: string): Bytes {
   const { fromHex } = Uint8Array as { fromHex?: (hex: string) => Bytes };

@@ -4,8 +4,9 @@ import { formatShape } from "./shape.ts";
 import type { TensorHandle, TensorRuntime } from "./tensor.ts";
 
 /**
- * What a forward call leaves for its backward: handles of its own on its operands, which it lets go when it is
- * disposed, by hand or by its scope. A backward may run any number of times on one cache.
+ * What a forward call leaves for its backward: handles of its own on its operands, which it lets go
+ * when it is disposed, by hand or by its scope. A backward may run any number of times on one
+ * cache.
  */
 export interface Cache {
   /** Lets go of the operands. A second call does nothing. */
@@ -19,13 +20,13 @@ export interface Saved {
   readonly operation: string;
   readonly runtime: TensorRuntime;
   readonly dtype: FloatDType;
-  /** Of the forward's output, so of the dout that its backward takes. */
+  /** The shape of the forward's output, which is that of the dout that its backward takes. */
   readonly outShape: readonly number[];
 }
 
 /**
- * The common part of all caches. What it holds is private, as backward calls go by it; each layer shows of it what its
- * users may see.
+ * The common part of all caches. What it holds is private, as backward calls go by it; each layer
+ * shows of it what its users may see.
  */
 export abstract class SavedState<S extends Saved = Saved> extends Resource implements Cache {
   readonly #saved: S;
@@ -47,7 +48,7 @@ export abstract class SavedState<S extends Saved = Saved> extends Resource imple
     return `Cache of ${operation} for an output ${formatShape(outShape)} ${dtype}`;
   }
 
-  /** What a cache holds; undefined for what is none. */
+  /** Returns what a cache holds, and undefined for a value that is no cache. */
   static savedOf(cache: unknown): Saved | undefined {
     return cache !== null && typeof cache === "object" && #saved in cache
       ? (cache as SavedState).#saved

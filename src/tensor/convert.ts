@@ -1,6 +1,7 @@
-// What callers give as data becomes numbers of ours here, for all calls alike. It is read once: an array of JavaScript's is
-// copied, since to read one may run code of the caller's (a getter, a proxy), and a typed array is kept and later copied at
-// once, by accessors that run none. What has been read is checked in the copy, and then it is used.
+// What callers give as data becomes numbers of ours here, for all calls alike. It is read once: an
+// array of JavaScript's is copied, since to read one may run code of the caller's (a getter, a
+// proxy), and a typed array is kept and later copied at once, by accessors that run none. What has
+// been read is checked in the copy, and then it is used.
 
 import { DTypeError, describe, ShapeError, show } from "../runtime/errors.ts";
 import { type DType, type FloatDType, typedArrays } from "./dtype.ts";
@@ -10,7 +11,9 @@ import { bufferOf, byteOffsetOf, dtypeOf, isThere, kindOf, lengthOf, viewOf } fr
 /** Numbers in a row: an array, or a typed array of any kind but the big integers. */
 export type NumberArray = readonly number[] | (ArrayBufferView & ArrayLike<number>);
 
-/** Rows of rows of … numbers, all of one length at each depth; the innermost may be typed arrays. */
+/**
+ * Rows of rows of … numbers, all of one length at each depth; the innermost may be typed arrays.
+ */
 export type NestedArray = readonly (number | NestedArray | (ArrayBufferView & ArrayLike<number>))[];
 
 const INT32_LIMIT = 2 ** 31;
@@ -35,7 +38,7 @@ export interface Numbers {
 class ViewNumbers implements Numbers {
   readonly shape: readonly number[];
   readonly dtype: DType;
-  /** A view without properties of its own, once a part was asked for. */
+  /** A view of the same numbers without properties of its own, made for the first part. */
   private plain: Float64Array | null = null;
 
   constructor(
@@ -44,7 +47,7 @@ class ViewNumbers implements Numbers {
     private readonly kind: string,
     readonly size: number,
     shape?: readonly number[],
-    /** That it is a view of, where that is a runtime's memory: as it grows, its views end. */
+    /** The runtime's memory that the array is a view of, if it is: its views end when it grows. */
     private readonly memory?: WebAssembly.Memory,
     private readonly byteOffset = 0,
   ) {
@@ -61,7 +64,7 @@ class ViewNumbers implements Numbers {
     const { given } = this;
     const there = lengthOf(given);
     if (there < size) throw gone(this.place);
-    // Whoever copies from it at once asks it for nothing but its elements.
+    // The caller's own array will do for all of it: a copy reads nothing but its elements.
     if (end - start === there) return given;
     this.plain ??= viewOf(kind, bufferOf(given), byteOffsetOf(given), size);
     return this.plain.subarray(start, end);
@@ -80,7 +83,7 @@ function ragged(operation: string, place: string, expected: string, given: strin
   );
 }
 
-/** The shape of nested arrays, and a copy of their numbers. */
+/** Returns the shape of nested arrays, and a copy of their numbers. */
 function flatten(
   operation: string,
   name: string,
@@ -88,7 +91,7 @@ function flatten(
   Own: typeof Float32Array | typeof Float64Array,
 ): { shape: number[]; values: Plain } {
   const shape: number[] = [];
-  /** How deep the numbers are, once the first was found. */
+  /** The depth of the numbers, known once the first was found. */
   let rank = Infinity;
   let values: Plain | undefined;
   let room = 0;
@@ -111,11 +114,11 @@ function flatten(
       throw new TypeError(`${operation}: ${place} must be a number, got ${describe(level)}`);
     }
     if (depth >= rank) throw ragged(operation, place, "a number", "an array");
-    // Once: another reading may give another length.
+    // The length is read once: another reading may give another.
     const length = kind ? lengthOf(level) : (level as unknown[]).length >>> 0;
     if (kind && length === 0 && !isThere(level)) throw gone(`${operation}: ${place}`);
     if (depth === shape.length) {
-      // One that holds itself has no end.
+      // An array that holds itself has no end.
       if (shape.push(length) > MOST_AXES) {
         throw new ShapeError(`${operation}: ${name} is nested more than ${MOST_AXES} arrays deep`);
       }
@@ -202,7 +205,8 @@ export function numbersOf(
     const length = lengthOf(data);
     if (length === 0 && !isThere(data)) throw gone(place);
     const byteOffset = byteOffsetOf(data);
-    // Nothing of a runtime's lies at address 0, and small arrays have a buffer only once they are asked for it.
+    // Nothing of a runtime's lies at address 0, and small arrays have a buffer only once they are
+    // asked for it.
     const isOurs = memory && byteOffset > 0 && bufferOf(data) === memory.buffer;
     return new ViewNumbers(
       ...([place, data as Float64Array, kind, length] as const),

@@ -1,4 +1,4 @@
-/** What a tensor's elements are. */
+/** The type of a tensor's elements. */
 export type DType = "float32" | "float64" | "int32";
 
 /** The dtypes that layers and losses compute in. */

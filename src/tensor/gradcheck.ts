@@ -7,16 +7,16 @@ import { type Tensor, TensorHandle } from "./tensor.ts";
 import { kindOf } from "./views.ts";
 
 /**
- * The gradient of f at x by central differences: (f(x + h) − f(x − h)) / 2h for each element; where f
- * gives a tensor, Σ dout · (f(x + h) − f(x − h)) / 2h. Meant for float64.
+ * The gradient of f at x by central differences: (f(x + h) − f(x − h)) / 2h for each element; where
+ * f gives a tensor, Σ dout · (f(x + h) − f(x − h)) / 2h. Meant for float64.
  *
  * @param f called with x, one element of it moved; what f makes is disposed after each call
  * @param x any shape; moved in place and put back, also when f throws
  * @param dout in the shape of f's result, which it weights; all 1 where it is left out
  * @param h the step; default 1e-5
  * @returns a tensor in x's shape
- * @throws RangeError where h is not above 0; ShapeError where f's result has another shape than dout;
- *   TypeError where f gives neither a tensor nor a number
+ * @throws RangeError where h is not above 0; ShapeError where f's result has another shape than
+ *   dout; TypeError where f gives neither a tensor nor a number
  */
 export function numericalGradient<D extends FloatDType>(
   f: (x: Tensor<D>) => Tensor<D> | number,
@@ -34,7 +34,7 @@ export function numericalGradient<D extends FloatDType>(
   if (h === Infinity) throw new RangeError(`${operation}: h must be finite, got ${h}`);
   const { runtime } = xs;
 
-  /** Of what f gives: dout's, or else that of its first result. */
+  /** The shape that f must give: dout's, or else that of its first result. */
   let expected: readonly number[] | undefined;
 
   /** f's values at x with element i set to value. */
@@ -80,8 +80,8 @@ export function numericalGradient<D extends FloatDType>(
 }
 
 /**
- * max |a − b| / max(1e-8, |a| + |b|) over all elements: 0 for equal values, 1 for values that have nothing in
- * common; NaN where an element is. An empty pair gives 0.
+ * max |a − b| / max(1e-8, |a| + |b|) over all elements: 0 for equal values, 1 for values that have
+ * nothing in common; NaN where an element is. An empty pair gives 0.
  *
  * @throws ShapeError where the shapes differ
  */

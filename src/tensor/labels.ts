@@ -1,4 +1,5 @@
-// Labels as callers have them: class numbers in an array, a typed array or an int32 tensor, or one-hot rows.
+// Labels as callers have them: class numbers in an array, a typed array or an int32 tensor, or
+// one-hot rows.
 
 import { DTypeError, ShapeError, show } from "../runtime/errors.ts";
 import { type Numbers, numbersOf } from "./convert.ts";
@@ -8,7 +9,9 @@ import { formatShape } from "./shape.ts";
 import { type Tensor, TensorHandle, type TensorRuntime } from "./tensor.ts";
 import { dtypeOf, kindOf } from "./views.ts";
 
-/** What the losses take as labels: for each row a whole number in [0, C), or a one-hot row (N, C). */
+/**
+ * Labels as the losses take them: for each row a whole number in [0, C), or a one-hot row (N, C).
+ */
 export type Labels =
   | Int32Array
   | Uint8Array
@@ -42,8 +45,9 @@ class LabelRows extends Rows {
 
 /**
  * Labels in [0, C) of this many rows of x, checked.
- * @param owner what the runtime is of: "x", or "the model"
- * @throws TypeError, ShapeError, DTypeError, or RangeError with the index and value of the first wrong label
+ * @param owner says for the message whose runtime this is: "x", or "the model"
+ * @throws TypeError, ShapeError, DTypeError, or RangeError with the index and value of the first
+ *   wrong label
  */
 export function labelsOf(
   operation: string,

@@ -16,14 +16,15 @@ import { Resource } from "./scope.ts";
 import { formatShape, sameShape } from "./shape.ts";
 import { type Tensor, TensorHandle, type TensorRuntime } from "./tensor.ts";
 
-/** What a value is, as errors.ts tells it; it tells tensors and caches from other objects too. */
+/** As describe of errors.ts, and it tells tensors and caches from other objects too. */
 export function describe(value: unknown): string {
   try {
     if (value instanceof TensorHandle) return "a tensor";
     const { toTypedArray, operation, dispose } = Object(value) as Partial<Tensor & SavedState>;
     if (typeof toTypedArray === "function") return "a tensor of another copy of this package";
     if (typeof operation === "string" && typeof dispose === "function") {
-      // Of a cache's class nothing is asked, so that a bundle without layers goes without it.
+      // Caches are told by Resource and not by their own class, which a bundle without layers
+      // lacks.
       const isOurs = value instanceof Resource;
       return isOurs ? `that of ${cut(operation)}` : "one of another copy of this package";
     }
@@ -31,7 +32,7 @@ export function describe(value: unknown): string {
   return describeValue(value);
 }
 
-/** Names in an error what stands where an object of parameters should. */
+/** Refuses a value that stands where an object of parameters should. */
 export function checkObject(operation: string, name: string, value: unknown): void {
   // A Promise has none of the keys that are looked for.
   if (value === null || typeof value !== "object" || value instanceof Promise) {
@@ -160,7 +161,10 @@ function refuseSame(operation: string, target: Named, other: Named, reason: stri
   }
 }
 
-/** What the cache holds that a backward call got, which must be a live one of its own forward. */
+/**
+ * Returns what a cache holds that a backward call was given. It must be a live one of the forward
+ * call that belongs to it.
+ */
 export function checkCache<S extends Saved>(operation: string, cache: unknown, forward: string): S {
   const saved = SavedState.savedOf(cache);
   if (saved?.operation !== forward) {
@@ -179,7 +183,10 @@ export function checkCache<S extends Saved>(operation: string, cache: unknown, f
   return saved as S;
 }
 
-/** The gradient that enters a backward call: of the cache's runtime and dtype, and the forward output's shape. */
+/**
+ * The gradient that enters a backward call: of the cache's runtime and dtype, and the forward
+ * output's shape.
+ */
 export function upstream<D extends FloatDType>(
   operation: string,
   dout: Tensor<D>,

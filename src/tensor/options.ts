@@ -1,9 +1,9 @@
-// Objects of options. A key that a call does not know is refused, as a default would stand in
-// silence where something else was meant.
+// Objects of options. A key that a call does not know is refused: otherwise the default would hold,
+// and nobody would notice that something else was meant.
 
 import { describe, quote, show } from "../runtime/errors.ts";
 
-/** What an unknown key should have been. */
+/** Tells what an unknown key should have been. */
 export type Hint = (key: string, known: readonly string[]) => string;
 
 /**

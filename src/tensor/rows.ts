@@ -1,5 +1,5 @@
-// What callers give as examples and targets becomes rows of numbers here, for models, trainings and losses alike. convert.ts
-// reads arrays; a tensor is numbers as it is.
+// What callers give as examples and targets becomes rows of numbers here, for models, trainings and
+// losses alike. convert.ts reads arrays; a tensor is numbers as it is.
 
 import { RuntimeMismatchError } from "../runtime/errors.ts";
 import { countOf, type NestedArray, type NumberArray, type Numbers, numbersOf } from "./convert.ts";
@@ -9,13 +9,13 @@ import { sizeOf } from "./shape.ts";
 import { type Tensor, TensorHandle, type TensorRuntime } from "./tensor.ts";
 
 /**
- * Examples, or targets: a tensor of shape (N, …), nested arrays of that shape, whose innermost may be typed arrays, or their
- * numbers in one row, as a typed array of any kind or an array; N is then what the length leaves. What is of another dtype
- * than the model is converted.
+ * Examples, or targets: a tensor of shape (N, …), nested arrays of that shape, whose innermost may
+ * be typed arrays, or their numbers in one row, as a typed array of any kind or an array; N is then
+ * what the length leaves. Numbers of another dtype than the model's are converted.
  */
 export type Examples = Tensor | NumberArray | NestedArray;
 
-/** This many rows of numbers, `width` each. */
+/** Rows of numbers: `count` rows of `width` numbers each. */
 export class Rows {
   constructor(
     readonly count: number,
@@ -23,7 +23,10 @@ export class Rows {
     readonly numbers: Numbers,
   ) {}
 
-  /** Copies the rows from start to end, or those that an order has there, to the beginning of an array. */
+  /**
+   * Copies the rows from start to end, or those that an order has there, to the beginning of an
+   * array.
+   */
   copyTo(
     target: Int32Array | Float32Array | Float64Array,
     start: number,
@@ -49,7 +52,7 @@ export class Rows {
 
 /**
  * The numbers of a tensor of this runtime, or of what convert.ts reads.
- * @param owner what the runtime is of, for the message where a tensor is of another: "the model"
+ * @param owner says for the message whose runtime this is: "the model"
  */
 export function numbersFrom(
   operation: string,
@@ -69,7 +72,7 @@ export function numbersFrom(
   throw new RuntimeMismatchError(`${operation}: ${name} and ${owner} belong to different runtimes`);
 }
 
-/** What takes rows: a model's network. */
+/** The part of a model's network that takes rows. */
 interface Taker {
   readonly runtime: TensorRuntime;
   readonly dtype: FloatDType;

@@ -24,23 +24,28 @@ import { type Tensor, TensorHandle, type TensorRuntime } from "./tensor.ts";
 
 export interface RuntimeOptions extends MemoryLimits {
   /**
-   * The build of the core, in place of the one that is inlined: a variant's import (`lamella/wasm/relaxed`), a
-   * WebAssembly.Module, bytes, a Response or a URL; of several, the first that this host can compile. Where it can compile
-   * none and a variant is among them, the inlined build computes.
+   * The build of the core, in place of the one that is inlined: a variant's import
+   * (`lamella/wasm/relaxed`), a WebAssembly.Module, bytes, a Response or a URL; of several, the
+   * first that this host can compile. Where it can compile none and a variant is among them, the
+   * inlined build computes.
    */
   wasm?: WasmSource | readonly WasmSource[] | undefined;
   /**
-   * How many threads compute; default 1. More need a build with shared memory as `wasm`: the import `lamella/wasm/shared` or
-   * `/relaxed-shared`. "auto" is as many as the processor has, up to 16, and one where that cannot be.
+   * How many threads compute; default 1. More need a build with shared memory as `wasm`: the import
+   * `lamella/wasm/shared` or `/relaxed-shared`. "auto" is as many as the processor has, up to 16,
+   * and one where that cannot be.
    */
   threads?: number | "auto" | undefined;
-  /** Of the runtime's own generator, a whole number in [0, 2³²); default 0, the same in every host. */
+  /**
+   * The seed of the runtime's own generator, a whole number in [0, 2³²); default 0, the same in
+   * every host.
+   */
   seed?: number | undefined;
 }
 
-/** What a runtime's memory holds, in bytes but for `tensors`. */
+/** What a runtime's memory holds; all but `tensors` are bytes. */
 export interface MemoryFigures {
-  /** In use by tensors and caches, each rounded up to 64. */
+  /** The bytes that tensors and caches use, each rounded up to 64. */
   readonly bytesLive: number;
   /** The most that has been in use at once, the workspaces of calls included. */
   readonly bytesPeak: number;
@@ -50,19 +55,22 @@ export interface MemoryFigures {
   readonly tensors: number;
 }
 
-/** One linear memory and one instance of the core. Everything that it offers is synchronous. */
+/** One linear memory and one instance of the core. All of its methods are synchronous. */
 export interface Runtime {
   /** What the memory holds now. */
   readonly memory: MemoryFigures;
-  /** Which build of the core computes: "strict" gives the same bits in every host, "relaxed" is faster where it can be. */
+  /**
+   * Which build of the core computes: "strict" gives the same bits in every host, "relaxed" is
+   * faster where it can be.
+   */
   readonly variant: "strict" | "relaxed";
   /** How many threads compute. */
   readonly threads: number;
 
   /**
-   * A tensor with a copy of these numbers: a typed array of any kind, arrays in arrays, whose innermost may be typed
-   * arrays, or a tensor of any runtime. The shape defaults to the data's own; the dtype to the tensor's or the typed
-   * array's, else to "float32".
+   * A tensor with a copy of these numbers: a typed array of any kind, arrays in arrays, whose
+   * innermost may be typed arrays, or a tensor of any runtime. The shape defaults to the data's
+   * own; the dtype to the tensor's or the typed array's, else to "float32".
    * @throws ShapeError where the data does not fill the shape or nested arrays are ragged
    * @throws TypeError for something that is not numbers, RangeError for an int32 that is not whole
    */
@@ -86,10 +94,11 @@ export interface Runtime {
   full<D extends DType = "float32">(shape: readonly number[], value: number, dtype?: D): Tensor<D>;
 
   /**
-   * Runs fn and then disposes every tensor and cache made inside it, but for those in its result (itself, or inside
-   * arrays, plain objects, Maps and Sets), which the surrounding scope owns from then on. When
-   * fn throws, everything made inside is disposed. Where you do not need a result, use braces:
-   * `scope(() => step(x))` keeps whatever step returns, `scope(() => { step(x); })` nothing.
+   * Runs fn and then disposes every tensor and cache made inside it, but for those in its result
+   * (itself, or inside arrays, plain objects, Maps and Sets), which the surrounding scope owns from
+   * then on. When fn throws, everything made inside is disposed. Where you do not need a result,
+   * use braces: `scope(() => step(x))` keeps whatever step returns, `scope(() => { step(x); })`
+   * nothing.
    * @throws TypeError where fn returns a promise: a scope ends when fn returns
    */
   scope<T>(fn: () => T): T;
@@ -101,7 +110,10 @@ export interface Runtime {
    */
   random(seed: number): Random;
 
-  /** Ends the runtime: its tensors, caches and generators throw DisposedError from here on. A second call does nothing. */
+  /**
+   * Ends the runtime: its tensors, caches and generators throw DisposedError from here on. A second
+   * call does nothing.
+   */
   dispose(): void;
   [Symbol.dispose](): void;
 }
@@ -117,7 +129,7 @@ export class LamellaRuntime extends Owner implements Runtime, TensorRuntime {
   threads = 1;
   private pool: Pool | undefined;
   readonly linear: Memory;
-  /** Until dispose. */
+  /** The core is let go at dispose. */
   core: Core;
   private readonly books: Books;
   private currentScope: Scope | null = null;
@@ -282,7 +294,10 @@ export class LamellaRuntime extends Owner implements Runtime, TensorRuntime {
     return this.own(this.allocate(dtype, shape));
   }
 
-  /** A tensor of no scope that lives until it is disposed or forgotten, its elements whatever the memory held. */
+  /**
+   * A tensor of no scope that lives until it is disposed or forgotten, its elements whatever the
+   * memory held.
+   */
   lasting<D extends DType>(dtype: D, shape: readonly number[]): TensorHandle<D> {
     const tensor = this.allocate(dtype, shape);
     tensor.leaveScopes();
@@ -314,7 +329,10 @@ export class LamellaRuntime extends Owner implements Runtime, TensorRuntime {
     }
   }
 
-  /** Puts a new resource into the current scope; outside all scopes, into the garbage collector's care. */
+  /**
+   * Puts a new resource into the current scope; outside all scopes, into the garbage collector's
+   * care.
+   */
   own<R extends Resource>(resource: R): R {
     if (this.currentScope) this.currentScope.add(resource);
     else resource.leaveScopes();

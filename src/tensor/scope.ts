@@ -2,7 +2,10 @@
 export const disposeSymbol: typeof Symbol.dispose =
   Symbol.dispose ?? (Symbol.for("Symbol.dispose") as typeof Symbol.dispose);
 
-/** By these names console.log asks an object for its text: Node and Bun by the first, Deno by the second. */
+/**
+ * console.log asks an object for its text by these names: Node and Bun by the first, Deno by the
+ * second.
+ */
 export const inspectSymbol: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never;
 export const denoInspectSymbol: unique symbol = Symbol.for("Deno.customInspect") as never;
 
@@ -15,7 +18,7 @@ export abstract class Owner {
     this.dispose();
   }
 
-  /** What it is, in a few lines. */
+  /** A text of a few lines that says what it is. */
   abstract toString(): string;
 
   [inspectSymbol](..._: unknown[]): string {
@@ -27,10 +30,10 @@ export abstract class Owner {
   }
 }
 
-/** What is disposed by hand or with the scope that owns it. */
+/** Something that is disposed by hand, or with the scope that owns it. */
 export abstract class Resource extends Owner {
   scope: Scope | null = null;
-  /** What disposes this, where that is no scope: the cache that holds it. */
+  /** The cache that holds and disposes this, where no scope does. */
   owner: Resource | null = null;
   disposed = false;
 
@@ -54,7 +57,7 @@ export abstract class Resource extends Owner {
   abstract leaveScopes(): void;
 }
 
-/** What was made between the beginning and the end of one `runtime.scope`. */
+/** The resources that were made between the beginning and the end of one `runtime.scope`. */
 export class Scope {
   readonly owned = new Set<Resource>();
 
@@ -65,7 +68,7 @@ export class Scope {
     this.owned.add(resource);
   }
 
-  /** What is found in a result goes one scope up. */
+  /** Moves the resources that are found in a result one scope up. */
   keep(result: unknown): void {
     for (const resource of resourcesIn(result)) {
       // What a cache holds lives as long as the cache: keep that.
@@ -74,7 +77,7 @@ export class Scope {
     }
   }
 
-  /** Everything goes one scope up. */
+  /** Moves everything one scope up. */
   keepAll(): void {
     for (const resource of this.owned) this.handOver(resource);
   }

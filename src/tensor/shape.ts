@@ -1,6 +1,6 @@
 import { describe, ShapeError, show } from "../runtime/errors.ts";
 
-/** As many as NumPy takes. */
+/** The most axes that a shape may have, as many as NumPy takes. */
 export const MOST_AXES = 64;
 
 /** The product of a shape's lengths from one on: the elements it holds, 1 for the empty shape. */

@@ -1,14 +1,17 @@
 import type { Block } from "../runtime/allocator.ts";
 import type { Memory } from "../runtime/memory.ts";
 
-/** A block of the memory and how many handles use it. The finalizer holds this, and nothing that handles hold. */
+/**
+ * A block of the memory and how many handles use it. The finalizer holds this, and nothing that
+ * handles hold.
+ */
 export interface Lease {
   block: Block | null;
   handles: number;
 }
 
 /**
- * What every handle on the same data points to. It is a separate object so that it can be
+ * All handles on the same data point to one Storage. It is a separate object so that it can be
  * collected: when no handle is left, disposed or not, the finalizer gives the lease's block back.
  */
 export class Storage {

@@ -14,8 +14,9 @@ export interface Tensor<D extends DType = DType> {
   /** The number of elements: the product of the shape. */
   readonly size: number;
   /**
-   * A live view of the elements in memory: what is written into it, the tensor holds. Valid until the next
-   * call that can grow the memory; read the property again after it. `toTypedArray` copies.
+   * A live view of the elements in memory: what is written into it, the tensor holds. Valid until
+   * the next call that can grow the memory; read the property again after it. `toTypedArray`
+   * copies.
    * @throws DisposedError
    */
   readonly data: TypedArrayOf<D>;
@@ -35,14 +36,18 @@ export interface Tensor<D extends DType = DType> {
    * @throws ShapeError where the sizes differ
    */
   reshape(shape: readonly number[]): Tensor<D>;
-  /** Gives up this handle. The memory is free when no handle on it is left. A second call does nothing. */
+  /**
+   * Gives up this handle. The memory is free when no handle on it is left. A second call does
+   * nothing.
+   */
   dispose(): void;
   [Symbol.dispose](): void;
 }
 
 /**
  * What tensors, caches, layers and losses ask of the runtime that they belong to. LamellaRuntime
- * (runtime.ts) implements it; it stands here, as a runtime makes tensors and a tensor has a runtime.
+ * (runtime.ts) implements it; it stands here, as a runtime makes tensors and a tensor has a
+ * runtime.
  */
 export interface TensorRuntime {
   readonly disposed: boolean;
@@ -57,7 +62,9 @@ export interface TensorRuntime {
   create<D extends DType>(dtype: D, shape: readonly number[]): TensorHandle<D>;
   /** A tensor of no scope that lives until it is disposed or forgotten. */
   lasting<D extends DType>(dtype: D, shape: readonly number[]): TensorHandle<D>;
-  /** Puts a new resource into the current scope; outside all scopes the garbage collector frees it. */
+  /**
+   * Puts a new resource into the current scope; outside all scopes the garbage collector frees it.
+   */
   own<R extends Resource>(resource: R): R;
   /** Runs fn; where it throws, what it had made is freed, else it belongs to the current scope. */
   atomically<T>(fn: () => T): T;
@@ -72,7 +79,10 @@ export interface TensorRuntime {
 /** A host's own function that shows a value as console.log does. */
 type Inspect = (value: unknown, options: object) => string;
 
-/** In place of the storage that a handle has given up: a model whose own tensor was disposed says so, whatever it is asked. */
+/**
+ * This takes the place of a storage that a handle has given up: a model whose own tensor was
+ * disposed says so, whatever it is asked.
+ */
 const gone = {
   get address(): never {
     throw new DisposedError("a tensor that this call needs has been disposed");
@@ -86,7 +96,7 @@ export class TensorHandle<D extends DType = DType> extends Resource implements T
   /** Use a runtime's create or lasting, or alias; the handle belongs to no scope yet. */
   constructor(
     readonly runtime: TensorRuntime,
-    /** Until dispose: a handle that has given up its data must not keep it from being collected. */
+    /** It is let go at dispose: a handle without data must not keep them from being collected. */
     public storage: Storage,
     private readonly type: D,
     private readonly lengths: readonly number[],

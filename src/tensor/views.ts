@@ -1,5 +1,6 @@
-// Typed arrays as they are, whatever a subclass, a property of their own or a name says of them: the accessors are those of
-// the language, taken when this file is loaded. None of them runs code of whoever made the array.
+// Typed arrays as they are, whatever a subclass, a property of their own or a name says of them:
+// the accessors are those of the language, taken when this file is loaded. None of them runs code
+// of whoever made the array.
 
 import type { DType } from "./dtype.ts";
 

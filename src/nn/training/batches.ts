@@ -1,4 +1,4 @@
-// What a training is given: examples that it makes minibatches of, or minibatches as they come.
+// The data of a training: examples that fit makes minibatches of, or minibatches as they come.
 
 import { show } from "../../runtime/errors.ts";
 import { checkObject } from "../../tensor/operands.ts";
@@ -15,8 +15,8 @@ export interface Batch {
 }
 
 /**
- * Examples of which fit makes minibatches itself. Tensors and typed arrays are read while it trains,
- * not copied.
+ * Examples of which fit makes minibatches itself. Tensors and typed arrays are read while it
+ * trains, not copied.
  */
 export interface TrainingData extends Batch {
   /** Examples that are evaluated after each epoch. */
@@ -29,7 +29,10 @@ export interface TrainingData extends Batch {
  */
 export type Batches = AsyncIterable<Batch> | Iterable<Batch>;
 
-/** What becomes of the examples that are left where the batch size does not divide their number. */
+/**
+ * This says what becomes of the examples that are left where the batch size does not divide their
+ * number.
+ */
 export type LastBatch = "keep" | "drop" | "spread";
 
 /** A minibatch that is put into the plan when its step comes. */

@@ -7,7 +7,7 @@ import type { LossName } from "../names.ts";
 import type { Network, Plan } from "../network.ts";
 import { countRight, lossOf, truthOf } from "./losses.ts";
 
-/** What a model scores on examples it is shown. */
+/** How well a model does on examples. */
 export interface Evaluation {
   /** The mean loss, weighted where there are class weights; without regularisation. */
   loss: number;
@@ -15,20 +15,25 @@ export interface Evaluation {
   accuracy: number;
 }
 
-/** What evaluate is asked. */
+/** The arguments of evaluate. */
 export interface EvaluateOptions {
   x: Examples;
   /** Labels, or for "bce" and "mse" targets in the shape of the scores. */
   y: Examples;
   /** Default "softmax". */
   loss?: LossName | undefined;
-  /** For "softmax" and "svm", a number from 0 up for each class: the loss is the weighted mean. Default 1 each. */
+  /**
+   * For "softmax" and "svm", a number from 0 up for each class: the loss is the weighted mean.
+   * Default 1 each.
+   */
   classWeights?: ClassWeights | undefined;
   /** Examples that go through at once; default 256. */
   batchSize?: number | undefined;
 }
 
-/** Puts all rows through the network in test mode; the plan has the scores of one batch at a time. */
+/**
+ * Puts all rows through the network in test mode; the plan has the scores of one batch at a time.
+ */
 export function* passes(
   network: Network,
   rows: Rows,

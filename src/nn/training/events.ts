@@ -1,4 +1,4 @@
-// What a training tells while it runs, and when it has ended.
+// The events of a training while it runs, and its history once it has ended.
 
 import type { Evaluation } from "./evaluate.ts";
 

@@ -244,8 +244,8 @@ export class Fit {
 
   /** The error of a step whose loss is no finite number. */
   private diverged(feed: Feed, loss: number, run: Run): RangeError {
-    const values = feed.N * sizeOf(this.stepper.network.inShape);
-    const areFinite = feed.load().input.data.subarray(0, values).every(Number.isFinite);
+    const size = feed.N * sizeOf(this.stepper.network.inShape);
+    const areFinite = hasFinite(feed.load().input, size);
     return new RangeError(
       `${OPERATION}: the loss of step ${run.step + 1} of epoch ${run.epoch + 1} is ${loss}: ${areFinite ? SLOWER : "x holds NaN or infinities"}. The model is as before that step but for running values; ${GO_ON}`,
     );
@@ -253,17 +253,12 @@ export class Fit {
 
   /** Refuses to go on with parameters that are not finite. */
   private checkParameters(run: Run): void {
-    const wrong = this.stepper.network.learned.find(({ value }) => !this.isFinite(value));
+    const { learned } = this.stepper.network;
+    const wrong = learned.find(({ value }) => !hasFinite(value, value.size));
     if (!wrong) return;
     throw new RangeError(
       `${OPERATION}: ${wrong.name} holds NaN or infinities after step ${run.step} of epoch ${run.epoch + 1}, and the model has them now: ${SLOWER}; ${GO_ON}`,
     );
-  }
-
-  private isFinite({ address, size, data }: TensorHandle<FloatDType>): boolean {
-    // The sum of squares of finite numbers may overflow, so only a finite one is an answer.
-    const squares = this.stepper.network.kernels.dot(size, address, address);
-    return Number.isFinite(squares) || (data as Float32Array).every(Number.isFinite);
   }
 
   /** Ends the run, and puts back the values of its best epoch where they are wanted. */
@@ -300,3 +295,7 @@ export class Fit {
     return run.stale >= patience;
   }
 }
+
+/** Whether the first numbers of a tensor, this many, are finite. */
+const hasFinite = ({ data }: TensorHandle<FloatDType>, size: number): boolean =>
+  data.subarray(0, size).every(Number.isFinite);

@@ -3,7 +3,10 @@ import { checkCount, checkNumber } from "../../tensor/numbers.ts";
 import { checkSettings } from "../settings.ts";
 import { type Batch, checkLastBatch, type LastBatch } from "./batches.ts";
 
-/** What fit asks of an AbortSignal, whose type a program without the DOM's may not have. */
+/**
+ * The part of an AbortSignal that fit calls. A program without the DOM's types may not have the
+ * whole type.
+ */
 export interface StopSignal {
   throwIfAborted(): void;
 }
@@ -13,10 +16,11 @@ export interface FitOptions {
   /** The most examples of a step. Default 32; for an iterable it has no meaning. */
   batchSize?: number | undefined;
   /**
-   * What becomes of the examples that are left where batchSize does not divide them. "spread", the
-   * default, makes all batches of an epoch as even as can be, none larger than batchSize; "keep"
-   * leaves a smaller last one; "drop" leaves them out of the epoch. A batch of one or two examples
-   * has no statistics that batch normalisation could learn from. For an iterable it has no meaning.
+   * This says what becomes of the examples that are left where batchSize does not divide them.
+   * "spread", the default, makes all batches of an epoch as even as can be, none larger than
+   * batchSize; "keep" leaves a smaller last one; "drop" leaves them out of the epoch. A batch of
+   * one or two examples has no statistics that batch normalisation could learn from. For an
+   * iterable it has no meaning.
    */
   lastBatch?: LastBatch | undefined;
   /**
@@ -32,16 +36,17 @@ export interface FitOptions {
    */
   signal?: StopSignal | undefined;
   /**
-   * Ends the run once so many epochs in a row have not brought the validation loss (without validation the
-   * training loss) more than minDelta (default 0) below the lowest so far. With restoreBest the model has the
-   * parameters and running values of the best epoch when the run ends, early or not; default false.
+   * Ends the run once so many epochs in a row have not brought the validation loss (without
+   * validation the training loss) more than minDelta (default 0) below the lowest so far. With
+   * restoreBest the model has the parameters and running values of the best epoch when the run
+   * ends, early or not; default false.
    */
   earlyStopping?:
     | { patience: number; minDelta?: number | undefined; restoreBest?: boolean | undefined }
     | undefined;
   /**
-   * Ends the run with a RangeError once the loss, or at the end of an epoch a parameter, is NaN or infinite;
-   * default true. The error names the step and the epoch.
+   * Ends the run with a RangeError once the loss, or at the end of an epoch a parameter, is NaN or
+   * infinite; default true. The error names the step and the epoch.
    */
   stopOnNaN?: boolean | undefined;
 }

@@ -1,4 +1,5 @@
-// What a model can be trained for: what the loss takes beside the scores, its kernel, and what counts as right.
+// The losses that a model can be trained with: their kernels, the labels or targets that they take,
+// and what counts as a right answer.
 
 import { type ClassWeights, checkClassWeights, fillRowWeights } from "../../losses/weights.ts";
 import { ShapeError, show } from "../../runtime/errors.ts";
@@ -16,7 +17,7 @@ interface Loss {
   readonly run: Kernel;
 }
 
-/** A loss as a caller set it. */
+/** A loss with the class weights that the caller gave. */
 export interface LossRule extends Loss {
   readonly name: LossName;
   readonly classWeights: Float64Array | undefined;
@@ -85,11 +86,14 @@ export function lossOf(
 
 /** Labels or targets of examples: what the loss takes beside the scores. */
 export interface Truth {
-  /** Copies the rows from start to end, or those that an order has there, into a plan, and checks them there. */
+  /**
+   * Copies the rows from start to end, or those that an order has there, into a plan, and checks
+   * them there.
+   */
   copyTo(plan: Plan, start: number, end: number, order?: Int32Array): void;
 }
 
-/** What the loss takes beside the scores of this many examples, checked. */
+/** The labels or targets of this many examples, checked for this loss. */
 export function truthOf(
   operation: string,
   { name, takesLabels, classWeights }: LossRule,
@@ -115,7 +119,8 @@ export function truthOf(
   }
   const rows = rowsOf(operation, "y", y, outShape, network);
   if (rows.count !== count) {
-    // Numbers in a row were counted by the scores' shape, which whoever gave one an example does not see.
+    // Numbers in a row were counted by the scores' shape, which a caller who gave one number for
+    // each example does not see.
     const due = `${formatShape([count, ...outShape])}, or ${count * outSize} numbers in a row`;
     throw new ShapeError(
       `${operation}: x has ${count} examples but y has ${rows.count}: y must have shape ${due}, got ${rows.numbers.size} numbers`,
@@ -148,8 +153,9 @@ export function truthOf(
 }
 
 /**
- * The class of each of the first N examples in the plan: the one with the highest score. A model of one score that is trained
- * with "bce", or has the names of two classes, answers 1 where the probability is above ½. A view.
+ * The class of each of the first N examples in the plan: the one with the highest score. A model of
+ * one score that is trained with "bce", or has the names of two classes, answers 1 where the
+ * probability is above ½. The result is a view of the plan.
  */
 export function classesOf(network: Network, plan: Plan, N: number): Int32Array {
   const { kernels, top, loss, classes, outSize } = network;
@@ -176,7 +182,10 @@ export function toProbabilities(
   else kernels.sigmoid_forward(at, at, n);
 }
 
-/** How many of the first N answers in the plan are right; NaN for a loss that has no right and wrong. */
+/**
+ * How many of the first N answers in the plan are right; NaN for a loss that has no right and
+ * wrong.
+ */
 export function countRight(name: LossName, network: Network, plan: Plan, N: number): number {
   const C = network.outSize;
   if (name === "mse") return Number.NaN;

@@ -1,5 +1,6 @@
-// Update rules as plain descriptions, so that a checkpoint can hold them, and the table of their kernels. The rules and
-// defaults are CS231n's where the course has them, and PyTorch's elsewhere (docs/decisions/).
+// Update rules as plain descriptions, so that a checkpoint can hold them, and the table of their
+// kernels. The rules and defaults are CS231n's where the course has them, and PyTorch's elsewhere
+// (docs/decisions/).
 
 import type { Kernels } from "../../runtime/core.ts";
 import { show } from "../../runtime/errors.ts";
@@ -29,7 +30,7 @@ type Options<Kind> = Partial<Omit<Extract<Optimizer, { kind: Kind }>, "kind">>;
 
 const averages = { learningRate: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8 };
 
-/** Options over defaults, which have all the keys there are. */
+/** The description of an optimizer: the options over the defaults, which have every key. */
 function described<D extends object>(kind: Optimizer["kind"], defaults: D, options: object) {
   checkSettings(kind, "options", options, Object.keys(defaults), true);
   return { ...defaults, ...options, kind } as unknown as Optimizer;
@@ -40,7 +41,10 @@ export function sgd(options: Options<"sgd"> = {}): Optimizer {
   return described("sgd", { learningRate: 1e-2 }, options);
 }
 
-/** v = momentum · v − learningRate · dw, w += v. Defaults: learningRate 1e-2, momentum 0.9. Polyak, 1964. */
+/**
+ * v = momentum · v − learningRate · dw, w += v. Defaults: learningRate 1e-2, momentum 0.9. Polyak,
+ * 1964.
+ */
 export function momentum(options: Options<"momentum"> = {}): Optimizer {
   return described("momentum", { learningRate: 1e-2, momentum: 0.9 }, options);
 }
@@ -54,31 +58,34 @@ export function nesterov(options: Options<"nesterov"> = {}): Optimizer {
 }
 
 /**
- * cache = decayRate · cache + (1 − decayRate) · dw², w −= learningRate · dw / (√cache + eps). Defaults: learningRate 1e-2,
- * decayRate 0.99, eps 1e-8. Tieleman and Hinton, 2012.
+ * cache = decayRate · cache + (1 − decayRate) · dw², w −= learningRate · dw / (√cache + eps).
+ * Defaults: learningRate 1e-2, decayRate 0.99, eps 1e-8. Tieleman and Hinton, 2012.
  */
 export function rmsprop(options: Options<"rmsprop"> = {}): Optimizer {
   return described("rmsprop", { learningRate: 1e-2, decayRate: 0.99, eps: 1e-8 }, options);
 }
 
 /**
- * m = beta1 · m + (1 − beta1) · dw, v = beta2 · v + (1 − beta2) · dw², w −= learningRate · m̂ / (√v̂ + eps) with
- * m̂ = m / (1 − beta1ᵗ), v̂ = v / (1 − beta2ᵗ). Defaults: learningRate 1e-3, beta1 0.9, beta2 0.999, eps 1e-8. Kingma
- * and Ba, 2015, arXiv:1412.6980.
+ * m = beta1 · m + (1 − beta1) · dw, v = beta2 · v + (1 − beta2) · dw², w −= learningRate · m̂ /
+ * (√v̂ + eps) with m̂ = m / (1 − beta1ᵗ), v̂ = v / (1 − beta2ᵗ). Defaults: learningRate 1e-3, beta1
+ * 0.9, beta2 0.999, eps 1e-8. Kingma and Ba, 2015, arXiv:1412.6980.
  */
 export function adam(options: Options<"adam"> = {}): Optimizer {
   return described("adam", averages, options);
 }
 
 /**
- * adam, and w −= learningRate · weightDecay · w beside it. Default weightDecay 0.01, of all parameters. Loshchilov
- * and Hutter, 2019, arXiv:1711.05101.
+ * adam, and w −= learningRate · weightDecay · w beside it, for all parameters. Default weightDecay
+ * 0.01. Loshchilov and Hutter, 2019, arXiv:1711.05101.
  */
 export function adamw(options: Options<"adamw"> = {}): Optimizer {
   return described("adamw", { ...averages, weightDecay: 0.01 }, options);
 }
 
-/** An update under way: addresses of w, dw and the state, elements, rate, and 1 − beta1ᵗ and 1 − beta2ᵗ. */
+/**
+ * The arguments of an update: the addresses of w, dw and the state, the number of elements, the
+ * rate, 1 − beta1ᵗ and 1 − beta2ᵗ.
+ */
 export interface Update {
   kernels: Kernels;
   w: number;
@@ -92,14 +99,14 @@ export interface Update {
 
 /** How an update rule is kept and run. */
 export interface Rule {
-  /** Tensors that each parameter has beside it, all 0 at the start. */
+  /** The names of the tensors that each parameter has beside it, all 0 at the start. */
   readonly state: readonly string[];
   /** The settings beside the rate, and where each must lie. */
   readonly settings: Record<string, keyof typeof ranges>;
   readonly update: (optimizer: never, update: Update) => void;
 }
 
-/** Of the numbers from 0 to this, and in words. */
+/** The upper bound of each range, which begins at 0, and the range in words. */
 const ranges = {
   any: [Number.MAX_VALUE, "a number from 0 up"],
   share: [1, "in [0, 1]"],

@@ -16,8 +16,8 @@ export interface TrainerOptions {
    */
   l2?: number | undefined;
   /**
-   * For "softmax" and "svm", a number from 0 up for each class: how much its examples count in the loss, that of
-   * evaluations too. Default 1 each.
+   * For "softmax" and "svm", a number from 0 up for each class: how much its examples count in the
+   * loss, that of evaluations too. Default 1 each.
    */
   classWeights?: ClassWeights | undefined;
   /**
@@ -25,11 +25,15 @@ export interface TrainerOptions {
    * default there is no limit.
    */
   clipNorm?: number | undefined;
-  /** The seed of the order in which fit shows the examples, a whole number in [0, 2³²); default 0. */
+  /**
+   * The seed of the order in which fit shows the examples, a whole number in [0, 2³²); default 0.
+   */
   seed?: number | undefined;
 }
 
-/** The options of a trainer as they were checked, with the loss and the update rule that they name. */
+/**
+ * The options of a trainer as they were checked, with the loss and the update rule that they name.
+ */
 export interface Settings {
   readonly options: Readonly<TrainerOptions>;
   readonly lossRule: LossRule;

@@ -1,4 +1,5 @@
-// Learning rates as functions of the number of steps taken: plain descriptions, so that a checkpoint can hold them.
+// Learning rates as functions of the number of steps taken: plain descriptions, so that a
+// checkpoint can hold them.
 
 import { show } from "../../runtime/errors.ts";
 import { checkNumber } from "../../tensor/numbers.ts";
@@ -37,7 +38,10 @@ export function step(options: { from: number; every: number; factor: number }): 
   return { ...options, kind: "step" };
 }
 
-/** In a straight line from `from` to `to` (default 0) over so many steps, and `to` from there on. */
+/**
+ * The rate goes in a straight line from `from` to `to` (default 0) over so many steps, and `to`
+ * from there on.
+ */
 export function linear(options: { from: number; to?: number; steps: number }): Schedule {
   checkSettings("linear", "options", options, keysOf.linear, true);
   const { from, to = 0, steps } = options;
@@ -45,8 +49,8 @@ export function linear(options: { from: number; to?: number; steps: number }): S
 }
 
 /**
- * to + (from − to) · (1 + cos(π t / steps)) / 2, and `to` (default 0) from there on. Loshchilov and Hutter,
- * "SGDR", 2017, arXiv:1608.03983.
+ * to + (from − to) · (1 + cos(π t / steps)) / 2, and `to` (default 0) from there on. Loshchilov and
+ * Hutter, "SGDR", 2017, arXiv:1608.03983.
  */
 export function cosine(options: { from: number; to?: number; steps: number }): Schedule {
   checkSettings("cosine", "options", options, keysOf.cosine, true);
@@ -54,7 +58,10 @@ export function cosine(options: { from: number; to?: number; steps: number }): S
   return { kind: "cosine", from, to, steps };
 }
 
-/** (t + 1) / steps of the rate with which `after` begins, for so many steps; then `after`, from its beginning. */
+/**
+ * For this many steps the rate is (t + 1) / steps of the rate with which `after` begins; then it is
+ * that of `after`, from its beginning.
+ */
 export function warmup(options: { steps: number; after: LearningRate }): Schedule {
   checkSettings("warmup", "options", options, keysOf.warmup, true);
   return { ...options, kind: "warmup" };
@@ -69,7 +76,8 @@ export function rateAt(rate: LearningRate, t: number, cos: (x: number) => number
   }
   if (rate.kind === "step") {
     let { from: value, factor } = rate;
-    // By squaring: a checkpoint may claim any number of steps. 0 stays 0, where a power beyond the numbers would make it NaN.
+    // The power is computed by squaring, as a checkpoint may claim any number of steps. 0 stays 0,
+    // where a power that is infinite would make it NaN.
     for (let k = Math.floor(t / rate.every); k > 0 && value !== 0; k = Math.floor(k / 2)) {
       if (k % 2 === 1) value *= factor;
       factor *= factor;

@@ -1,11 +1,17 @@
-// Giving the event loop a turn while the one thread trains.
+// The event loop gets a turn now and then while the one thread trains.
 
-// Milliseconds: a frame of a page, well below the 50 that a page may stand still.
+/** Milliseconds between turns: a frame of a page, well below the 50 that a page may stand still. */
 const PATIENCE = 16;
-/** Steps between turns where the clock stands still, as in Workers that only let it move with input and output. */
+/**
+ * Steps between turns where the clock stands still, as in Workers that only let it move with input
+ * and output.
+ */
 const STEPS = 8;
 
-/** Ways to have a task of one's own, the best first. No scheduler.yield: what goes on after it goes before waiting timers. */
+/**
+ * The ways to run something in a task of its own, the best first. scheduler.yield is none of them:
+ * what it resumes runs before timers that wait.
+ */
 const ways: readonly ((task: () => void) => void)[] = [
   (task) => setImmediate(task),
   (task) => {
@@ -17,11 +23,11 @@ const ways: readonly ((task: () => void) => void)[] = [
     port2.postMessage(null);
   },
   (task) => setTimeout(task, 0),
-  // An AudioWorklet has none of them: there the training goes on at once.
+  // An AudioWorklet has none of the three: there the training goes on at once.
   (task) => task(),
 ];
 
-/** Resolves in a task of its own, after what waits already: timers, input, drawing. */
+/** Resolves in a task of its own, after timers, input and drawing that wait already. */
 function macrotask(): Promise<void> {
   return new Promise((resolve) => {
     for (const way of ways) {
@@ -29,13 +35,13 @@ function macrotask(): Promise<void> {
         way(resolve);
         return;
       } catch {
-        // A way that is not there or, as in Next's edge runtime, a function that throws.
+        // This way is missing here or, as in Next's edge runtime, a function that throws.
       }
     }
   });
 }
 
-/** Milliseconds, where the host has a clock. */
+/** The time in milliseconds. */
 export function now(): number {
   return typeof performance === "object" ? performance.now() : Date.now();
 }
@@ -45,7 +51,9 @@ export class Turns {
   private last = now();
   private steps = 0;
 
-  /** Call after each step: a promise to wait for, or null where the turn is not due yet. */
+  /**
+   * Called after each step: returns a promise to wait for, or null where the turn is not due yet.
+   */
   due(): Promise<void> | null {
     const passed = now() - this.last;
     const isStill = passed === 0 && ++this.steps >= STEPS;
