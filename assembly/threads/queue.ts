@@ -40,11 +40,15 @@ const MAY_SLEEP: usize = 132;
 const FAILED: usize = 136;
 /** @inline */
 const TASK: usize = 140;
-/** The words of the job begin here. @inline */
+/** The words of the job begin here. @constant queueWords @inline */
 const WORDS: usize = 192;
-/** A job can leave at most this many float64 to its caller. @inline */
+/**
+ * A job can leave at most this many float64 to its caller.
+ *
+ * @constant queueMostTerms @inline
+ */
 export const MOST_TERMS: usize = 8192;
-/** @inline */
+/** The float64 that a job leaves begin here. @constant queueTerms @inline */
 const TERMS: usize = 320;
 /** @inline */
 const BYTES: usize = TERMS + MOST_TERMS * sizeof<f64>();

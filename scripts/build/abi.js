@@ -18,41 +18,36 @@ import ts from "typescript";
 
 const dtypes = ["f32", "f64"];
 
-/** The tags of a function's comment: a map from each to the word behind it, or to "". */
-function tagsOf(node, text) {
+// @inline is for scripts/build/inline_transform.js.
+const known = ["kernel", "serving", "shared", "operation", "constant", "inline"];
+
+/** The tags in the comment of a function or a constant: a map from each to the word behind it, or to "". */
+function tagsOf(node, { path, text }) {
   const comment = ts.getJSDocCommentsAndTags(node).at(-1);
   if (!comment) return new Map();
   const tags = text.slice(comment.pos, comment.end).matchAll(/@(\w+)(?:[ \t]+(\w+))?/g);
-  return new Map([...tags].map(([, tag, word]) => [tag, word ?? ""]));
+  const map = new Map([...tags].map(([, tag, word]) => [tag, word ?? ""]));
+  for (const tag of map.keys()) {
+    if (!known.includes(tag)) throw new Error(`${path}: no tag is called @${tag}`);
+  }
+  return map;
 }
 
 const snakeCase = (name) => name.replace(/(?<=[a-z0-9])[A-Z]/g, (c) => `_${c.toLowerCase()}`);
 
-/** The files of assembly/, parsed: { path, text, file } each. */
-function readSources() {
-  const names = readdirSync("assembly", { recursive: true, encoding: "utf8" });
-  const paths = names.map((name) => `assembly/${name.replaceAll("\\", "/")}`).sort();
-  return paths
-    .filter((path) => path.endsWith(".ts"))
-    .map((path) => {
-      const text = readFileSync(path, "utf8");
-      return { path, text, file: ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true) };
-    });
-}
-
 /** The functions with tags: { path, name, tags, isGeneric, parameters: [{ name, type }], result }. */
 const functionsOf = (sources) =>
   sources
-    .flatMap(({ path, text, file }) =>
-      file.statements.filter(ts.isFunctionDeclaration).map((node) => ({
-        ...{ path, tags: tagsOf(node, text) },
+    .flatMap((source) =>
+      source.file.statements.filter(ts.isFunctionDeclaration).map((node) => ({
+        ...{ path: source.path, tags: tagsOf(node, source) },
         name: node.name.text,
         isGeneric: node.typeParameters !== undefined,
         parameters: node.parameters.map(({ name, type }) => ({
           name: name.text,
-          type: type.getText(file),
+          type: type.getText(source.file),
         })),
-        result: node.type.getText(file),
+        result: node.type.getText(source.file),
       })),
     )
     .filter(({ tags }) => tags.size > 0);
@@ -97,7 +92,10 @@ function argumentOf({ name, type }, tensors, parameters) {
   // Rows of the last axis, of which an example may have several.
   const isByRow = parameters.some((each) => each.name === "C");
   if (name === "N") return isByRow ? "(N * D) / M" : "N";
-  return /^(out|x|work|D|M)$/.test(name) ? name : tensors.shift();
+  if (/^(out|x|work|D|M)$/.test(name)) return name;
+  const tensor = tensors.shift();
+  if (!tensor) throw new Error(`an operation has three tensors: there is no place for ${name}`);
+  return tensor;
 }
 
 /** Operations have numbers in the order of their names. */
@@ -146,10 +144,13 @@ function layoutOf(sources, path, name) {
 
 /** The constants with a name: [name, value] of each. */
 const constantsOf = (sources) =>
-  sources.flatMap(({ text, file }) =>
-    file.statements.filter(ts.isVariableStatement).flatMap((node) => {
-      const name = tagsOf(node, text).get("constant");
-      return name ? [[name, node.declarationList.declarations[0].initializer.getText(file)]] : [];
+  sources.flatMap((source) =>
+    source.file.statements.filter(ts.isVariableStatement).flatMap((node) => {
+      const name = tagsOf(node, source).get("constant");
+      if (name === undefined) return [];
+      const value = node.declarationList.declarations[0].initializer.getText(source.file);
+      if (!/^\d+$/.test(value)) throw new Error(`${source.path}: ${name} is no plain number`);
+      return [[name, value]];
     }),
   );
 
@@ -176,9 +177,12 @@ function write(file, text) {
   renameSync(temporary, file);
 }
 
-/** Writes build/assembly/ and build/abi.ts. */
-export function writeAbi() {
-  const sources = readSources();
+/** The texts of all outputs, by their keys, for the sources of the core: { path, text } each. */
+export function abiOf(files) {
+  const sources = files.map(({ path, text }) => ({
+    ...{ path, text },
+    file: ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true),
+  }));
   const functions = functionsOf(sources);
   const kernels = functions.filter(({ tags }) => tags.has("kernel"));
   const everywhere = kernels.filter(({ tags }) => !tags.has("shared"));
@@ -186,12 +190,29 @@ export function writeAbi() {
   const operations = operationsOf(functions);
   const layout = layoutOf(sources, "assembly/abi/operation.ts", "Operation");
   const fields = layout.slice(0, -1).map(([name]) => name);
+  return {
+    index: entryOf(everywhere),
+    shared: entryOf(kernels),
+    predict: entryOf(serving, ["f32"]),
+    operations: dispatchOf(operations, fields),
+    facade: facadeOf(sources, operations, layout),
+  };
+}
+
+/** The sources of the core, in an order that does not depend on the file system. */
+export function readCore() {
+  const names = readdirSync("assembly", { recursive: true, encoding: "utf8" });
+  const paths = names.map((name) => `assembly/${name.replaceAll("\\", "/")}`).sort();
+  return paths
+    .filter((path) => path.endsWith(".ts"))
+    .map((path) => ({ path, text: readFileSync(path, "utf8") }));
+}
+
+/** Writes build/assembly/ and build/abi.ts. */
+export function writeAbi() {
+  const texts = abiOf(readCore());
   mkdirSync("build/assembly", { recursive: true });
-  write(outputs.index, entryOf(everywhere));
-  write(outputs.shared, entryOf(kernels));
-  write(outputs.predict, entryOf(serving, ["f32"]));
-  write(outputs.operations, dispatchOf(operations, fields));
-  write(outputs.facade, facadeOf(sources, operations, layout));
+  for (const [key, path] of Object.entries(outputs)) write(path, texts[key]);
 }
 
 const outputs = {

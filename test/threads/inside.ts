@@ -1,6 +1,7 @@
 // The inside of a runtime with a pool, for tests alone.
 
 import type { Runtime } from "../../src/index.ts";
+import { CoreConstants } from "../../src/runtime/abi.ts";
 import type { Block } from "../../src/runtime/allocator.ts";
 
 interface Inside {
@@ -21,11 +22,15 @@ interface Inside {
 export const inside = (runtime: Runtime) => runtime as unknown as Inside;
 
 /** The queue lies before what is given out: assembly/threads/queue.ts has its layout. */
-const QUEUE_BYTES = 320 + 8 * 8192;
+const QUEUE_BYTES = CoreConstants.queueTerms + 8 * CoreConstants.queueMostTerms;
 export const queueOf = (runtime: Runtime) =>
   inside(runtime).core.instance.exports.heap_base() - QUEUE_BYTES;
 
 /** The words of the last job: assembly/threads/split.ts. */
 export function jobOf(runtime: Runtime): Uint32Array {
-  return new Uint32Array(inside(runtime).linear.wasm.buffer, queueOf(runtime) + 192, 3);
+  return new Uint32Array(
+    inside(runtime).linear.wasm.buffer,
+    queueOf(runtime) + CoreConstants.queueWords,
+    3,
+  );
 }
