@@ -159,7 +159,8 @@ const GAP = "  ";
  * the table's first column, and a cell that is wider than a block goes on in the next line.
  *
  * @param isPlain without a colour for the head, as a note has none
- * @param options.together columns that one block is to have, for which the first column gives way
+ * @param options.together columns that one block is to have, for which the first column gives way;
+ *   where that would break a word of it, its cells stand on lines of their own, above the others
  * @param options.among rows of other tables as well, beside which this one stands in the same columns
  */
 export function table(
@@ -173,12 +174,15 @@ export function table(
   const widest = (k: number) =>
     [...rows, ...among].reduce((most, row) => Math.max(most, (row[k] ?? "").trimEnd().length), 0);
   let most = Math.max(1, Math.floor(0.6 * limit));
+  let isApart = false;
   if (together > 1) {
     let others = 0;
     for (let k = 1; k < together; k++) others += GAP.length + widest(k);
     most = Math.max(12, limit - others);
+    const words = [...rows, ...among].flatMap(([cell = ""]) => cell.match(/^ *\S+|\S+/g) ?? []);
+    isApart = words.some((word) => word.length > most);
   }
-  const first = Math.min(widest(0), most);
+  const first = isApart ? 0 : Math.min(widest(0), most);
   const room = Math.max(1, limit - first - GAP.length);
   const widths = [first, ...[...align].slice(1).map((_, k) => Math.min(widest(k + 1), room))];
   const blocks: number[][] = [[0]];
@@ -197,7 +201,18 @@ export function table(
     const isFirst = block === blocks[0];
     const shown = rows.filter((row) => isFirst || block.slice(1).some((k) => row[k]));
     const paint = (text: string, row: unknown) => (row === rows[0] && !isPlain ? dim(text) : text);
-    return shown.map((row) => paint(rowLines(row, block, widths, align), row)).join("\n");
+    const linesOf = (row: readonly string[]) => {
+      const [name = "", ...others] = row;
+      if (!isApart) return rowLines(row, block, widths, align);
+      const text = name.trimStart();
+      const indent = " ".repeat(name.length - text.length);
+      const above = text ? cellLines(text, limit - indent.length) : [];
+      return [
+        ...above.map((line) => indent + line),
+        rowLines(["", ...others], block, widths, align),
+      ].join("\n");
+    };
+    return shown.map((row) => paint(linesOf(row), row)).join("\n");
   };
   return blocks.map(draw).join("\n\n");
 }
