@@ -14,7 +14,8 @@ import { join } from "node:path";
  */
 
 /**
- * Runs those tasks whose inputs are other than at their last run, and prints a line for each.
+ * Runs those tasks whose inputs are other than at their last run, and prints a line when
+ * each begins and when it has ended.
  *
  * @param {string} folder Where the outputs are, and a record of what they were made of
  * @param {Task[]} tasks
@@ -27,6 +28,7 @@ export async function makeChanged(folder, tasks) {
   for (const { name, inputs, outputs, run } of tasks) {
     const digest = digestOf(inputs);
     if (made[name] === digest && outputs.every((file) => existsSync(file))) continue;
+    console.log(`making ${name} …`);
     const began = performance.now();
     await run();
     made[name] = digest;

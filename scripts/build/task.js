@@ -58,7 +58,8 @@ function writeBook(book) {
 }
 
 /**
- * Runs the stages one after the other, and of a stage as many tasks at once as there are processors.
+ * Runs the stages one after the other, and of a stage as many tasks at once as there are processors. A line says when a task
+ * begins, and another when it has ended.
  *
  * @param stages lists of tasks { name, inputs, outputs, run }. `run` is given what the runs of earlier stages returned, by
  *   the tasks' names; for a task that was left out that is what its last run returned.
@@ -70,6 +71,8 @@ export async function runStages(stages) {
   const runTask = async ({ name, inputs, outputs, run }) => {
     const digest = digestOf(inputs);
     if (book[name]?.digest === digest && outputs.every((file) => existsSync(file))) return;
+    // Before the work, as a step may take minutes on a busy machine, and may block this thread.
+    console.error(`build: ${name} …`);
     const start = performance.now();
     const results = Object.entries(book).map(([task, { result }]) => [task, result]);
     const result = (await run(Object.fromEntries(results))) ?? null;
