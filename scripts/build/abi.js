@@ -1,14 +1,15 @@
-// What follows from the declarations in assembly/: the entries of the cores, the dispatch of a predictor's operations, and
-// what the facade has to know of the core.
+// What follows from the declarations in assembly/: the entries of the cores, the dispatch of a
+// predictor's operations, and what the facade has to know of the core.
 //
 // The tags in the comment of a function or a constant say what becomes of it:
 //
-//   @kernel [name]     every core exports the function: by this name, or its own in snake_case; a generic one for float32
-//                      and float64, as name_f32 and name_f64
-//   @serving           the core of lamella/predict exports it as well, for float32
-//   @shared            only the cores for shared memory export it
-//   @operation kind    a predictor's operation of this kind calls it, with arguments that its parameters' names tell
-//   @constant name     the facade has the constant, a plain number, by this name
+//   @kernel [name]    every core exports the function: by this name, or its own in snake_case; a
+//                     generic one for float32 and float64, as name_f32 and name_f64
+//   @serving          the core of lamella/predict exports it as well, for float32
+//   @shared           only the cores for shared memory export it
+//   @operation kind   a predictor's operation of this kind calls it, with arguments that the names
+//                     of its parameters tell
+//   @constant name    the facade has the constant, a plain number, by this name
 //
 //   node scripts/build/abi.js
 
@@ -21,7 +22,10 @@ const dtypes = ["f32", "f64"];
 // @inline is for scripts/build/inline_transform.js.
 const known = ["kernel", "serving", "shared", "operation", "constant", "inline"];
 
-/** The tags in the comment of a function or a constant: a map from each to the word behind it, or to "". */
+/**
+ * The tags in the comment of a function or a constant: a map from each to the word behind it, or to
+ * "".
+ */
 function tagsOf(node, { path, text }) {
   const comment = ts.getJSDocCommentsAndTags(node).at(-1);
   if (!comment) return new Map();
@@ -35,7 +39,9 @@ function tagsOf(node, { path, text }) {
 
 const snakeCase = (name) => name.replace(/(?<=[a-z0-9])[A-Z]/g, (c) => `_${c.toLowerCase()}`);
 
-/** The functions with tags: { path, name, tags, isGeneric, parameters: [{ name, type }], result }. */
+/**
+ * The functions with tags: { path, name, tags, isGeneric, parameters: [{ name, type }], result }.
+ */
 const functionsOf = (sources) =>
   sources
     .flatMap((source) =>
@@ -52,7 +58,10 @@ const functionsOf = (sources) =>
     )
     .filter(({ tags }) => tags.size > 0);
 
-/** Imports of all that the functions are in, each file as a namespace: an export may have the name of its kernel. */
+/**
+ * Imports of all that the functions are in, each file as a namespace: an export may have the name
+ * of its kernel.
+ */
 function importsOf(functions) {
   const paths = [...new Set(functions.map(({ path }) => path))];
   return paths.map(
@@ -114,8 +123,8 @@ function dispatchOf(operations, fields) {
       break;
 `;
   });
-  return `${HEADER}${importsOf(operations).join("")}import { Operation } from "../../assembly/abi/operation";
-
+  const type = 'import { Operation } from "../../assembly/abi/operation";\n';
+  return `${HEADER}${importsOf(operations).join("")}${type}
 /** @inline */
 export function runOperation<T extends number>(operation: Operation, N: usize): void {
 ${fields.map((name) => `  const ${name} = operation.${name};\n`).join("")}  switch (kind) {
@@ -128,7 +137,10 @@ ${cases.join("")}    default:
 
 const sizes = { u32: 4, i32: 4, usize: 4, f64: 8 };
 
-/** The fields of a class without a heap: [name, first word] of each, and last the length of the whole. */
+/**
+ * The fields of a class without a heap: [name, first word] of each, and last the length of the
+ * whole.
+ */
 function layoutOf(sources, path, name) {
   const { file } = sources.find((source) => source.path === path);
   const { members } = file.statements.find((node) => node.name?.text === name);
@@ -154,7 +166,9 @@ const constantsOf = (sources) =>
     }),
   );
 
-/** What the facade knows of the core. Constant enumerations, so that bundles have the numbers alone. */
+/**
+ * What the facade knows of the core. Constant enumerations, so that bundles have the numbers alone.
+ */
 function facadeOf(sources, operations, layout) {
   const enumOf = (rows) => rows.map(([name, value]) => `  ${name} = ${value},\n`).join("");
   return `${HEADER}/** The kinds of operations. */

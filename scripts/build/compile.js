@@ -8,7 +8,8 @@ import InlineTransform from "./inline_transform.js";
 const { error, stderr } = await asc.main(process.argv.slice(2), {
   transforms: [InlineTransform],
   writeFile(name, contents) {
-    // asc's glue code is not used: it would instantiate by itself. The core's types are the only list of the ABI.
+    // asc's glue code is not used: it would instantiate by itself. The core's types are the only
+    // list of the ABI.
     if (!/\.(wasm|map)$|\bcore\.d\.ts$/.test(name)) return;
     // The rename leaves no half-written file to a test that runs beside this.
     writeFileSync(`${name}.${process.pid}.tmp`, contents);

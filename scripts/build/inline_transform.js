@@ -1,5 +1,6 @@
-// Lets asc read `@inline` in the comment before a function or a constant as its decorator of that name: the sources of the
-// core stay plain TypeScript, which knows no decorators there, and are checked and formatted as such.
+// Lets asc read `@inline` in the comment before a function or a constant as its decorator of that
+// name: the sources of the core stay plain TypeScript, which knows no decorators there, and are
+// checked and formatted as such.
 
 import { Node } from "assemblyscript";
 import { Transform } from "assemblyscript/transform";

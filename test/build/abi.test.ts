@@ -1,4 +1,5 @@
-// What the build makes of the declarations in assembly/: exports, the dispatch of operations, and what the facade knows.
+// What the build makes of the declarations in assembly/: exports, the dispatch of operations, and
+// what the facade knows.
 
 import { describe, expect, test } from "vitest";
 // @ts-expect-error: a script without types
@@ -30,7 +31,7 @@ function added(text: string, path = "assembly/layers/new.ts"): Record<Output, st
 
 const elementwise = `
 /** out = x · factor. @kernel @operation newLayer */
-export function newLayerForward<T extends number>(out: usize, x: usize, n: usize, factor: f64): void {}
+export function newLayerForward<T>(out: usize, x: usize, n: usize, factor: f64): void {}
 `;
 
 describe("a new elementwise kernel", () => {
@@ -69,7 +70,7 @@ test("an operation takes its arguments by the names of the parameters", () => {
   expect(rows.operations.join("\n")).toContain("rows<T>((N * D) / M, M);");
 });
 
-test("a kernel with a name and without a dtype is exported by that name, for shared memory alone if it says so", () => {
+test("a kernel with a name is exported by that name, and one that is @shared for shared memory alone", () => {
   const { index, shared } = added(
     "/** @kernel other_name @shared */ export function own(maySleep: bool): bool { return true; }",
   );

@@ -1,5 +1,6 @@
-// Finds the place that a mutant changes: by the name of the function, method, class or constant that it is in, and by a
-// piece of that declaration's text. Files may be moved and formatted anew, comments changed: a mutant stays where it was.
+// Finds the place that a mutant changes: by the name of the function, method, class or constant
+// that it is in, and by a piece of that declaration's text. Files may be moved and formatted anew,
+// comments changed: a mutant stays where it was.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -16,7 +17,10 @@ function atomsOf(text, offset = 0) {
   }));
 }
 
-/** Leaves out commas before a closing bracket, which a formatter puts where a list takes several lines. */
+/**
+ * Leaves out commas before a closing bracket, which a formatter puts where a list takes several
+ * lines.
+ */
 const withoutTrailingCommas = (atoms) =>
   atoms.filter(({ atom }, i) => atom !== "," || !/^[)\]}]$/.test(atoms[i + 1]?.atom ?? ""));
 
@@ -33,7 +37,10 @@ function atomsOfNode(node, file) {
   return withoutTrailingCommas(atoms);
 }
 
-/** The named declarations of a file: functions, constants, classes, and the members of these as Class.member. */
+/**
+ * The named declarations of a file: functions, constants, classes, and the members of these as
+ * Class.member.
+ */
 function* declarationsOf(file) {
   for (const statement of file.statements) {
     if (ts.isVariableStatement(statement)) {
@@ -53,7 +60,9 @@ function* declarationsOf(file) {
   }
 }
 
-/** All declarations of assembly/, src/ and scripts/build/ by their names: { path, node, file } each. */
+/**
+ * All declarations of assembly/, src/ and scripts/build/ by their names: { path, node, file } each.
+ */
 function readDeclarations() {
   const found = new Map();
   for (const folder of ["assembly", "src", "scripts/build"]) {
@@ -76,9 +85,9 @@ let declarations;
 const atomsByNode = new Map();
 
 /**
- * Returns where a mutant's text is: { path, start, end }. `within` is a declaration's name, or a file's path for text that is
- * in none. Several declarations may have one name: the text has to be in one of them alone, or a part of the path stands
- * before the name, as in "adam step".
+ * Returns where a mutant's text is: { path, start, end }. `within` is the name of a declaration, or
+ * the path of a file for text that is in none. Several declarations may have one name: the text has
+ * to be in one of them alone, or a part of the path stands before the name, as in "adam step".
  *
  * @throws Error where there is no such declaration, or the text is not there exactly once
  */

@@ -1,6 +1,7 @@
-// npm run mutate [-- words]: makes the mutants of mutants.ts one by one, in a copy of the repository, and runs the tests
-// that should notice. Words pick those whose file, function or description has one of them. Fails where a mutant survives that is not
-// explained, where an explained one is killed, and where one cannot be made.
+// npm run mutate [-- words]: makes the mutants of mutants.ts one by one, in a copy of the
+// repository, and runs the tests that should notice. Words pick those whose file, function or
+// description has one of them. Fails where a mutant survives that is not explained, where an
+// explained one is killed, and where one cannot be made.
 //
 // Node 22 or newer: older ones know no relaxed SIMD, and its mutants count as failures there.
 
@@ -178,7 +179,9 @@ async function attempt({ place, to, build: kind, tests }, timeout) {
   }
 }
 
-/** How long the tests may take with a mutant, or why they say nothing of it: they fail without it. */
+/**
+ * How long the tests may take with a mutant, or why they say nothing of it: they fail without it.
+ */
 const limits = new Map();
 async function limitOf({ tests, build: kind }) {
   const key = `${kind}: ${tests}`;
