@@ -16,10 +16,14 @@ import { join } from "node:path";
 /** What each task read when it last ran, and what its run returned. */
 const BOOK = "build/.tasks.json";
 
-/** Every file at or below a path, in an order that does not depend on the file system. */
+/**
+ * Every file at or below a path, in an order that does not depend on the file system. Pages in a
+ * folder are left out, as nothing is made of them.
+ */
 function filesOf(path) {
   if (!statSync(path).isDirectory()) return [path];
   return readdirSync(path, { withFileTypes: true })
+    .filter(({ name }) => !name.endsWith(".md"))
     .map((entry) => join(path, entry.name))
     .sort()
     .flatMap(filesOf);
