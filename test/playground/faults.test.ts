@@ -553,7 +553,7 @@ describe.each([chromium, firefox])("in $name", ({ name, path, missing }) => {
     await built("digits");
     const places = () =>
       page.$$eval(
-        "#digits-panel .card, #digits-panel .figures > div, #digits-panel .scores li, #digits-panel button",
+        "#digits-panel :is(.card, .figures > div, .scores li, button, .pair > *)",
         (all) =>
           all.map((element) => {
             const { left, top, width, height } = element.getBoundingClientRect();
@@ -574,6 +574,7 @@ describe.each([chromium, firefox])("in $name", ({ name, path, missing }) => {
       };
       put("#digits-panel .scores .value", "100.0 %");
       put("#digits-panel [data-figure=accuracy]", "100.0 %");
+      put(".histograms .small", "−1.23e−10 ± 1.23e−10, 99 % zero");
       put("#digits-panel [data-figure=loss]", "−1.23e10");
       put("#digits-panel [data-figure=speed]", "1,234,567");
       put("#digits-panel [data-figure=steps]", "10,000,000");
@@ -581,11 +582,28 @@ describe.each([chromium, firefox])("in $name", ({ name, path, missing }) => {
     });
     expect(await places()).toEqual(before);
     const fits = await page.$$eval(
-      "#digits-panel .figures dd, #digits-panel .scores .value",
+      "#digits-panel :is(.figures dd, .scores .value, .histograms .small)",
       (all) => all.every(({ scrollWidth, clientWidth }) => scrollWidth <= clientWidth),
     );
     expect(fits).toBe(true);
   });
+
+  test.each(sizes)(
+    "what a tab says begins where its cards do, $width pixels wide",
+    async (size) => {
+      const { page } = await open("digits", size);
+      for (const tab of tabs) {
+        await page.click(`#tab-${tab}`);
+        const lefts = await page.$$eval(`#${tab}-panel :is(.lead, .columns > .card)`, (all) =>
+          all
+            .filter((element) => element.clientWidth)
+            .map((element) => element.getBoundingClientRect().left),
+        );
+        expect(lefts.length).toBeGreaterThan(1);
+        expect({ tab, places: new Set(lefts).size }).toEqual({ tab, places: 1 });
+      }
+    },
+  );
 
   test("messages are heard", async () => {
     const { page } = await open("digits");
