@@ -9,11 +9,15 @@ import type { Training } from "./nn/training/events.ts";
 import { Fit } from "./nn/training/fit.ts";
 import type { FitOptions } from "./nn/training/fit_options.ts";
 import { checkTrainerOptions, type TrainerOptions } from "./nn/training/options.ts";
+import type { LearningRate } from "./nn/training/schedules.ts";
 import { Stepper } from "./nn/training/step.ts";
+import { checkRange, fromZero } from "./tensor/numbers.ts";
 import { LegacyRandom } from "./tensor/random.ts";
 import type { Examples } from "./tensor/rows.ts";
 import type { Runtime } from "./tensor/runtime.ts";
 import { Owner } from "./tensor/scope.ts";
+
+const RATE = "Trainer.learningRate";
 
 /**
  * Trains a model: minibatches, loss, update rule.
@@ -45,6 +49,26 @@ export class Trainer extends Owner {
   /** Steps taken, over all calls of step and fit. */
   get steps(): number {
     return this.stepper.taken;
+  }
+
+  /**
+   * The learning rate of the next step. It may be assigned where the optimizer has a number and no
+   * schedule, between the steps of fit too; a checkpoint keeps it.
+   * @throws RangeError for what is no number from 0 up, TypeError where the rate is a schedule, and
+   *   DisposedError; nothing has changed then
+   */
+  get learningRate(): number {
+    this.stepper.check(RATE);
+    return this.stepper.rate();
+  }
+
+  set learningRate(rate: number) {
+    this.stepper.check(RATE);
+    const optimizer = this.stepper.settings.options.optimizer as { learningRate: LearningRate };
+    if (typeof optimizer.learningRate !== "number") {
+      throw new TypeError(`${RATE}: the optimizer has a schedule, which alone sets the rate`);
+    }
+    optimizer.learningRate = checkRange(RATE, "the rate", fromZero, rate);
   }
 
   /**

@@ -894,6 +894,105 @@ describe("schedules", () => {
   });
 });
 
+describe("the learning rate of a trainer", () => {
+  const { x, y } = problem(12);
+  const data = { x, y };
+
+  test("is that of the next step, by a number and by a schedule", () => {
+    const constant = trainerOf(layers, { optimizer: adam({ learningRate: 0.25 }) });
+    const falling = trainerOf(layers, {
+      optimizer: sgd({ learningRate: linear({ from: 1, steps: 4 }) }),
+    });
+    const found = [0, 1, 2, 3].map(() => {
+      const rates = [constant.learningRate, falling.learningRate];
+      constant.step(x, y);
+      falling.step(x, y);
+      return rates;
+    });
+    expect(found).toEqual([
+      [0.25, 1],
+      [0.25, 0.75],
+      [0.25, 0.5],
+      [0.25, 0.25],
+    ]);
+  });
+
+  test("that is assigned is the one that steps are taken with, by the bits", () => {
+    const assigned = trainerOf(layers, { optimizer: adam({ learningRate: 0.5 }) });
+    const given = trainerOf(layers, { optimizer: adam({ learningRate: 0.125 }) });
+    assigned.learningRate = 0.125;
+    expect(assigned.learningRate).toBe(0.125);
+    for (const trainer of [assigned, given]) for (let t = 0; t < 3; t++) trainer.step(x, y);
+    expect(valuesOf(assigned)).toEqual(valuesOf(given));
+    assigned.learningRate = 0;
+    const before = assigned.model.parameters().map(({ value }) => value.toTypedArray());
+    assigned.step(x, y);
+    expect(assigned.model.parameters().map(({ value }) => value.toTypedArray())).toEqual(before);
+  });
+
+  test("may be assigned between the steps of a fit, and leaves the description alone", async () => {
+    const optimizer = sgd({ learningRate: 1 });
+    const trainer = trainerOf(layers, { optimizer });
+    const seen: number[] = [];
+    for await (const event of trainer.fit(data, { epochs: 2, batchSize: 4 })) {
+      if (event.type === "step") seen.push(event.learningRate);
+      trainer.learningRate /= 2;
+    }
+    // The event of the first epoch halves it once more.
+    expect(seen).toEqual([1, 1 / 2, 1 / 4, 1 / 16, 1 / 32, 1 / 64]);
+    expect(optimizer.learningRate).toBe(1);
+  });
+
+  test("that was assigned goes on in a training that is resumed, with the same bits", () => {
+    const trainer = trainerOf(layers, { optimizer: adam({ learningRate: 0.5 }) });
+    trainer.step(x, y);
+    trainer.learningRate = 1 / 3;
+    const resumed = Trainer.resume(createRuntimeSync(), trainer.checkpoint());
+    expect(resumed.learningRate).toBe(1 / 3);
+    for (const each of [trainer, resumed]) each.step(x, y);
+    expect(valuesOf(resumed)).toEqual(valuesOf(trainer));
+    resumed.learningRate = 0.25;
+    expect([resumed.learningRate, trainer.learningRate]).toEqual([0.25, 1 / 3]);
+  });
+
+  test.each<[unknown, string]>([
+    [-1, "-1"],
+    [Number.NaN, "NaN"],
+    [Number.POSITIVE_INFINITY, "Infinity"],
+    ["0.1", '"0.1"'],
+    [undefined, "undefined"],
+    [null, "null"],
+    [step({ from: 1, every: 2, factor: 0.5 }), "Object"],
+  ])("refuses %o, and stays what it was", (rate, shown) => {
+    const trainer = trainerOf(layers, { optimizer: sgd({ learningRate: 0.5 }) });
+    const assign = () => {
+      trainer.learningRate = rate as number;
+    };
+    expect(assign).toThrow(RangeError);
+    expect(assign).toThrow(
+      `Trainer.learningRate: the rate must be a number from 0 up, got ${shown}`,
+    );
+    expect(trainer.learningRate).toBe(0.5);
+  });
+
+  test("is no one's to assign where it follows a schedule, or after the end of the trainer", () => {
+    const trainer = trainerOf(layers, {
+      optimizer: sgd({ learningRate: cosine({ from: 1, steps: 4 }) }),
+    });
+    const assign = () => {
+      trainer.learningRate = 0.5;
+    };
+    expect(assign).toThrow(TypeError);
+    expect(assign).toThrow(
+      "Trainer.learningRate: the optimizer has a schedule, which alone sets the rate",
+    );
+    expect(trainer.learningRate).toBe(1);
+    trainer.dispose();
+    expect(() => trainer.learningRate).toThrow(DisposedError);
+    expect(assign).toThrow(DisposedError);
+  });
+});
+
 describe("construction refuses", () => {
   test.each<[object, unknown, string]>([
     [
