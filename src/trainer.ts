@@ -54,11 +54,10 @@ export class Trainer extends Owner {
   /**
    * The learning rate of the next step. It may be assigned where the optimizer has a number and no
    * schedule, between the steps of fit too; a checkpoint keeps it.
-   * @throws RangeError for what is no number from 0 up, TypeError where the rate is a schedule, and
-   *   DisposedError; nothing has changed then
+   * @throws RangeError for what is no number from 0 up, TypeError where the rate is a schedule, DisposedError;
+   *   nothing has changed then
    */
   get learningRate(): number {
-    this.stepper.check(RATE);
     return this.stepper.rate();
   }
 
@@ -66,7 +65,7 @@ export class Trainer extends Owner {
     this.stepper.check(RATE);
     const optimizer = this.stepper.settings.options.optimizer as { learningRate: LearningRate };
     if (typeof optimizer.learningRate !== "number") {
-      throw new TypeError(`${RATE}: the optimizer has a schedule, which alone sets the rate`);
+      throw new TypeError(`${RATE}: the optimizer's schedule sets it`);
     }
     optimizer.learningRate = checkRange(RATE, "the rate", fromZero, rate);
   }

@@ -3,6 +3,8 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 import { posix } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
 import ts from "typescript";
 import { describe, expect, test } from "vitest";
 
@@ -30,6 +32,12 @@ const core = [
 
 /** Shared with the command's bundle, which has the library outside: it imports nothing, so no part of that is there twice. */
 const mapOfTables = "src/io/table_map.ts";
+
+/**
+ * What the command's bundle may take of the library's sources beside that: the records of the
+ * layers, of which esbuild leaves the engines out.
+ */
+const recordsOfLayers = ["src/nn/graph/record.ts", "src/nn/layers/all.ts", "src/tensor/numbers.ts"];
 
 /** Beyond the list below: what a file may use, and why no result hangs on it. */
 const exceptions: Record<string, { names: readonly string[]; reason: string }> = {
@@ -80,10 +88,11 @@ function offence(file: string, specifier: string): string | undefined {
   if (!place) return `imports ${target}, which is in no room of its plan`;
   if (place.row > from.row) return `imports ${target}, which is above it`;
   // The command has the library by its name, and beside it what its own bundle is made with: of build/ its measurements, and
-  // what a table's map is made of, which the library reads and the command writes.
+  // what a table's map is made of, which the library reads and the command writes; and the records of the layers.
   const isOwn =
     from.room === "src/cli" &&
-    (/^build\/limits(\.relaxed)?\.wasm$/.test(target) || target === mapOfTables);
+    (/^build\/limits(\.relaxed)?\.wasm$/.test(target) ||
+      [mapOfTables, ...recordsOfLayers].includes(target));
   if (place.room === "build" && from.room !== "src/runtime" && !isOwn) {
     return `imports ${target}, which src/runtime alone may`;
   }
@@ -185,6 +194,24 @@ const examples = filesIn("examples");
 
 test("what the command's bundle has of the library imports nothing", () => {
   expect(ts.preProcessFile(read(mapOfTables), true, true).importedFiles).toEqual([]);
+});
+
+test("of what computes, the command's bundle has nothing, as the library by its name has it", async () => {
+  const { metafile } = await build({
+    absWorkingDir: fileURLToPath(root),
+    entryPoints: ["src/cli/index.ts"],
+    loader: { ".wasm": "empty" },
+    ...{ bundle: true, format: "esm", platform: "node", write: false, metafile: true },
+    packages: "external",
+  });
+  const [output] = Object.values(metafile.outputs);
+  const carried = Object.entries(output?.inputs ?? {}).flatMap(([file, { bytesInOutput }]) =>
+    bytesInOutput > 0 ? [file] : [],
+  );
+  expect(carried).toContain("src/nn/layers/affine.ts");
+  const isPure =
+    /^(src\/cli|build\/limits|src\/nn\/graph|src\/nn\/layers|src\/io\/table_map|src\/tensor\/(numbers|shape))\b/;
+  expect(carried.filter((file) => !isPure.test(file))).toEqual([]);
 });
 
 test("the folders are where this test looks for them", () => {

@@ -6,7 +6,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { encodingOf } from "./encoding.ts";
 import { Fault, report, USAGE, visible } from "./fault.ts";
 import { type Limits, limits, optionOf } from "./files.ts";
-import { parseLayers } from "./layers.ts";
+import { examples, parseLayers } from "./layers.ts";
 import { answers } from "./predict.ts";
 import { watchOutput } from "./terminal.ts";
 import { optimizers, schedules } from "./train.ts";
@@ -168,7 +168,7 @@ withData(training, "the last")
   .addOption(
     new Option(
       "--layers <list>",
-      "the hidden layers: units, relu, gelu, tanh, sigmoid, leakyrelu:0.01, batchnorm, dropout:0.2; or none. The output layer is added (default: 32,relu,32,relu for tables, 128,relu,dropout:0.2 for images)",
+      `the hidden layers: units, ${examples}; or none. The output layer is added (default: 32,relu,32,relu for tables, 128,relu,dropout:0.2 for images)`,
     ).argParser(parseLayers),
   )
   .addOption(

@@ -4,6 +4,7 @@ import type { SafetensorsEntry, SafetensorsFile } from "lamella";
 import { type Description, descriptionOf } from "./description.ts";
 import { visible } from "./fault.ts";
 import { readModel } from "./files.ts";
+import { tell } from "./kinds.ts";
 import { refuseToAppend } from "./output.ts";
 import { bold, bytes, integer, json, plural, print, short, table } from "./terminal.ts";
 
@@ -22,7 +23,7 @@ interface Statistics {
 interface LayerRow {
   layer: string;
   /** Of one example; null where it cannot be told. */
-  output: number[] | null;
+  output: readonly number[] | null;
   /** Learned numbers. */
   parameters: number;
 }
@@ -90,20 +91,15 @@ function architectureOf({ metadata, tensors }: SafetensorsFile): Architecture | 
   // Each layer has its shape, which no model of ours has more axes in.
   if (input.length > MOST_AXES) return undefined;
   const prefix = metadata.get("kind") === "checkpoint" ? "model." : "";
-  let output: number[] | null = input;
-  const rows = layers.map((layer: Record<string, unknown> | null, i): LayerRow => {
-    // What is no layer of ours is shown by what it is, and not run as a method of it.
-    const kind = typeof layer?.kind === "string" ? layer.kind : typeof layer?.kind;
-    if (kind === "affine") output = isLength(layer?.units) ? [layer?.units as number] : null;
-    if (kind === "flatten") output = output && [output.reduce((a, b) => a * b, 1)];
-    const setting = ["units", "p", "negativeSlope"]
-      .map((key) => layer?.[key])
-      .find((value) => typeof value === "number");
-    const parameters = ["weight", "bias"].reduce(
+  let output: readonly number[] | null = input;
+  const rows = layers.map((layer: unknown, i): LayerRow => {
+    const { label, output: next, learned } = tell(layer, output);
+    output = next;
+    const parameters = learned.reduce(
       (sum, name) => sum + (tensors.get(`${prefix}${i}.${name}`)?.size ?? 0),
       0,
     );
-    return { layer: setting === undefined ? kind : `${kind}(${setting})`, output, parameters };
+    return { layer: label, output, parameters };
   });
   return { input, dtype: typeof dtype === "string" ? dtype : typeof dtype, layers: rows };
 }
@@ -176,7 +172,7 @@ export function inspect(path: string, options: { json?: boolean }): void {
   print(`${bold(visible(path))}: ${bytes(contents.length)}, ${first}`);
   for (const line of others) print(line);
   if (architecture) {
-    const shape = (output: number[] | null) =>
+    const shape = (output: readonly number[] | null) =>
       output ? visible(`(N, ${output.slice(0, 100).join(", ")})`) : "?";
     const rows = cut(architecture.layers).map(({ layer, output, parameters }, i) => [
       `${i}`,

@@ -1,42 +1,55 @@
 // The networks of the command line: `128,relu,dropout:0.2,64,relu`.
 
 import { InvalidArgumentError } from "commander";
-import {
-  affine,
-  batchnorm,
-  dropout,
-  gelu,
-  type LayerSpec,
-  leakyRelu,
-  relu,
-  sigmoid,
-  tanh,
-} from "lamella";
+import type { LayerSpec } from "lamella";
+import * as library from "lamella";
+import { probability, type Range } from "../tensor/numbers.ts";
 import { quoted } from "./fault.ts";
+import { type KnownRecord, kinds } from "./kinds.ts";
 
-/** A layer by name, and whether it bends: two affine layers without such a one between them are one. */
-const kinds: Record<
-  string,
-  { make: (value?: number) => LayerSpec; bends: boolean; value?: string; most?: number }
-> = {
-  relu: { make: relu, bends: true },
-  gelu: { make: gelu, bends: true },
-  tanh: { make: tanh, bends: true },
-  sigmoid: { make: sigmoid, bends: true },
-  leakyrelu: {
-    make: (slope) => leakyRelu(slope),
-    ...{ bends: true, value: "a slope from 0 up", most: Number.MAX_VALUE },
-  },
-  batchnorm: { make: () => batchnorm(), bends: false },
-  dropout: {
-    make: (p) => dropout(p as number),
-    ...{
-      bends: false,
-      value: "a probability from 0 up to, not including, 1",
-      most: 1 - Number.EPSILON,
-    },
-  },
-};
+/** A layer's function, which has the name of its kind. */
+type Make = (value?: number) => LayerSpec;
+
+/** A hidden layer by its name here. */
+interface Hidden {
+  readonly make: Make;
+  /** Two affine layers without such a one between them are one. */
+  readonly bends: boolean;
+  /** What may stand behind the name. */
+  readonly range: Range | undefined;
+  readonly isDue: boolean;
+  /** As the help writes it. */
+  readonly example: string;
+}
+
+function hiddenOf({ kind, hidden, argument = "", settings = {} }: KnownRecord): Hidden {
+  const [range, ...fallback] = settings[argument] ?? [];
+  const [usual = 0.2] = fallback;
+  const name = kind.toLowerCase();
+  return {
+    make: (library as unknown as Record<string, Make>)[kind] as Make,
+    bends: hidden === "activation",
+    range,
+    isDue: range !== undefined && fallback.length === 0,
+    example: range ? `${name}:${usual}` : name,
+  };
+}
+
+/** The activations first. */
+const hidden = new Map(
+  ["activation", "other"].flatMap((place) =>
+    [...kinds.values()]
+      .filter((record) => record.hidden === place)
+      .map((record) => [record.kind.toLowerCase(), hiddenOf(record)]),
+  ),
+);
+
+/** The names of hidden layers, for the help. */
+export const examples = [...hidden.values()].map(({ example }) => example).join(", ");
+
+/** A range in the words of who has never seen an interval. */
+const inWords = (range: Range) =>
+  range === probability ? "a probability from 0 up to, not including, 1" : range.expected;
 
 /** The hidden layers that such a text names; "none" are none. */
 export function parseLayers(text: string): LayerSpec[] {
@@ -58,26 +71,24 @@ export function parseLayers(text: string): LayerSpec[] {
           `${place} (${name}) follows ${straight} without an activation: write ${straight},relu,${name},relu`,
         );
       }
-      specs.push(affine(units));
+      specs.push(library.affine(units));
       straight = name;
       continue;
     }
-    const kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined;
+    const kind = hidden.get(name);
     if (!kind) {
       throw new InvalidArgumentError(
-        `${place} is ${quoted(part)}, expected a number of units or one of ${Object.keys(kinds).join(", ")}`,
+        `${place} is ${quoted(part)}, expected a number of units or one of ${[...hidden.keys()].join(", ")}`,
       );
     }
+    const { make, bends, range, isDue } = kind;
     const value = given === undefined || given === "" ? undefined : Number(given);
-    const isOff =
-      value !== undefined && !(value >= 0 && kind.most !== undefined && value <= kind.most);
-    const isMissing = name === "dropout" && value === undefined;
-    if (isOff || isMissing) {
-      const expected = kind.value ? `${name}:… with ${kind.value}` : `${name} alone`;
+    if (value === undefined ? isDue : !range?.holds(value)) {
+      const expected = range ? `${name}:… with ${inWords(range)}` : `${name} alone`;
       throw new InvalidArgumentError(`${place} is ${quoted(part)}, expected ${expected}`);
     }
-    specs.push(kind.make(value));
-    if (kind.bends) straight = undefined;
+    specs.push(make(value));
+    if (bends) straight = undefined;
   }
   if (straight) {
     throw new InvalidArgumentError(

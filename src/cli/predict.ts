@@ -7,6 +7,7 @@ import { type Data, type DataOptions, pathsOf, readQuestions } from "./data.ts";
 import { descriptionOf, tableIn } from "./description.ts";
 import { Fault, quoted, USAGE, visible } from "./fault.ts";
 import { checkLimit, limits, readModel } from "./files.ts";
+import { kinds } from "./kinds.ts";
 import { refuseToAppend } from "./output.ts";
 import { numberOf } from "./profile.ts";
 import { highest, qualityOfClasses, qualityOfValues, rmseText, scoresOf } from "./quality.ts";
@@ -71,11 +72,12 @@ export async function predict(
   const values = target ? decodeBy(target, scores) : scores;
   const { count } = data;
 
-  // The losses take scores; a network that ends in softmax gives probabilities itself. An SVM's scores are none.
+  // The losses take scores; a network that ends in such a layer gives probabilities itself. An
+  // SVM's scores are none.
   const isMargin = loss === "svm";
-  const isSoftmax = model.layers.at(-1)?.kind === "softmax";
+  const { givesProbabilities } = kinds.get(model.layers.at(-1)?.kind ?? "") ?? {};
   const shares =
-    !classes || isMargin || isSoftmax
+    !classes || isMargin || givesProbabilities
       ? scores
       : softmaxForward(runtime.tensor(scores, [count, width])).out.toTypedArray();
   const valueName = isMargin ? "score" : "probability";

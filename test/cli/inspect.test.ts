@@ -136,6 +136,44 @@ describe("a file of this package", () => {
   );
 });
 
+test("every setting and shape of a layer is told by its record, and what no record holds is not guessed", async () => {
+  const architecture = {
+    input: [2, 3],
+    dtype: "float32",
+    layers: [
+      ...[{ kind: "leakyRelu" }, { kind: "batchnorm" }, { kind: "affine", units: 4.5 }],
+      ...[{ kind: "flatten" }, { kind: "dropout", p: 1 }, { kind: "conv2d" }],
+      ...[{ kind: "affine", units: 5, useBias: false }, { kind: "toString" }, null, 7],
+      { kind: "affine", units: "6" },
+    ],
+  };
+  const data = Float32Array.of(1, 2);
+  folder.write(
+    "claims.safetensors",
+    writeSafetensors(
+      { "6.weight": { dtype: "F32", shape: [2], data } },
+      { format: "lamella", kind: "model", architecture: JSON.stringify(architecture) },
+    ),
+  );
+  const { layers } = (await read("claims.safetensors")).architecture;
+  const shown = layers.map((row: { layer: string; output: number[] | null; parameters: number }) =>
+    Object.values(row),
+  );
+  expect(shown).toEqual([
+    ["leakyRelu(0.01)", [2, 3], 0],
+    ["batchnorm", null, 0], // which takes features alone
+    ["affine", null, 0],
+    ["flatten", null, 0],
+    ["dropout", null, 0],
+    ["conv2d", null, 0],
+    ["affine(5, no bias)", [5], 2],
+    ["toString", [5], 0],
+    ["undefined", [5], 0],
+    ["undefined", [5], 0],
+    ["affine", null, 0],
+  ]);
+});
+
 test("no file, or none of its kind, is told by its name", async () => {
   folder.write("text", "hello, this is no safetensors file");
   expect(await folder.lamella("inspect", "text")).toEqual({

@@ -6,19 +6,22 @@ import type { ServingRecord, TrainingRecord } from "../graph/record.ts";
 import { checkNone } from "../settings.ts";
 import type { EngineClass } from "./engine.ts";
 
-interface Training extends TrainingRecord {
+export interface Kind extends ServingRecord, TrainingRecord {
   readonly Engine: EngineClass;
 }
-
-export type Kind = ServingRecord & Training;
 export type Kinds = Readonly<Record<string, Kind>>;
 
 /** The kinds that the program names. */
 export const named: Record<string, Kind> = {};
 
 /** Makes a kind known, and gives the function that describes a layer of it. */
-export function layer<F>(serving: ServingRecord, training: Training, describe: F): F {
-  named[serving.kind] = { ...serving, ...training };
+export function layer<F>(
+  serving: ServingRecord,
+  training: TrainingRecord,
+  Engine: EngineClass,
+  describe: F,
+): F {
+  named[serving.kind] = { ...serving, ...training, Engine };
   return describe;
 }
 
@@ -30,10 +33,11 @@ export interface PlainSpec<Name extends string> {
 /** As `layer`, for a kind without settings. */
 export function plainLayer<Name extends string>(
   serving: ServingRecord<Name>,
-  training: Training,
+  training: TrainingRecord,
+  Engine: EngineClass,
 ): (...none: []) => PlainSpec<Name> {
   const { kind } = serving;
-  return layer(serving, training, (...none: []) => {
+  return layer(serving, training, Engine, (...none: []) => {
     checkNone(kind, none);
     return { kind };
   });

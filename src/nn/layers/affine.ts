@@ -2,7 +2,7 @@ import { count, flag } from "../../tensor/numbers.ts";
 import { sizeOf } from "../../tensor/shape.ts";
 import { Affine } from "../engine/affine.ts";
 import { layer } from "../engine/kinds.ts";
-import type { ServingRecord } from "../graph/record.ts";
+import type { ServingRecord, TrainingRecord } from "../graph/record.ts";
 import type { Initializer } from "../initializers.ts";
 import { checkFirst, checkSettings } from "../settings.ts";
 
@@ -32,6 +32,17 @@ export const affineRecord: ServingRecord<"affine"> = {
   ],
 };
 
+export const affineTraining: TrainingRecord = {
+  argument: "units",
+  first: ["weight", "bias"],
+  remark: ({ useBias }) => (useBias ? "" : ", no bias"),
+  learned: ["weight", "bias"],
+  decays: ["weight"],
+  transposed: ["weight"],
+  keeps: "x",
+  apartGradient: true,
+};
+
 /**
  * Fully connected: out = reshape(x, (N, D)) · weight + bias.
  *
@@ -45,17 +56,8 @@ export const affineRecord: ServingRecord<"affine"> = {
  */
 export const affine = /* @__PURE__ */ layer(
   affineRecord,
-  {
-    Engine: Affine,
-    argument: "units",
-    first: ["weight", "bias"],
-    remark: ({ useBias }) => (useBias ? "" : ", no bias"),
-    learned: ["weight", "bias"],
-    decays: ["weight"],
-    transposed: ["weight"],
-    keeps: "x",
-    apartGradient: true,
-  },
+  affineTraining,
+  Affine,
   (units: number, options: Omit<AffineSpec, "kind" | "units"> = {}): AffineSpec => {
     checkFirst("affine", "units", units, 3);
     checkSettings("affine", "options", options, OPTIONS);

@@ -3,7 +3,7 @@ import { formatShape } from "../../tensor/shape.ts";
 import { Batchnorm } from "../engine/batchnorm.ts";
 import { layer } from "../engine/kinds.ts";
 import { fold } from "../graph/fold.ts";
-import type { ServingRecord } from "../graph/record.ts";
+import type { ServingRecord, TrainingRecord } from "../graph/record.ts";
 import { checkSettings } from "../settings.ts";
 
 export interface BatchnormSpec {
@@ -35,6 +35,14 @@ export const batchnormRecord: ServingRecord<"batchnorm"> = {
   join: fold,
 };
 
+export const batchnormTraining: TrainingRecord = {
+  learned: ["weight", "bias"],
+  dropped: ["num_batches_tracked"],
+  keeps: "x",
+  apartGradient: true,
+  hidden: "other",
+};
+
 /**
  * Batch normalisation of each feature: out = weight · (x − mean) / sqrt(var + eps) + bias, by the
  * batch's statistics in training and by running ones in test mode.
@@ -48,14 +56,8 @@ export const batchnormRecord: ServingRecord<"batchnorm"> = {
  */
 export const batchnorm = /* @__PURE__ */ layer(
   batchnormRecord,
-  {
-    Engine: Batchnorm,
-    learned: ["weight", "bias"],
-    dropped: ["num_batches_tracked"],
-    keeps: "x",
-    apartGradient: true,
-    hidden: "other",
-  },
+  batchnormTraining,
+  Batchnorm,
   (options: Omit<BatchnormSpec, "kind"> = {}): BatchnormSpec => {
     checkSettings("batchnorm", "options", options, ["eps", "momentum"], true);
     return { ...options, kind: "batchnorm" };

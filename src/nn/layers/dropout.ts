@@ -1,7 +1,7 @@
 import { probability, seed } from "../../tensor/numbers.ts";
 import { Dropout } from "../engine/dropout.ts";
 import { layer } from "../engine/kinds.ts";
-import type { ServingRecord } from "../graph/record.ts";
+import type { ServingRecord, TrainingRecord } from "../graph/record.ts";
 import { checkFirst, checkSettings } from "../settings.ts";
 
 export interface DropoutSpec {
@@ -17,6 +17,13 @@ export const dropoutRecord: ServingRecord<"dropout"> = {
   isIdentity: true,
 };
 
+export const dropoutTraining: TrainingRecord = {
+  argument: "p",
+  inPlace: true,
+  keepsSign: true, // where it drops a value, its gradient is 0
+  hidden: "other",
+};
+
 /**
  * Inverted dropout: in training out = x · mask, mask = (r >= p) / (1 − p) with r uniform on [0, 1);
  * in test mode out holds x's values. Any shape.
@@ -27,13 +34,8 @@ export const dropoutRecord: ServingRecord<"dropout"> = {
  */
 export const dropout = /* @__PURE__ */ layer(
   dropoutRecord,
-  {
-    Engine: Dropout,
-    argument: "p",
-    inPlace: true,
-    keepsSign: true, // where it drops a value, its gradient is 0
-    hidden: "other",
-  },
+  dropoutTraining,
+  Dropout,
   (p: number, options: { seed?: number | undefined } = {}): DropoutSpec => {
     checkFirst("dropout", "p", p, 0.5);
     checkSettings("dropout", "options", options, ["seed"]);

@@ -1,7 +1,7 @@
 import { sizeOf } from "../../tensor/shape.ts";
 import { Identity } from "../engine/identity.ts";
 import { type PlainSpec, plainLayer } from "../engine/kinds.ts";
-import type { ServingRecord } from "../graph/record.ts";
+import type { ServingRecord, TrainingRecord } from "../graph/record.ts";
 
 export const flattenRecord: ServingRecord<"flatten"> = {
   kind: "flatten",
@@ -11,9 +11,10 @@ export const flattenRecord: ServingRecord<"flatten"> = {
 
 export type FlattenSpec = PlainSpec<"flatten">;
 
-/** Each example as one row of features: (d₁, …, d_k) → (d₁ · … · d_k,). No data moves. */
-export const flatten = /* @__PURE__ */ plainLayer(flattenRecord, {
-  Engine: Identity,
+export const flattenTraining: TrainingRecord = {
   inPlace: true,
   keepsSign: true,
-});
+};
+
+/** Each example as one row of features: (d₁, …, d_k) → (d₁ · … · d_k,). No data moves. */
+export const flatten = /* @__PURE__ */ plainLayer(flattenRecord, flattenTraining, Identity);

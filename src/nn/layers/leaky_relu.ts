@@ -1,7 +1,7 @@
 import { fromZero } from "../../tensor/numbers.ts";
 import { Elementwise } from "../engine/elementwise.ts";
 import { layer } from "../engine/kinds.ts";
-import type { ServingRecord } from "../graph/record.ts";
+import type { ServingRecord, TrainingRecord } from "../graph/record.ts";
 import { checkFirst } from "../settings.ts";
 
 export interface LeakyReluSpec {
@@ -15,17 +15,19 @@ export const leakyReluRecord: ServingRecord<"leakyRelu"> = {
   value: "negativeSlope",
 };
 
+export const leakyReluTraining: TrainingRecord = {
+  argument: "negativeSlope",
+  inPlace: true,
+  keeps: "sign",
+  keepsSign: true,
+  hidden: "activation",
+};
+
 /** out = x where x > 0, else negativeSlope · x; any shape. Default 0.01. */
 export const leakyRelu = /* @__PURE__ */ layer(
   leakyReluRecord,
-  {
-    Engine: Elementwise,
-    argument: "negativeSlope",
-    inPlace: true,
-    keeps: "sign",
-    keepsSign: true,
-    hidden: "activation",
-  },
+  leakyReluTraining,
+  Elementwise,
   (negativeSlope = 0.01): LeakyReluSpec => {
     checkFirst("leakyRelu", "negativeSlope", negativeSlope, 0.01);
     return { kind: "leakyRelu", negativeSlope };

@@ -1,7 +1,7 @@
 import { sizeOf } from "../../tensor/shape.ts";
 import { layer } from "../engine/kinds.ts";
 import { Normalize } from "../engine/normalize.ts";
-import type { ServingRecord } from "../graph/record.ts";
+import type { ServingRecord, TrainingRecord } from "../graph/record.ts";
 import { checkSettings } from "../settings.ts";
 
 /** A number for all features, or one for each. */
@@ -24,6 +24,8 @@ export const normalizeRecord: ServingRecord<"normalize"> = {
   operands: (tensor) => [tensor("mean"), tensor("std")],
 };
 
+export const normalizeTraining: TrainingRecord = { inPlace: true };
+
 /**
  * out = (x − mean) / std, with constants that the model's file keeps: what is done to raw features
  * before they enter the network. Any shape.
@@ -33,7 +35,8 @@ export const normalizeRecord: ServingRecord<"normalize"> = {
  */
 export const normalize = /* @__PURE__ */ layer(
   normalizeRecord,
-  { Engine: Normalize, inPlace: true },
+  normalizeTraining,
+  Normalize,
   (options: { mean: Constants; std: Constants }): NormalizeSpec => {
     checkSettings("normalize", "options", options, ["mean", "std"], true);
     return { ...options, kind: "normalize" };

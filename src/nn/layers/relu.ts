@@ -1,6 +1,6 @@
 import { Elementwise } from "../engine/elementwise.ts";
 import { type PlainSpec, plainLayer } from "../engine/kinds.ts";
-import type { ServingRecord } from "../graph/record.ts";
+import type { ServingRecord, TrainingRecord } from "../graph/record.ts";
 
 export const reluRecord: ServingRecord<"relu"> = {
   kind: "relu",
@@ -12,11 +12,12 @@ export const reluRecord: ServingRecord<"relu"> = {
 
 export type ReluSpec = PlainSpec<"relu">;
 
-/** out = max(0, x), any shape. After an affine layer it costs no pass of its own. */
-export const relu = /* @__PURE__ */ plainLayer(reluRecord, {
-  Engine: Elementwise,
+export const reluTraining: TrainingRecord = {
   inPlace: true,
   keeps: "sign",
   keepsSign: true,
   hidden: "activation",
-});
+};
+
+/** out = max(0, x), any shape. After an affine layer it costs no pass of its own. */
+export const relu = /* @__PURE__ */ plainLayer(reluRecord, reluTraining, Elementwise);

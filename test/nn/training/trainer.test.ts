@@ -983,13 +983,11 @@ describe("the learning rate of a trainer", () => {
       trainer.learningRate = 0.5;
     };
     expect(assign).toThrow(TypeError);
-    expect(assign).toThrow(
-      "Trainer.learningRate: the optimizer has a schedule, which alone sets the rate",
-    );
+    expect(assign).toThrow("Trainer.learningRate: the optimizer's schedule sets it");
     expect(trainer.learningRate).toBe(1);
     trainer.dispose();
-    expect(() => trainer.learningRate).toThrow(DisposedError);
     expect(assign).toThrow(DisposedError);
+    expect(trainer.learningRate).toBe(1);
   });
 });
 
