@@ -14,7 +14,7 @@ import type { FloatDType } from "../tensor/dtype.ts";
 import { checkKeys } from "../tensor/options.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import { checkOurs, classesOf, entriesOf, jsonOf, metadataOf } from "./model_file.ts";
-import { readAs, type StoredFile, writeSafetensors } from "./safetensors.ts";
+import { readFloats, type StoredFile, writeSafetensors } from "./safetensors.ts";
 
 /** The model of a file's architecture, with these of its tensors; `taken` are the file's dtypes that they may be of. */
 export function modelFrom(
@@ -71,7 +71,7 @@ export function saveModel(
  */
 export function loadModel(runtime: Runtime, bytes: Uint8Array | ArrayBuffer): AnyModel {
   const operation = "loadModel";
-  const file = readAs(operation, bytes);
+  const file = readFloats(operation, bytes);
   checkOurs(operation, file, "model");
   return modelFrom(operation, runtime, file, entriesOf(file), () => fileFloats);
 }

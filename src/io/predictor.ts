@@ -12,7 +12,7 @@ import { checkCount } from "../tensor/numbers.ts";
 import { checkKeys } from "../tensor/options.ts";
 import { sizeOf } from "../tensor/shape.ts";
 import { checkOurs, classesOf, entriesOf, jsonOf } from "./model_file.ts";
-import { bytesOf, readAs, type SafetensorsEntry } from "./safetensors.ts";
+import { bytesOf, readFloats, type StoredTensor } from "./safetensors.ts";
 
 export interface LoadPredictorOptions {
   /** The most examples that go through at once, from 1 up; default 1. */
@@ -37,7 +37,7 @@ function prepare(
   bytes: Uint8Array | ArrayBuffer,
   maxBatch: number,
 ): (module: WebAssembly.Module) => Predictor {
-  const file = readAs(operation, bytes);
+  const file = readFloats(operation, bytes);
   checkOurs(operation, file, "model");
   const architecture = jsonOf(operation, file, "architecture");
   const dtype = checkFloatDType(operation, architecture.dtype ?? "float32");
@@ -48,7 +48,7 @@ function prepare(
   );
   checkState(operation, targets, entriesOf(file), fileFloats);
   const operations = programOf(chain(layers), input, (name) => {
-    const entry = file.tensors.get(name) as SafetensorsEntry;
+    const entry = file.tensors.get(name) as StoredTensor;
     const { data, size } = entry;
     // As they lie in the file, so that they are copied once; their alignment there is the caller's.
     if (entry.dtype === "F32" && data.byteOffset % 4 === 0) {

@@ -44,6 +44,14 @@ export const fileDTypes: Record<DType, SafetensorsDType> = {
   int32: "I32",
 };
 
+/** How the elements of floats lie in a file. */
+const floats = {
+  F16: Uint16Array,
+  BF16: Uint16Array,
+  F32: Float32Array,
+  F64: Float64Array,
+} as const;
+
 /** How elements lie in a file; a dtype that is missing here has no numbers that we could give. */
 const containers = {
   BOOL: Uint8Array,
@@ -51,12 +59,12 @@ const containers = {
   I8: Int8Array,
   I16: Int16Array,
   U16: Uint16Array,
-  F16: Uint16Array,
-  BF16: Uint16Array,
+  F16: floats.F16,
+  BF16: floats.BF16,
   I32: Int32Array,
   U32: Uint32Array,
-  F32: Float32Array,
-  F64: Float64Array,
+  F32: floats.F32,
+  F64: floats.F64,
   I64: BigInt64Array,
   U64: BigUint64Array,
 } as const;
@@ -145,7 +153,51 @@ export class StoredTensor {
   }
 }
 
-class Entry extends StoredTensor implements SafetensorsEntry {
+type Chunk = InstanceType<(typeof containers)[keyof typeof containers]>;
+type Visit = (numbers: ArrayLike<number>, start: number) => void;
+/** Makes numbers of the first elements of a chunk, which begins at this element of the tensor. */
+type Convert = (chunk: Chunk, count: number, start: number) => Exclude<Chunk, BigIntArray>;
+
+/** A tensor of floats, all that a model's file has, which is converted to either float dtype. */
+class FloatTensor extends StoredTensor {
+  override copyTo(target: ArrayBufferView): void {
+    const own = fileDTypes[dtypeOf(kindOf(target)) as DType];
+    if (own === this.dtype) super.copyTo(target);
+    else this.eachChunk(floats, this.converter, (part, i) => (target as Target).set(part, i));
+  }
+
+  protected eachChunk(
+    known: Partial<typeof containers>,
+    converter: (n: number) => Convert,
+    visit: Visit,
+  ) {
+    const { size, data } = this;
+    const Container = known[this.dtype as keyof typeof floats] as typeof Uint16Array;
+    const itemBytes = Container.BYTES_PER_ELEMENT;
+    const length = Math.min(size, CHUNK);
+    const chunk = new Container(length);
+    const bytes = new Uint8Array(chunk.buffer);
+    const convert = converter.call(this, length);
+    for (let start = 0; start < size; start += length) {
+      const count = Math.min(length, size - start);
+      bytes.set(data.subarray(start * itemBytes, (start + count) * itemBytes));
+      visit(convert(chunk, count, start).subarray(0, count), start);
+    }
+  }
+
+  protected converter(length: number): Convert {
+    if (!/F16/.test(this.dtype)) return (chunk) => chunk as Float32Array<ArrayBuffer>;
+    const narrow = new Float32Array(length);
+    const bits = new Int32Array(narrow.buffer);
+    const toBits = this.dtype === "F16" ? float32BitsOfFloat16 : float32BitsOfBfloat16;
+    return (chunk, count) => {
+      for (let i = 0; i < count; i++) bits[i] = toBits(chunk[i] as number);
+      return narrow;
+    };
+  }
+}
+
+class Entry extends FloatTensor implements SafetensorsEntry {
   toTypedArray(): Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
   toTypedArray<D extends DType>(dtype: D): TypedArrayOf<D>;
   toTypedArray(dtype?: DType) {
@@ -200,35 +252,21 @@ class Entry extends StoredTensor implements SafetensorsEntry {
     same: SafetensorsDType = fileDTypes[dtype],
   ): void {
     if (same === this.dtype) {
-      super.copyTo(target);
+      bytesIn(target).set(this.data);
       return;
     }
+    const converter = (length: number) => this.checked(operation, dtype, length);
     // What may be refused is looked through first, so that the target stays as it was.
-    if (/U32|[IU]64/.test(this.dtype)) this.eachChunk(operation, dtype, () => {});
-    this.eachChunk(operation, dtype, (numbers, start) => target.set(numbers, start));
+    if (/U32|[IU]64/.test(this.dtype)) this.eachChunk(containers, converter, () => {});
+    this.eachChunk(containers, converter, (numbers, start) => target.set(numbers, start));
   }
 
-  private eachChunk(
-    operation: string,
-    dtype: DType,
-    visit: (numbers: ArrayLike<number>, start: number) => void,
-  ): void {
-    const { size, data } = this;
-    const Container = containers[this.dtype as keyof typeof containers];
-    const itemBytes = Container.BYTES_PER_ELEMENT;
-    const length = size < CHUNK ? size : CHUNK;
-    const chunk = new Container(length);
-    const bytes = new Uint8Array(chunk.buffer);
-    const wide = new Float64Array(isBig(chunk) ? length : 0);
-    const narrow = new Float32Array(/F16/.test(this.dtype) ? length : 0);
-    const narrowBits = new Int32Array(narrow.buffer);
-    const toBits = this.dtype === "F16" ? float32BitsOfFloat16 : float32BitsOfBfloat16;
-    for (let start = 0; start < size; start += length) {
-      const count = Math.min(length, size - start);
-      bytes.set(data.subarray(start * itemBytes, (start + count) * itemBytes));
-      let numbers: Exclude<typeof chunk, BigIntArray>;
+  /** As converter, also for whole numbers, which a float64 or an int32 may not hold. */
+  private checked(operation: string, dtype: DType, length: number): Convert {
+    const convert = this.converter(length);
+    const wide = new Float64Array(/[IU]64/.test(this.dtype) ? length : 0);
+    return (chunk, count, start) => {
       if (isBig(chunk)) {
-        numbers = wide;
         for (let i = 0; i < count; i++) {
           wide[i] = Number(chunk[i]);
           if (!Number.isSafeInteger(wide[i])) {
@@ -237,19 +275,15 @@ class Entry extends StoredTensor implements SafetensorsEntry {
             );
           }
         }
-      } else if (narrow.length > 0) {
-        numbers = narrow;
-        for (let i = 0; i < count; i++) narrowBits[i] = toBits(chunk[i] as number);
-      } else {
-        numbers = chunk;
       }
+      const numbers = isBig(chunk) ? wide : convert(chunk, count, start);
       if (dtype === "int32") {
         for (let i = 0; i < count; i++) {
           checkInt32(operation, `element ${start + i}`, numbers[i] as number);
         }
       }
-      visit(numbers.subarray(0, count), start);
-    }
+      return numbers;
+    };
   }
 }
 
@@ -297,15 +331,15 @@ function byteCount(shape: readonly number[], dtype: SafetensorsDType): string {
  * @throws FormatError for bytes that are no safetensors file, or have anything beside it
  */
 export function readSafetensors(bytes: Uint8Array | ArrayBuffer): SafetensorsFile {
-  return readAs("readSafetensors", bytes);
+  return readHeader("readSafetensors", bytes, Entry);
 }
 
-/** As readSafetensors, for another call, which the errors name. */
-export function readAs(operation: string, bytes: Uint8Array | ArrayBuffer): SafetensorsFile {
-  return readHeader(operation, bytes, Entry);
+/** As readSafetensors, for another call, which the errors name: with the tensors of floats, which are converted. */
+export function readFloats(operation: string, bytes: Uint8Array | ArrayBuffer): StoredFile {
+  return readHeader(operation, bytes, FloatTensor);
 }
 
-/** As readAs, with the tensors as they are stored. */
+/** As readFloats, with the tensors as they are stored. */
 export function readStored(operation: string, bytes: Uint8Array | ArrayBuffer): StoredFile {
   return readHeader(operation, bytes, StoredTensor);
 }

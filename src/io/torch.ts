@@ -7,7 +7,7 @@ import { type FloatDType, typedArrays } from "../tensor/dtype.ts";
 import { checkObject, describe } from "../tensor/operands.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import { entriesOf } from "./model_file.ts";
-import { readAs } from "./safetensors.ts";
+import { readFloats } from "./safetensors.ts";
 
 const KEYS = ["input", "layers", "dtype", "prefix", "names"];
 
@@ -139,7 +139,7 @@ export function loadTorch<D extends FloatDType = "float32">(
   checkSettings(operation, "options", options, KEYS);
   const { input, layers, dtype, prefix = "", names = {} } = options;
   const { nameOf, unused: unusedNames } = renamer(operation, prefix, names);
-  const file = readAs(operation, bytes);
+  const file = readFloats(operation, bytes);
   if (file.metadata.get("format") === "lamella") {
     throw new FormatError(
       `${operation}: a file of this package, whose weights are (features in, features out); loadModel reads it`,
@@ -147,8 +147,8 @@ export function loadTorch<D extends FloatDType = "float32">(
   }
   return sequentialFrom(runtime, { input, layers, dtype }, (network) => {
     const weights = new Map(
-      network.slots.flatMap(({ name, shape, transposed }) =>
-        transposed ? [[name, shape as [number, number]] as const] : [],
+      network.slots.flatMap((slot) =>
+        slot.is("transposed") ? [[slot.name, slot.shape as [number, number]] as const] : [],
       ),
     );
     const dropped = new Set(

@@ -89,10 +89,10 @@ export class Network {
       (this.layers[x - 1] as Engine).takesRelu = true;
     });
     this.slots = this.layers.flatMap(({ slots }) => slots);
-    this.learned = this.slots.filter(({ learned }) => learned);
+    this.learned = this.slots.filter((slot) => slot.is("learned"));
     const learns = [false];
     this.graph.nodes.forEach(({ inputs }, i) => {
-      const own = (this.layers[i] as Engine).slots.some(({ learned }) => learned);
+      const own = (this.layers[i] as Engine).slots.some((slot) => slot.is("learned"));
       learns.push(own || inputs.some((value) => learns[value]));
     });
     this.learns = learns;
@@ -121,11 +121,14 @@ export class Network {
 
   /** Makes the gradients that are not there yet: all of them, or none. */
   makeGradients(): void {
-    const missing = this.learned.filter((slot) => !slot.hasGradient);
+    const missing = this.learned.filter(({ made }) => !made);
     try {
       for (const slot of missing) slot.gradient;
     } catch (error) {
-      for (const slot of missing) slot.disposeGradient();
+      for (const slot of missing) {
+        slot.made?.dispose();
+        slot.made = null;
+      }
       throw error;
     }
   }

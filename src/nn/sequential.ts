@@ -406,7 +406,7 @@ export class Sequential<
             ? [["", `… ${grouped(hidden)} more layers`, "", ""]]
             : [];
         }
-        const learned = slots.filter((slot) => slot.learned);
+        const learned = slots.filter((slot) => slot.is("learned"));
         const size = learned.reduce((sum, { value }) => sum + value.size, 0);
         const label = labelOf(blueprint.record, blueprint.saved);
         return [[String(i), label, each(blueprint.outShape), grouped(size)]];

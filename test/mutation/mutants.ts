@@ -1910,7 +1910,7 @@ export const mutants: readonly Mutant[] = [
     [
       "Entry.convert",
       "a target is half written when a number is refused",
-      "if (/U32|[IU]64/.test(this.dtype)) this.eachChunk(operation, dtype, () => {});",
+      "if (/U32|[IU]64/.test(this.dtype)) this.eachChunk(containers, converter, () => {});",
       "",
     ],
     [

@@ -2,7 +2,7 @@
 // addresses of their operands once there is a plan for a batch.
 
 import type { Kernels } from "../../runtime/core.ts";
-import { type FloatDType, itemSize } from "../../tensor/dtype.ts";
+import type { FloatDType } from "../../tensor/dtype.ts";
 import type { LamellaRuntime } from "../../tensor/runtime.ts";
 import { sizeOf } from "../../tensor/shape.ts";
 import type { TensorHandle } from "../../tensor/tensor.ts";
@@ -13,22 +13,22 @@ import type { Initializer } from "../initializers.ts";
 export class Slot {
   /** From Network.allocate on. */
   value!: TensorHandle<FloatDType>;
-  private made: TensorHandle<FloatDType> | null = null;
+  /** The gradient, once there is one. */
+  made: TensorHandle<FloatDType> | null = null;
   private shown: { readonly name: string; readonly gradient: unknown } | null = null;
 
   constructor(
     /** "0.weight": the layer's index and the name that PyTorch gives it. */
     readonly name: string,
     readonly shape: readonly number[],
-    /** What its layer's record says of it. */
-    readonly learned: boolean,
-    readonly decays: boolean,
-    readonly transposed: boolean,
     readonly initial: Initializer,
+    private readonly record: LayerRecord,
+    private readonly key: string,
   ) {}
 
-  get hasGradient(): boolean {
-    return this.made !== null;
+  /** True if its layer's record has it in this list. */
+  is(list: "learned" | "decays" | "transposed"): boolean {
+    return Boolean(this.record[list]?.includes(this.key));
   }
 
   /** The gradient: it is made, all 0, when it is first asked for, as a model that only predicts needs none. */
@@ -39,11 +39,6 @@ export class Slot {
       this.made.data.fill(0);
     }
     return this.made;
-  }
-
-  disposeGradient(): void {
-    this.made?.dispose();
-    this.made = null;
   }
 
   /** What callers see of it, and cannot change. */
@@ -126,19 +121,9 @@ export abstract class Engine {
     this.kernels = setup.runtime.kernels(setup.dtype);
     this.inSize = sizeOf(inShape);
     this.outSize = sizeOf(outShape);
-    const has = (list: readonly string[] | undefined, name: string) =>
-      Boolean(list?.includes(name));
     const first = this.first(blueprint.spec);
     this.slots = Object.entries(tensors).map(
-      ([name, shape]) =>
-        new Slot(
-          `${index}.${name}`,
-          shape,
-          has(record.learned, name),
-          has(record.decays, name),
-          has(record.transposed, name),
-          first[name] as Initializer,
-        ),
+      ([key, shape]) => new Slot(`${index}.${key}`, shape, first[key] as Initializer, record, key),
     );
   }
 
@@ -180,11 +165,4 @@ export abstract class Engine {
 
   /** dx and the gradients of what is learned, from dout. */
   abstract backward(N: number, train: boolean): void;
-}
-
-/** Copies n elements from one address to another. */
-export function copyElements({ runtime, dtype }: Setup, to: number, from: number, n: number): void {
-  if (to === from || to === 0) return;
-  const bytes = itemSize[dtype];
-  new Uint8Array(runtime.linear.wasm.buffer).copyWithin(to, from, from + n * bytes);
 }

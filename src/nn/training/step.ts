@@ -30,7 +30,7 @@ export class Stepper {
     readonly settings: Settings,
   ) {
     const { runtime, dtype, kernels, learned, slots } = network;
-    this.regularised = slots.filter(({ decays }) => decays);
+    this.regularised = slots.filter((slot) => slot.is("decays"));
     this.state = learned.map(() => []);
     try {
       learned.forEach(({ shape }, i) => {
