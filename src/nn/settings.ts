@@ -1,6 +1,6 @@
 // The options of models, layers and trainings, and what they are called in other frameworks.
 
-import { show } from "../runtime/errors.ts";
+import { checkNumber } from "../tensor/numbers.ts";
 import { checkKeys, type Hint } from "../tensor/options.ts";
 
 /**
@@ -78,10 +78,7 @@ export function checkSettings(
 
 /** Refuses what is no number where a layer's function takes one first, as affine({ units: 3 }). */
 export function checkFirst(operation: string, name: string, given: unknown, usual: number): void {
-  if (typeof given === "number") return;
-  throw new RangeError(
-    `${operation}: ${name} must be a number, got ${show(given)}: write ${operation}(${usual})`,
-  );
+  checkNumber(operation, name, given, () => true, "a number", `${operation}(${usual})`);
 }
 
 /** Refuses what was given to a function that takes no options, as relu({ maxValue: 6 }). */

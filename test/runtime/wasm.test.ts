@@ -367,7 +367,7 @@ describe("seed", () => {
       for (const each of [error, sync]) {
         expect(each).toBeInstanceOf(RangeError);
         expect(each!.message).toMatch(/seed must be a whole number in \[0, 4294967296\), got /);
-        expect(each!.message).toContain(String(seed));
+        expect(each!.message).toContain(seed && typeof seed === "object" ? "Object" : String(seed));
       }
       expect(error!.message).toMatch(/^createRuntime: /);
     },

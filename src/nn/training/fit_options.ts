@@ -1,5 +1,5 @@
 import { show } from "../../runtime/errors.ts";
-import { checkCount, checkNumber } from "../../tensor/numbers.ts";
+import { checkCount, checkRange, fromZero } from "../../tensor/numbers.ts";
 import { checkSettings } from "../settings.ts";
 import { type Batch, checkLastBatch, type LastBatch } from "./batches.ts";
 
@@ -105,9 +105,8 @@ function checkEarlyStopping(operation: string, given: FitOptions["earlyStopping"
   const { patience, minDelta = 0, restoreBest } = given as NonNullable<typeof given>;
   checkFlag(operation, "restoreBest", restoreBest);
   checkCount(operation, "earlyStopping.patience", patience);
-  const isRight = (value: number) => value >= 0;
   const name = "earlyStopping.minDelta";
-  checkNumber(operation, name, minDelta, isRight, "a number from 0 up");
+  checkRange(operation, name, fromZero, minDelta);
   return { patience, minDelta, restoreBest };
 }
 
