@@ -102,20 +102,22 @@ describe.each(pages.filter(({ blocks }) => blocks.some(isRun)))("$page", ({ page
 });
 
 describe("TypeScript", () => {
-  test("of the pages compiles under strict rules", () => {
-    const options: ts.CompilerOptions = {
-      target: ts.ScriptTarget.ES2022,
-      module: ts.ModuleKind.ESNext,
-      moduleResolution: ts.ModuleResolutionKind.Bundler,
-      lib: ["lib.es2023.d.ts", "lib.esnext.disposable.d.ts", "lib.dom.d.ts"],
-      types: ["node"],
-      strict: true,
-      noEmit: true,
-      skipLibCheck: true,
-    };
-    const files = pages.flatMap(({ page, blocks }) =>
+  const options: ts.CompilerOptions = {
+    target: ts.ScriptTarget.ES2022,
+    module: ts.ModuleKind.ESNext,
+    moduleResolution: ts.ModuleResolutionKind.Bundler,
+    lib: ["lib.es2023.d.ts", "lib.esnext.disposable.d.ts", "lib.dom.d.ts"],
+    types: ["node"],
+    strict: true,
+    noEmit: true,
+    skipLibCheck: true,
+  };
+
+  /** What the compiler says of the blocks of a language in these pages, as TypeScript. */
+  function faultsOf(language: string, those: typeof pages, rules: ts.CompilerOptions): string {
+    const files = those.flatMap(({ page, blocks }) =>
       blocks
-        .filter((block) => isRun(block) && block.language === "ts")
+        .filter((block) => isRun(block) && block.language === language)
         .map((block) => {
           const file = fileOf(page, block, "ts");
           mkdirSync(folderOf(page), { recursive: true });
@@ -125,8 +127,22 @@ describe("TypeScript", () => {
         }),
     );
     expect(files).not.toEqual([]);
-    const found = ts.getPreEmitDiagnostics(ts.createProgram(files, options));
-    expect(ts.formatDiagnostics(found, host)).toBe("");
+    return ts.formatDiagnostics(ts.getPreEmitDiagnostics(ts.createProgram(files, rules)), host);
+  }
+
+  test("of the pages compiles under strict rules", () => {
+    expect(faultsOf("ts", pages, options)).toBe("");
+  });
+
+  test("compiles of README's blocks as they stand, under the rules of `tsc --init`", () => {
+    const nodeNext = ts.ModuleResolutionKind.NodeNext;
+    const rules: ts.CompilerOptions = {
+      ...{ ...options, module: ts.ModuleKind.NodeNext, moduleResolution: nodeNext },
+      ...{ noUncheckedIndexedAccess: true, exactOptionalPropertyTypes: true },
+      ...{ verbatimModuleSyntax: true, isolatedModules: true },
+    };
+    const readme = pages.filter(({ page }) => page === "README.md");
+    expect(faultsOf("js", readme, rules)).toBe("");
   });
 });
 
