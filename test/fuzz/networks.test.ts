@@ -11,7 +11,6 @@ import {
   createRuntimeSync,
   dropout,
   flatten,
-  gelu,
   type LayerSpec,
   leakyRelu,
   loadModel,
@@ -23,11 +22,9 @@ import {
   Sequential,
   saveModel,
   sgd,
-  sigmoid,
-  softmax,
   Trainer,
-  tanh,
 } from "../../src/index.ts";
+import { layers as everyLayer, unary } from "../nn/every.ts";
 import { deviation, magnitude } from "../support/reference.ts";
 import { Draw } from "./draw.ts";
 import { runs, seed, Tally } from "./runs.ts";
@@ -40,7 +37,8 @@ function layersFrom(draw: Draw): LayerSpec[] {
     () => affine(draw.dim(1), { useBias: draw.chance(0.7) }),
     () => affine(draw.dim(1)),
     () => batchnorm({ momentum: draw.pick([0, 0.5, 0.9]) }),
-    ...[relu, relu, gelu, sigmoid, tanh, softmax].map((make) => () => make()),
+    relu,
+    ...unary.map((kind) => everyLayer[kind]!),
     () => leakyRelu(0.1),
     () => dropout(draw.pick([0, 0.5]), draw.chance(0.5) ? { seed: 3 } : {}),
   ];

@@ -3,6 +3,7 @@
 import { describe, expect, test } from "vitest";
 import * as lamella from "../../src/index.ts";
 import { loadPredictorSync } from "../../src/predict.ts";
+import { computing, unary } from "../nn/every.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: calls are made by name here
 type Any = any;
@@ -17,17 +18,13 @@ const x = () =>
   );
 const column = () => runtime.tensor([1, 2, 3]);
 const forwards: Record<string, () => { out: lamella.Tensor<"float32">; cache: Any }> = {
+  ...Object.fromEntries(unary.map((kind) => [kind, () => api[`${kind}Forward`](x())])),
   affine: () =>
     api.affineForward(x(), runtime.ones([D, 2]), runtime.ones([2]), { activation: "relu" }),
   batchnorm: () => api.batchnormForward(x(), column(), column(), { mode: "train" }),
   dropout: () => api.dropoutForward(x(), { p: 0.5, mode: "train", seed: 3 }),
-  gelu: () => api.geluForward(x()),
   leakyRelu: () => api.leakyReluForward(x(), { negativeSlope: 0.3 }),
   normalize: () => api.normalizeForward(x(), column(), column()),
-  relu: () => api.reluForward(x()),
-  sigmoid: () => api.sigmoidForward(x()),
-  softmax: () => api.softmaxForward(x()),
-  tanh: () => api.tanhForward(x()),
 };
 
 const gradientsOf = (name: string, dout: Any, cache: Any): number[] => {
@@ -41,6 +38,10 @@ const keys =
   "x w b gamma out std mask mode dropoutParam negativeSlope outShape dtype runtime held saved operation kept".split(
     " ",
   );
+
+test("every kind of layer that has calls is among them", () => {
+  expect(names.sort()).toEqual(computing);
+});
 
 describe.each(names)("the cache of %s", (name) => {
   test("is not changed by assignments, new properties or another prototype", () => {
