@@ -4,9 +4,11 @@
 import { describe, expect, test } from "vitest";
 import * as copy from "../build/index.js";
 import * as lamella from "../src/index.ts";
+import { named } from "../src/nn/engine/kinds.ts";
 import * as predict from "../src/predict.ts";
 import type { LamellaRuntime } from "../src/tensor/runtime.ts";
 import { formatShape } from "../src/tensor/shape.ts";
+import { kinds } from "./nn/every.ts";
 
 const {
   AliasError,
@@ -1246,10 +1248,15 @@ describe("a key that an options object does not have", () => {
     }
   });
 
+  // Layers without settings.
+  const plain = kinds.filter((kind) => {
+    const { settings, stored } = named[kind]!;
+    return !settings && !stored;
+  });
   const withoutOptions = [
-    ...["relu", "sigmoid", "tanh", "gelu", "softmax", "flatten"],
+    ...plain,
     ...["zeros", "ones", "heNormal", "heUniform", "xavierNormal", "xavierUniform"],
-  ] as const;
+  ];
 
   test.each(withoutOptions)(
     "is any key of what is given to %s, which takes nothing",

@@ -16,6 +16,7 @@ import {
   tanh,
 } from "../../src/index.ts";
 import { seeded } from "../support/core.ts";
+import { layers, unary } from "./every.ts";
 
 /** Numbers in [−2, 2). */
 export function examples(count: number, size: number, seed = 1): Float64Array {
@@ -71,6 +72,10 @@ export const networks: Record<string, { input: number[]; layers: LayerSpec[] }> 
       ...[affine(37), gelu(), affine(35), tanh(), batchnorm(), leakyRelu(0.1)],
       ...[affine(12, { useBias: false }), batchnorm(), sigmoid(), affine(6), softmax()],
     ],
+  },
+  "a product before each activation there is": {
+    input: [6],
+    layers: unary.flatMap((kind) => [affine(9), layers[kind]!()]),
   },
   "softmax over the last axis of the input": { input: [3, 4], layers: [softmax()] },
   "nothing that computes": { input: [2, 3], layers: [dropout(0.5), flatten()] },
