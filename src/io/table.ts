@@ -2,7 +2,7 @@
 // in the metadata of a model's file as "data": docs/files.md tells its fields.
 
 import { checkInput } from "../nn/architecture.ts";
-import { FormatError, quote, ShapeError, show } from "../runtime/errors.ts";
+import { cut, FormatError, quote, ShapeError, show } from "../runtime/errors.ts";
 import { numbersOf } from "../tensor/convert.ts";
 import { formatShape, sizeOf } from "../tensor/shape.ts";
 import { jsonOf } from "./model_file.ts";
@@ -90,11 +90,9 @@ export function encodeRow(
     );
   }
   if (isList && row.length !== columns.length) {
+    const names = columns.slice(0, 20).map(({ name }) => quote(name));
     throw new ShapeError(
-      `${operation}: row must have ${columns.length} cells, one for each column (${columns
-        .slice(0, 20)
-        .map(({ name }) => quote(name))
-        .join(", ")}), got ${row.length}`,
+      `${operation}: row must have ${columns.length} cells, one for each column (${cut(names.join(", "), 999)}), got ${row.length}`,
     );
   }
   const unknown = isList ? undefined : Object.keys(row).find((key) => !known.has(key));

@@ -2,7 +2,7 @@ import type { LayerSpec } from "../nn/layers/all.ts";
 import { type Sequential, sequentialFrom } from "../nn/sequential.ts";
 import { checkSettings } from "../nn/settings.ts";
 import { fileFloats, matchState, type StateEntry, targetsOf } from "../nn/state.ts";
-import { FormatError, quote, ShapeError, show } from "../runtime/errors.ts";
+import { cut, FormatError, quote, ShapeError, show } from "../runtime/errors.ts";
 import { type FloatDType, typedArrays } from "../tensor/dtype.ts";
 import { checkObject, describe } from "../tensor/operands.ts";
 import type { Runtime } from "../tensor/runtime.ts";
@@ -105,7 +105,7 @@ function suggest(
     const k = free.findIndex(([from, has]) => from !== "" && has === parts);
     return k < 0 ? [] : free.splice(k, 1).map(([from]) => `${quote(from)}: ${quote(to)}`);
   });
-  return pairs.length > 0 ? `\n  write names: { ${pairs.slice(0, 20).join(", ")} }` : "";
+  return pairs.length > 0 ? `\n  write names: { ${cut(pairs.slice(0, 20).join(", "), 700)} }` : "";
 }
 
 /** to (D, M) = from (M, D), transposed. */
@@ -185,8 +185,9 @@ export function loadTorch<D extends FloatDType = "float32">(
     }
     const unused = unusedNames();
     if (unused.length > 0) {
+      const there = [...file.tensors.keys()].slice(0, 20).map(quote).join(", ");
       throw new ShapeError(
-        `${operation}: names has ${quote(unused[0] as string)}, with which no tensor of the file begins: ${[...file.tensors.keys()].slice(0, 20).map(quote).join(", ")}`,
+        `${operation}: names has ${quote(unused[0] as string)}, with which no tensor of the file begins: ${cut(there, 999)}`,
       );
     }
     const targets = targetsOf(network);

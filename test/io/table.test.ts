@@ -23,6 +23,13 @@ const titanic = metadataOf({
 });
 const day = "2022-01-09"; // 19,001 days after 1970-01-01
 
+test("a message that lists the columns has at most 2,000 characters, whatever their names are", () => {
+  const names = Array.from({ length: 300 }, (_, i) => "\u0001".repeat(70) + i);
+  const columns = names.map((name) => ({ name }));
+  const map = metadataOf({ format: "csv", loss: "mse", features: names, label: "y", columns });
+  expect(() => encodeRow(map, [1])).toThrow(/^encodeRow: row must have 300 cells.{0,1900}, got 1$/);
+});
+
 describe("a row becomes the numbers that the model takes", () => {
   test.each<[string, Parameters<typeof encodeRow>[1], number[]]>([
     [

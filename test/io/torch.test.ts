@@ -77,6 +77,17 @@ describe("the names of a file", () => {
     expect(model.stateDict()["1.running_var"]!.data).toEqual(b0.data);
   });
 
+  test("that cannot be seen are listed in at most 2,000 characters", () => {
+    const dark = (i: number) => "\u0001".repeat(70) + i;
+    const tensors = Array.from({ length: 30 }, (_, i) => [`${dark(i)}.weight`, w0] as const);
+    const file = writeSafetensors(Object.fromEntries(tensors));
+    const layers = Array.from({ length: 15 }, () => affine(3));
+    for (const names of [{ fc9: "0" }, {}]) {
+      const call = () => loadTorch(runtime, file, { input: [4], layers, names });
+      expect(call).toThrow(/^[^]{10,2000}$/);
+    }
+  });
+
   test("that do not fit are listed, beside those that are due, with the map to write", () => {
     const call = () => scoresOf(fileOf("fc1", "fc2"));
     expect(call).toThrow(ShapeError);
