@@ -138,7 +138,9 @@ export class Network {
     this.whole(() => {
       for (const { value, shape, initial, name } of this.slots) {
         this.runtime.scope(() => {
-          const values = initial(shape, random);
+          const given = initial(shape, random);
+          // A copy, as to read them may run code that grows the memory beneath a view of it.
+          const values = given?.length === value.size ? Float64Array.from(given) : given;
           if (values?.length !== value.size) {
             throw new RangeError(
               `${operation}: the initializer of ${name} must give ${value.size} numbers, got ${values?.length}`,

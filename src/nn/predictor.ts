@@ -151,28 +151,34 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
     const Elements = typedArrays[dtype] as Float32ArrayConstructor;
     const fields = new Uint32Array(buffer, base);
     const values = new Float64Array(buffer, base);
-    for (const [i, operation] of operations.entries()) {
-      const { kind, x, isProduct, inSize, outSize, columns, operands, value } = operation;
-      const at = (places[i] as number[]).map((offset) => base + offset);
-      for (const [k, operand] of operands.entries()) {
-        const packs = isProduct && k === 0;
-        const address = packs ? base + scratch : (at[k] as number);
-        new Elements(buffer, address, operand.length).set(operand.values());
-        if (packs) host.kernels.predict_pack(at[k] as number, address, inSize, outSize);
+    let isDone = false;
+    try {
+      for (const [i, operation] of operations.entries()) {
+        const { kind, x, isProduct, inSize, outSize, columns, operands, value } = operation;
+        const at = (places[i] as number[]).map((offset) => base + offset);
+        for (const [k, operand] of operands.entries()) {
+          const packs = isProduct && k === 0;
+          const address = packs ? base + scratch : (at[k] as number);
+          new Elements(buffer, address, operand.length).set(operand.values());
+          if (packs) host.kernels.predict_pack(at[k] as number, address, inSize, outSize);
+        }
+        const first = i * OperationWords.length;
+        Object.assign(fields.subarray(first), {
+          [OperationWords.kind]: kinds[kind as keyof typeof kinds],
+          [OperationWords.out]: base + (offsets[i + 1] as number),
+          [OperationWords.x]: base + (offsets[x] as number),
+          [OperationWords.a]: at[0],
+          [OperationWords.b]: at[1],
+          [OperationWords.c]: at[2],
+          [OperationWords.work]: base + scratch,
+          [OperationWords.D]: inSize,
+          [OperationWords.M]: columns,
+        });
+        values[(first + OperationWords.value) / 2] = value;
       }
-      const first = i * OperationWords.length;
-      Object.assign(fields.subarray(first), {
-        [OperationWords.kind]: kinds[kind as keyof typeof kinds],
-        [OperationWords.out]: base + (offsets[i + 1] as number),
-        [OperationWords.x]: base + (offsets[x] as number),
-        [OperationWords.a]: at[0],
-        [OperationWords.b]: at[1],
-        [OperationWords.c]: at[2],
-        [OperationWords.work]: base + scratch,
-        [OperationWords.D]: inSize,
-        [OperationWords.M]: columns,
-      });
-      values[(first + OperationWords.value) / 2] = value;
+      isDone = true;
+    } finally {
+      if (!isDone) block.release();
     }
     this.#operations = { address: base, count: operations.length };
     const view = (offset: number, size: number): View<D> => ({

@@ -123,7 +123,7 @@ export class Sequential<
     const key = seed instanceof LegacyRandom ? 0 : checkSeed(operation, seed);
     const network = new Network(operation, runtime, layers, input, dtype, key, initializer, kinds);
     networks.set(this, network);
-    this.layers = Object.freeze(layers.slice());
+    this.layers = Object.freeze(network.layers.map(({ blueprint }) => blueprint.spec as LayerSpec));
     runtime.check(operation); // to read all this may have run code of the caller's
     if (state) {
       const assign = state(network);

@@ -1970,8 +1970,8 @@ export const mutants: readonly Mutant[] = [
     [
       "fold",
       "the bias is not folded",
-      "(b - (m[j] as number)) * (f[j] as number)",
-      "b - (m[j] as number) * (f[j] as number)",
+      "((b[j] as number) - (m[j] as number)) * (f[j] as number)",
+      "(b[j] as number) - (m[j] as number) * (f[j] as number)",
     ],
     [
       "fuse",
@@ -1982,8 +1982,8 @@ export const mutants: readonly Mutant[] = [
     [
       "fold",
       "weights are scaled by row",
-      "w * (f[k % length] as number)",
-      "w * (f[Math.floor(k / length) % f.length] as number)",
+      "(w[k] as number) * (f[k % length] as number)",
+      "(w[k] as number) * (f[Math.floor(k / length) % f.length] as number)",
     ],
   ),
   ...mutantsOf(

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import {
   affine,
+  batchnorm,
   createRuntime,
   createRuntimeSync,
   DisposedError,
@@ -16,6 +17,7 @@ import { blueprintsOf } from "../../src/nn/graph/blueprints.ts";
 import { chain } from "../../src/nn/graph/graph.ts";
 import { programOf } from "../../src/nn/graph/program.ts";
 import { records } from "../../src/nn/layers/all.ts";
+import { CompiledPredictor } from "../../src/nn/predictor.ts";
 import { examples, networks, settle } from "./networks.ts";
 
 const runtime = await createRuntime();
@@ -119,6 +121,36 @@ test("what a first layer that works in place gets is not overwritten", () => {
   predictor.input.set(x);
   predictor.run();
   expect(predictor.input).toEqual(x);
+});
+
+test("any number of batch normalisations is folded into the product before them", () => {
+  const own = createRuntimeSync();
+  const layers = [affine(1), ...Array.from({ length: 20_000 }, () => batchnorm())];
+  const model = new Sequential(own, { input: [1], layers });
+  const [expected] = model.predict([0.5]).toTypedArray();
+  // Unfolded, 20,000 results are rounded to float32 one after the other.
+  expect(model.compile().predict([0.5])[0]).toBeCloseTo(expected!, 3);
+});
+
+test("where a weight cannot be read, its block is given back", () => {
+  const blueprints = blueprintsOf("test", [affine(2)], [3], records);
+  const operations = programOf(chain(blueprints), [3], () => {
+    throw new RangeError("no room for the weights");
+  });
+  const { buffer } = new WebAssembly.Memory({ initial: 1 });
+  let blocks = 0;
+  const host = {
+    kernels: { predict: () => {}, predict_pack: () => {}, predict_work_bytes: () => 64 },
+    buffer: () => buffer,
+    allocate() {
+      blocks++;
+      return { address: 0, release: () => blocks-- };
+    },
+  };
+  const make = () =>
+    new CompiledPredictor(host, "float32", operations, [3], [2], 1, new Map(), undefined);
+  expect(make).toThrow("no room for the weights");
+  expect(blocks).toBe(0);
 });
 
 test("views and results outlive growth of the memory", async () => {

@@ -220,6 +220,36 @@ describe("initialisation", () => {
     expect([...net.parameters()[2]!.value.data]).not.toContain(2);
   });
 
+  test("an initializer whose numbers grow the memory when they are read gives them all the same", () => {
+    const own = createRuntimeSync();
+    const weight = ([D, M]: readonly number[]) => {
+      const numbers = Array.from({ length: D! * M! }, (_, i) => i + 1);
+      return Object.defineProperty(numbers, 0, { get: () => own.zeros([1e6]).size / 1e6 });
+    };
+    const net = new Sequential(own, { input: [2], layers: [affine(2, { weight })] });
+    expect(Array.from(net.parameters()[0]!.value.data)).toEqual([1, 2, 3, 4]);
+  });
+
+  test("a list of layers that tells another length, or other layers, when it is read again", () => {
+    let reads = 0;
+    const list = new Proxy([affine(3), relu()], {
+      get: (target, key, all) =>
+        key === "length" && reads++ > 0 ? 0 : Reflect.get(target, key, all),
+    });
+    const net = new Sequential(runtime, { input: [2], layers: list });
+    expect(net.layers.map(({ kind }) => kind)).toEqual(["affine", "relu"]);
+    expect(net.output).toEqual([3]);
+  });
+
+  test("the gradient of a model that has been disposed is a DisposedError", () => {
+    const net = new Sequential(runtime, { input: [2], layers: [affine(2)] });
+    const [parameter] = net.parameters();
+    net.dispose();
+    const { memory } = runtime;
+    expect(() => parameter!.gradient).toThrow(DisposedError);
+    expect(runtime.memory).toEqual(memory);
+  });
+
   test("an initializer of one's own is asked for as many numbers as there are", () => {
     const own = model(
       [2],
@@ -421,6 +451,17 @@ describe("backward", () => {
     net.forward([1, 2, 3, 4, 5, 6], { mode: "train" });
     new Trainer(net, { loss: "softmax", optimizer: sgd() }).step([1, 2, 3, 4, 5, 6], [0, 1]);
     expect(() => net.backward(dout)).toThrow(TypeError); // the weights have moved
+  });
+
+  test.each<[string, (net: Sequential<"float64">) => void]>([
+    ["predict", (net) => net.predict([6, 5, 4, 3, 2, 1])],
+    ["classify", (net) => net.classify([6, 5, 4, 3, 2, 1])],
+    ["probabilities", (net) => net.probabilities([6, 5, 4, 3, 2, 1], { loss: "softmax" })],
+  ])("after %s on as many examples: refused, as those are not the forward's", (_, call) => {
+    const net = model([3], [affine(2), batchnorm()]);
+    net.forward([1, 2, 3, 4, 5, 6], { mode: "train" });
+    call(net);
+    expect(() => net.backward(runtime.ones([2, 2], "float64"))).toThrow("no forward to go back");
   });
 
   test("overwrites the gradients rather than adding to them", () => {

@@ -2,6 +2,7 @@
 // addresses of their operands once there is a plan for a batch.
 
 import type { Kernels } from "../../runtime/core.ts";
+import { DisposedError } from "../../runtime/errors.ts";
 import type { FloatDType } from "../../tensor/dtype.ts";
 import type { LamellaRuntime } from "../../tensor/runtime.ts";
 import { sizeOf } from "../../tensor/shape.ts";
@@ -34,7 +35,8 @@ export class Slot {
   /** The gradient: it is made, all 0, when it is first asked for, as a model that only predicts needs none. */
   get gradient(): TensorHandle<FloatDType> {
     if (!this.made) {
-      const { runtime, dtype } = this.value;
+      const { runtime, dtype, disposed } = this.value;
+      if (disposed) throw new DisposedError("Parameter.gradient: the model has been disposed");
       this.made = runtime.lasting(dtype, this.shape);
       this.made.data.fill(0);
     }

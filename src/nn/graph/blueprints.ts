@@ -22,11 +22,11 @@ export function blueprintsOf<Known extends ServingRecord>(
   records: Readonly<Record<string, Known>>,
   check: CheckKeys = checkKeys,
 ): Blueprint<Known>[] {
-  if (!Array.isArray(specs) || specs.length === 0) {
+  const length = Array.isArray(specs) ? specs.length : 0;
+  if (!Array.isArray(specs) || length === 0) {
     throw new TypeError(`${operation}: layers must be a list of one layer or more`);
   }
   const made: Blueprint<Known>[] = [];
-  const { length } = specs;
   let inShape = input;
   for (let i = 0; i < length; i++) {
     const given: unknown = specs[i];

@@ -1,31 +1,45 @@
 import type { Operand, Operation } from "./record.ts";
 
 /** A copy in float64. */
-const wide = (operand: Operand) => new Float64Array(operand.values());
+const wide = (operand: Operand | undefined) => new Float64Array((operand as Operand).values());
 
 /**
  * Folds (x − mean) · factor + beta of each column into the product that x comes from. It is done in
  * float64: (x · w + b − mean) · f + beta is x · (w · f) + ((b − mean) · f + beta).
  */
-export function fold(product: Operation, [mean, factor, beta]: readonly Operand[]): void {
+export function fold(product: Operation, operands: readonly Operand[]): void {
+  // One list for any number of them, so that none calls the one before it.
+  if (product.folds) {
+    product.folds.push(operands);
+    return;
+  }
+  const folds = [operands];
+  product.folds = folds;
   const [weight, bias] = product.operands as [Operand, Operand];
-  const values = (operand: Operand | undefined) => (operand as Operand).values();
   const { length } = bias;
   product.operands = [
     {
       length: weight.length,
       values() {
-        const f = values(factor);
-        return wide(weight).map((w, k) => w * (f[k % length] as number));
+        const w = wide(weight);
+        for (const [, factor] of folds) {
+          const f = wide(factor);
+          for (let k = 0; k < w.length; k++) w[k] = (w[k] as number) * (f[k % length] as number);
+        }
+        return w;
       },
     },
     {
       length,
       values() {
-        const [m, f, c] = [values(mean), values(factor), values(beta)];
-        return wide(bias).map(
-          (b, j) => (b - (m[j] as number)) * (f[j] as number) + (c[j] as number),
-        );
+        const b = wide(bias);
+        for (const [mean, factor, beta] of folds) {
+          const [m, f, c] = [wide(mean), wide(factor), wide(beta)];
+          for (let j = 0; j < length; j++) {
+            b[j] = ((b[j] as number) - (m[j] as number)) * (f[j] as number) + (c[j] as number);
+          }
+        }
+        return b;
       },
     },
   ];

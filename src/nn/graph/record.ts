@@ -25,6 +25,8 @@ export interface Operation {
   value: number;
   /** Its tensors, in the order in which the core takes them. */
   operands: readonly Operand[];
+  /** The normalisations that are folded into a product: the operands of each. */
+  folds?: (readonly Operand[])[];
 }
 
 /** The settings of a layer, by their names; each has been checked against the record. */

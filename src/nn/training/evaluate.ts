@@ -44,6 +44,7 @@ export function* passes(
     const plan = network.reserve(N);
     rows.copyTo(plan.input.data, start, start + N);
     network.forward(N, false);
+    network.passed = null; // a backward pass goes through forward's batch, and not through these
     yield { plan, start, N };
   }
 }
@@ -71,7 +72,6 @@ export function* evaluating(
     sum += plan.W * rule.run(network, plan, N);
     weight += plan.W;
     right += countRight(loss, network, plan, N);
-    network.passed = null;
     yield;
   }
   return { loss: weight === 0 ? 0 : sum / weight, accuracy: right / rows.count };
