@@ -13,14 +13,14 @@ export function decodeUtf8(given: Uint8Array): string | null {
   const bytes = given.slice();
   try {
     if (typeof TextDecoder === "function") {
-      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+      return new TextDecoder("utf8", { fatal: true, ignoreBOM: true }).decode(bytes);
     }
     let text = "";
     for (let i = 0; i < bytes.length; i += CHUNK) {
       text += String.fromCharCode(...bytes.subarray(i, i + CHUNK));
     }
-    const escaped = (byte: string) => `%${byte.charCodeAt(0).toString(16)}`;
-    return decodeURIComponent(text.replace(/[%\x80-\xff]/g, escaped));
+    const escaped = text.replace(/[%\x80-\xff]/g, (c) => `%${c.charCodeAt(0).toString(16)}`);
+    return decodeURIComponent(escaped);
   } catch {
     return null;
   }

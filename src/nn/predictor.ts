@@ -151,7 +151,6 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
     const Elements = typedArrays[dtype] as Float32ArrayConstructor;
     const fields = new Uint32Array(buffer, base);
     const values = new Float64Array(buffer, base);
-    let isDone = false;
     try {
       for (const [i, operation] of operations.entries()) {
         const { kind, x, isProduct, inSize, outSize, columns, operands, value } = operation;
@@ -176,9 +175,9 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
         });
         values[(first + OperationWords.value) / 2] = value;
       }
-      isDone = true;
-    } finally {
-      if (!isDone) block.release();
+    } catch (error) {
+      block.release();
+      throw error;
     }
     this.#operations = { address: base, count: operations.length };
     const view = (offset: number, size: number): View<D> => ({

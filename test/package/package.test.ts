@@ -63,7 +63,7 @@ describe("the tarball", () => {
     expect(bytes.get("train and infer")).toBeLessThanOrEqual(46_500);
     expect(bytes.get("serve a saved model")).toBeLessThanOrEqual(16_000);
     expect(bytes.get("a layer by hand")).toBeLessThanOrEqual(28_500);
-    expect(bytes.get("everything")).toBeLessThanOrEqual(55_000);
+    expect(bytes.get("everything")).toBeLessThanOrEqual(55_500);
     // A variant is paid for by those who import it alone, and little: brotli finds most of it in the core beside it.
     const more = bytes.get("train and infer, relaxed")! - bytes.get("train and infer")!;
     expect(more).toBeGreaterThan(1_000);

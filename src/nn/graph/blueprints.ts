@@ -22,14 +22,15 @@ export function blueprintsOf<Known extends ServingRecord>(
   records: Readonly<Record<string, Known>>,
   check: CheckKeys = checkKeys,
 ): Blueprint<Known>[] {
-  const length = Array.isArray(specs) ? specs.length : 0;
-  if (!Array.isArray(specs) || length === 0) {
+  const list: readonly unknown[] = Array.isArray(specs) ? specs : [];
+  const { length } = list;
+  if (length === 0) {
     throw new TypeError(`${operation}: layers must be a list of one layer or more`);
   }
   const made: Blueprint<Known>[] = [];
   let inShape = input;
   for (let i = 0; i < length; i++) {
-    const given: unknown = specs[i];
+    const given = list[i];
     // A copy, since a getter may answer otherwise the second time.
     const isObject = typeof given === "object" && given !== null;
     const spec = (isObject ? { ...given } : given) as AnySpec | null | undefined;

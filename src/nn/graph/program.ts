@@ -42,7 +42,7 @@ export function programOf(
     // The output is a buffer of its own, so something has to write it: x where x > 0, else 1 · x.
     const size = sizeOf(input);
     operations.push({
-      ...{ kind: "leakyRelu", x: 0, isProduct: false, columns: size, operands: [] },
+      ...{ kind: "leakyRelu", x: 0, columns: size, operands: [] },
       ...{ inSize: size, outSize: size, value: 1 },
     });
   }

@@ -20,7 +20,7 @@ export interface Operation {
   /** The last axis of one example's output. */
   readonly columns: number;
   /** Its first tensor is the weights of a product, which the core packs. */
-  readonly isProduct: boolean | undefined;
+  readonly isProduct?: boolean | undefined;
   /** The lower bound of a product (−∞ is none), or the number that an activation takes. */
   value: number;
   /** Its tensors, in the order in which the core takes them. */
