@@ -1,35 +1,59 @@
-// UTF-8 by the host's TextDecoder and TextEncoder, and where there are none, as in AudioWorklets and
-// jsdom, by the functions for addresses, which every host has and which are as strict, but slower.
+// UTF-8 by hand: AudioWorklets and jsdom have neither TextDecoder nor TextEncoder.
 
-/** Bytes that become a string at a time: as many arguments as every engine takes. */
+/** UTF-16 units that become a string at a time: as many arguments as every engine takes. */
 const CHUNK = 8192;
 
 /**
- * The text of bytes that are UTF-8, or null: what is cut, overlong, half of a surrogate pair or
- * above U+10FFFF is refused, and a byte order mark stays. The bytes are copied first, so that memory
+ * The text of bytes that are UTF-8, or null: what is cut, overlong, half of a surrogate pair or above U+10FFFF is refused,
+ * and a byte order mark stays, as TextDecoder has it with `fatal` and `ignoreBOM`. Each byte is read once, so that memory
  * that another thread writes to meanwhile gives no text that was not checked.
  */
-export function decodeUtf8(given: Uint8Array): string | null {
-  const bytes = given.slice();
-  try {
-    if (typeof TextDecoder === "function") {
-      return new TextDecoder("utf8", { fatal: true, ignoreBOM: true }).decode(bytes);
+export function decodeUtf8(bytes: Uint8Array): string | null {
+  const { length } = bytes;
+  const units = new Uint16Array(Math.min(length, CHUNK + 1)); // a character may be two units
+  let text = "";
+  let count = 0;
+  for (let i = 0; i < length; ) {
+    let point = bytes[i++] as number;
+    if (point > 0x7f) {
+      const first = point;
+      const more = first > 0xef ? 3 : first > 0xdf ? 2 : 1;
+      point &= 0x3f >> more;
+      for (let k = 0; k < more; k++) {
+        const next = bytes[i++] ?? 0; // the end is no continuation
+        if (next >> 6 !== 2) return null;
+        point = (point << 6) | (next & 0x3f);
+      }
+      const isOverlong = first < 0xc2 || (more > 1 && point >> (5 * more + 1) === 0);
+      if (isOverlong || point >> 11 === 0x1b || first > 0xf4 || point > 0x10ffff) return null;
+      if (more === 3) {
+        units[count++] = 0xd7c0 + (point >> 10);
+        point = 0xdc00 | (point & 0x3ff);
+      }
     }
-    let text = "";
-    for (let i = 0; i < bytes.length; i += CHUNK) {
-      text += String.fromCharCode(...bytes.subarray(i, i + CHUNK));
+    units[count++] = point;
+    if (count >= CHUNK) {
+      text += textOf(units, count);
+      count = 0;
     }
-    const escaped = text.replace(/[%\x80-\xff]/g, (c) => `%${c.charCodeAt(0).toString(16)}`);
-    return decodeURIComponent(escaped);
-  } catch {
-    return null;
   }
+  return text + textOf(units, count);
 }
+
+const textOf = (units: Uint16Array, count: number): string =>
+  String.fromCharCode.apply(null, units.subarray(0, count) as unknown as number[]);
 
 /** The UTF-8 of a text that is well formed. */
 export function encodeUtf8(text: string): Uint8Array {
-  if (typeof TextEncoder === "function") return new TextEncoder().encode(text);
-  const byte = (_: string, hex: string) => String.fromCharCode(Number.parseInt(hex, 16));
-  const bytes = encodeURIComponent(text).replace(/%(..)/g, byte);
-  return Uint8Array.from(bytes, (character) => character.charCodeAt(0));
+  const bytes = new Uint8Array(3 * text.length);
+  let count = 0;
+  for (let i = 0; i < text.length; i++) {
+    const point = text.codePointAt(i) as number;
+    if (point > 0xffff) i++;
+    const more = point > 0xffff ? 3 : point > 0x7ff ? 2 : point > 0x7f ? 1 : 0;
+    // The first byte has as many ones in front as there are bytes.
+    bytes[count++] = more > 0 ? (0xff80 >> more) | (point >> (6 * more)) : point;
+    for (let k = more - 1; k >= 0; k--) bytes[count++] = 0x80 | ((point >> (6 * k)) & 0x3f);
+  }
+  return bytes.subarray(0, count);
 }

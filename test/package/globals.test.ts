@@ -40,7 +40,6 @@ const language = [
   ...["ArrayBuffer", "DataView", "Int8Array", "Uint8Array", "Uint8ClampedArray", "Int16Array"],
   ...["Uint16Array", "Int32Array", "Uint32Array", "Float32Array", "Float64Array"],
   ...["BigInt64Array", "BigUint64Array", "parseInt", "parseFloat", "isNaN", "isFinite"],
-  ...["encodeURIComponent", "decodeURIComponent", "encodeURI", "decodeURI"],
 ];
 
 /** A realm with these globals alone, and with what a file exports there. */
