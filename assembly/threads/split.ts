@@ -25,8 +25,8 @@
 import { fork, terms, threads, words } from "./queue";
 
 /**
- * Such a function does what the call does, for `count` elements, rows or columns from number `from`
- * on, on one thread.
+ * A range function does what the call does, on one thread, for `count` elements, rows or columns
+ * from number `from` on.
  */
 export type Range = (from: usize, count: usize, thread: usize) => void;
 
@@ -127,8 +127,8 @@ function runRange(task: usize, thread: usize): void {
 }
 
 /**
- * Such a function calls an elementwise kernel for n elements; y and `value` are for kernels that
- * have them.
+ * A function of this type calls an elementwise kernel for n elements. Kernels without a third
+ * operand or a number ignore y and `value`.
  */
 export type Elements = (n: usize, out: usize, x: usize, y: usize, value: f64) => void;
 

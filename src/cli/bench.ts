@@ -194,7 +194,7 @@ export async function bench({ seconds, json: isJson }: BenchOptions): Promise<vo
     unit === "examples/s" ? duration(seconds) : "",
     ofLimit === undefined ? "" : `${(100 * ofLimit).toFixed(0)} %`,
   ]);
-  // The groups stand in the same columns, and a figure beside its unit however narrow the terminal is.
+  // All groups have the same columns, and each figure stays beside its unit in any terminal.
   const options = { together: 4, among: [head, ...lines].map((line) => line.slice(0, 4)) };
   for (const [group, title] of Object.entries(titles)) {
     const shown = lines.filter((_, i) => results[i]?.group === group);

@@ -129,7 +129,8 @@ export function openTable(
     try {
       parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), {
         delimiter,
-        // Any of them, as the limits count rows: by the first line's alone a whole file may be one row.
+        // The limits end a row at any of these, and so does the parser: if it knew the first line's
+        // alone, a whole file might be one row.
         record_delimiter: ["\r\n", "\n", "\r"],
         bom: true,
         trim: true,

@@ -134,8 +134,8 @@ export const readInput = async (path: string, given: Partial<Limits> = {}) =>
   (await openInput(path, given)).bytes();
 
 /**
- * No more is read than shows that it is too long: of what has no end, as a device or a pipe may have none, and of a file
- * that grows. One that is too long by its size is not read at all.
+ * Reads a file, a device or a pipe. Where it has no end, or grows, no more is read than shows that
+ * it is too long; a file that is too long by its size is not read at all.
  *
  * @param refuse throws
  */
@@ -162,7 +162,7 @@ const readFile = (path: string, most: number, refuse: (size: number) => void) =>
     }
   });
 
-/** Of a model. */
+/** A model's file may have this many bytes. */
 const MOST_BYTES = 2 ** 31;
 
 /** A safetensors file and its bytes; what is none is told by the file's name. */

@@ -1,9 +1,9 @@
-// What a file is that was given for a table and is none, by its first bytes.
+// This file knows by their first bytes the files that people give for a table and that are none.
 
 const SHEET = "save the sheet as CSV";
 const CONVERT = "write its rows as CSV, with pandas or DuckDB say";
 
-/** What files of other kinds begin with, what they are, and what to do. */
+/** Each row has the first bytes of a kind of file, its name, and what its owner can do. */
 const binary: readonly (readonly [start: string, what: string, advice: string])[] = [
   ["PK\x03\x04", "a ZIP archive, as .xlsx is", `${SHEET}, or unpack the archive`],
   ["PK\x05\x06", "an empty ZIP archive", "look at where it came from"],

@@ -72,7 +72,7 @@ function statisticsOf(entry: SafetensorsEntry): Statistics | null {
   return { min, max, mean, std: Math.sqrt(squares / count), zeros, nan, infinite };
 }
 
-/** Of an example. */
+/** An example may have this many axes. */
 const MOST_AXES = 64;
 
 const isLength = (value: unknown) => Number.isSafeInteger(value) && (value as number) > 0;

@@ -1,9 +1,9 @@
 // What the command knows of the kinds of layers: their records, without the engines, which are the
 // library's alone.
 
-import { type LayerRecord, labelOf } from "../nn/graph/record.ts";
+import { type LayerRecord, labelOf, settingsOf } from "../nn/graph/record.ts";
 import { records, trainings } from "../nn/layers/all.ts";
-import { flag, type Range } from "../tensor/numbers.ts";
+import { isIn } from "../tensor/numbers.ts";
 
 export type KnownRecord = LayerRecord & { readonly kind: keyof typeof records };
 
@@ -21,9 +21,6 @@ export interface Told {
   readonly learned: readonly string[];
 }
 
-const fits = (range: Range, value: unknown) =>
-  range === flag ? typeof value === "boolean" : typeof value === "number" && range.holds(value);
-
 const isLength = (value: number) => Number.isSafeInteger(value) && value > 0;
 
 /** What is told by the description of a layer in a file, of which nothing has been checked. */
@@ -33,13 +30,10 @@ export function tell(description: unknown, input: readonly number[] | null): Tol
   const kind = typeof given.kind === "string" ? given.kind : typeof given.kind;
   const record = kinds.get(kind);
   if (!record) return { label: kind, output: input, learned: ["weight", "bias"] };
-  const settings: Record<string, unknown> = {};
   let areRight = true;
-  for (const [name, [range, ...fallback]] of Object.entries(record.settings ?? {})) {
-    const { [name]: value = fallback[0] } = given;
-    settings[name] = value;
-    if (!(value === undefined && fallback.length > 0)) areRight &&= fits(range, value);
-  }
+  const settings = settingsOf(record, given, (_, range, value) => {
+    areRight &&= isIn(range, value);
+  });
   // A length that is not known makes those that hang on it no lengths.
   const inShape = input ?? [Number.NaN];
   const takesIt = areRight && !record.refusal?.(inShape);

@@ -47,6 +47,8 @@ const hidden = new Map(
 /** The names of hidden layers, for the help. */
 export const examples = [...hidden.values()].map(({ example }) => example).join(", ");
 
+const names = [...hidden.keys()].join(", ");
+
 /** A range in the words of who has never seen an interval. */
 const inWords = (range: Range) =>
   range === probability ? "a probability from 0 up to, not including, 1" : range.expected;
@@ -78,7 +80,7 @@ export function parseLayers(text: string): LayerSpec[] {
     const kind = hidden.get(name);
     if (!kind) {
       throw new InvalidArgumentError(
-        `${place} is ${quoted(part)}, expected a number of units or one of ${[...hidden.keys()].join(", ")}`,
+        `${place} is ${quoted(part)}, expected a number of units or one of ${names}`,
       );
     }
     const { make, bends, range, isDue } = kind;

@@ -21,9 +21,9 @@ import { checkSettings } from "./settings.ts";
 /** The buffers for batches of up to `capacity` examples. */
 export interface Plan {
   readonly capacity: number;
-  /** (capacity, …input) */
+  /** (capacity, n), where n is at least the elements of one example: the place may be wider. */
   readonly input: TensorHandle<FloatDType>;
-  /** (capacity, …output) */
+  /** (capacity, n) likewise, for the scores of one example. */
   readonly scores: TensorHandle<FloatDType>;
   /** As the scores: their gradient. */
   readonly dscores: TensorHandle<FloatDType>;
@@ -32,7 +32,7 @@ export interface Plan {
   readonly targets: TensorHandle<FloatDType>;
   /** (capacity,) what each example counts in the loss. */
   readonly rowWeights: TensorHandle<"float64">;
-  /** Where those of the batch in the plan are, 0 where all count alike; and their sum, else the batch's examples. */
+  /** The address of the batch's row weights, or 0 if it has none; W is their sum, or the batch's N. */
   weights: number;
   W: number;
   /** (capacity,) the classes with the highest scores. */

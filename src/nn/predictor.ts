@@ -20,7 +20,7 @@ export interface PredictorHost {
   allocate(bytes: number): { address: number; release(): void };
 }
 
-/** The numbers at an address, in the memory as it was when they were last asked for. */
+/** The numbers at an address: the view is made anew once the memory has grown. */
 interface View<D extends FloatDType> {
   readonly address: number;
   readonly size: number;
@@ -140,7 +140,7 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
     const output = place(maxBatch * this.#outSize * item);
     const inner = sizes.map((size) => place(maxBatch * size * item));
     const offsets = [input, ...placeOf.map((i) => inner[i] as number), output];
-    // Weights wait in one place to be packed, which the workspace takes over.
+    // Weights are copied here before they are packed; in a run it is the workspace.
     const scratch = place(Math.max(work, weights * item));
     const places = operations.map(({ operands }) => operands.map((o) => place(o.length * item)));
 

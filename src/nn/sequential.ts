@@ -175,7 +175,7 @@ export class Sequential<
       throw new RangeError(`${operation}: x has no examples (N = 0), and training needs one`);
     }
     const N = rows.count;
-    // The scores first: a plan is kept, so nothing may be refused after it.
+    // The scores are allocated before the plan, which stays, so that a refusal leaves nothing.
     return network.runtime.atomically(() => {
       const scores = network.runtime.create(network.dtype, [N, ...network.outShape]);
       const plan = network.reserve(Math.max(N, 1));

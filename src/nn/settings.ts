@@ -1,6 +1,6 @@
 // The options of models, layers and trainings, and what they are called in other frameworks.
 
-import { checkNumber } from "../tensor/numbers.ts";
+import { checkRange } from "../tensor/numbers.ts";
 import { checkKeys, type Hint } from "../tensor/options.ts";
 
 /**
@@ -78,7 +78,8 @@ export function checkSettings(
 
 /** Refuses what is no number where a layer's function takes one first, as affine({ units: 3 }). */
 export function checkFirst(operation: string, name: string, given: unknown, usual: number): void {
-  checkNumber(operation, name, given, () => true, "a number", `${operation}(${usual})`);
+  const number = { expected: "a number", holds: () => true };
+  checkRange(operation, name, number, given, `${operation}(${usual})`);
 }
 
 /** Refuses what was given to a function that takes no options, as relu({ maxValue: 6 }). */

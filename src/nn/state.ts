@@ -40,7 +40,7 @@ export function targetsOf({ slots, dtype }: Network): Target[] {
   }));
 }
 
-/** Of the lines of a message that may be any number. */
+/** The list of tensors in a message ends after this many characters. */
 const MOST_CHARACTERS = 1200;
 
 /** A name as it is, where it is one that a line of a message can show; else in quotes. */

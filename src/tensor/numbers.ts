@@ -6,6 +6,7 @@ import { show } from "../runtime/errors.ts";
 export interface Range {
   /** "a number from 0 up", for messages. */
   readonly expected: string;
+  readonly type?: "number" | "boolean";
   holds(value: number): boolean;
 }
 
@@ -38,33 +39,27 @@ export const finite: Range = {
   expected: "a finite number",
   holds: (value) => Number.isFinite(value),
 };
-/** No number, but true or false. */
-export const flag: Range = { expected: "true or false", holds: () => false };
+export const flag: Range = { expected: "true or false", type: "boolean", holds: () => true };
+
+export const isIn = ({ type = "number", holds }: Range, value: unknown): boolean =>
+  typeof value === type && holds(value as number);
 
 /**
- * Refuses by RangeError what is no number of which this holds.
- * @param what "in [0, 1]": what the number must be
+ * Returns the value if it is in the range, and throws a RangeError if not.
  * @param call how a caller writes the number, which the message shows for what is none
  */
-export function checkNumber(
+export function checkRange<T>(
   operation: string,
   name: string,
-  value: unknown,
-  isRight: (value: number) => boolean,
-  what: string,
+  range: Range,
+  value: T,
   call?: string,
-): void {
-  const isNumber = typeof value === "number";
-  if (isNumber && isRight(value)) return;
-  const advice = call && !isNumber ? `: write ${call}` : "";
-  throw new RangeError(`${operation}: ${name} must be ${what}, got ${show(value)}${advice}`);
-}
-
-/** The value, where it is in the range, else a RangeError. */
-export function checkRange<T>(operation: string, name: string, range: Range, value: T): T {
-  const isFlag = range === flag && typeof value === "boolean";
-  if (!isFlag) checkNumber(operation, name, value, range.holds, range.expected);
-  return value;
+): T {
+  if (isIn(range, value)) return value;
+  const advice = call && typeof value !== "number" ? `: write ${call}` : "";
+  throw new RangeError(
+    `${operation}: ${name} must be ${range.expected}, got ${show(value)}${advice}`,
+  );
 }
 
 /** A whole number from 1 up, or RangeError. */

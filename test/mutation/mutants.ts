@@ -2035,8 +2035,8 @@ export const mutants: readonly Mutant[] = [
     [
       "moments",
       "beta1 of 1 is taken",
-      'const moments = { beta1: "less",',
-      'const moments = { beta1: "share",',
+      "const moments = { beta1: probability,",
+      "const moments = { beta1: weight,",
     ],
   ),
   ...mutantsOf(

@@ -12,7 +12,7 @@ import type { Initializer } from "../initializers.ts";
 
 /** A tensor of a layer that a model's file holds: learned, or a constant or running value. */
 export class Slot {
-  /** From Network.allocate on. */
+  /** It is undefined until Network.allocate has made it. */
   value!: TensorHandle<FloatDType>;
   /** The gradient, once there is one. */
   made: TensorHandle<FloatDType> | null = null;

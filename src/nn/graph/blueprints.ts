@@ -3,7 +3,7 @@
 import { ShapeError, show } from "../../runtime/errors.ts";
 import { checkRange } from "../../tensor/numbers.ts";
 import { checkKeys } from "../../tensor/options.ts";
-import type { Blueprint, ServingRecord, TrainingRecord } from "./record.ts";
+import { type Blueprint, type ServingRecord, settingsOf, type TrainingRecord } from "./record.ts";
 
 /** The description of a layer of any kind. */
 type AnySpec = { readonly kind: string; readonly [name: string]: unknown };
@@ -44,12 +44,10 @@ export function blueprintsOf<Known extends ServingRecord>(
     const place = `${operation}: layer ${i} (${kind})`;
     const refusal = record.refusal?.(inShape);
     if (refusal) throw new ShapeError(`${place}: ${refusal}`);
-    const saved: { kind: string; [name: string]: unknown } = { kind, ...record.stored };
-    for (const [name, [range, ...fallback]] of Object.entries(record.settings ?? {})) {
-      const { [name]: value = fallback[0] } = spec;
-      if (value !== undefined || fallback.length === 0) checkRange(place, name, range, value);
-      saved[name] = value;
-    }
+    const settings = settingsOf(record, spec, (name, range, value) =>
+      checkRange(place, name, range, value),
+    );
+    const saved = { kind, ...record.stored, ...settings };
     check(place, "the layer", spec, [
       ...Object.keys(saved),
       ...((record as TrainingRecord).first ?? []),

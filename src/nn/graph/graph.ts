@@ -29,7 +29,7 @@ export function chain<Known extends ServingRecord>(
  * The one pass of fusion, for training and serving: for each node whether it is gone. A node joins
  * the product that its input comes from where nothing else takes what is between them and the
  * product can still take something along. In serving, layers that leave their input as it is are
- * gone as well. What a node that is gone would give is the value that it takes.
+ * gone as well. Whoever takes the value of a node that is gone takes the node's input.
  */
 export function fuse({ nodes, output }: Graph, isServing: boolean): boolean[] {
   const uses = new Array(nodes.length + 1).fill(0);

@@ -29,9 +29,12 @@ export function placesOf(lives: readonly Life[]): Places {
   const until: number[] = [];
   /** The places that will be free again. */
   const lent = new Set<number>();
+  const firstFree = (from: number) => {
+    for (const place of lent) if ((until[place] as number) < from) return place;
+    return sizes.length;
+  };
   for (const { size, from, until: end, onto } of lives) {
-    const free = placeOf[onto] ?? [...lent].find((place) => (until[place] as number) < from);
-    const place = free ?? sizes.length;
+    const place = placeOf[onto] ?? firstFree(from);
     placeOf.push(place);
     sizes[place] = Math.max(sizes[place] ?? 0, size);
     until[place] = Math.max(until[place] ?? 0, end);
@@ -67,7 +70,8 @@ export function trainingPlaces(
 ): TrainingPlaces {
   const n = nodes.length;
   const sizes = [inSize, ...nodes.map(({ blueprint }) => sizeOf(blueprint.outShape))];
-  // Until when a value is read as it is, and until when one asks where it is above 0.
+  // For each value the last moment at which its numbers are read, and the last at which only its
+  // sign is.
   const exact = sizes.map((_, value) => value);
   const sign = sizes.map((_, value) => value);
   exact[output] = Infinity;

@@ -1,7 +1,7 @@
 // What a kind of layer is, said once. The planner, the predictor, the files, the command line and
 // the tests take from its record what they need to know, and name no kind themselves.
 
-import type { Setting } from "../../tensor/numbers.ts";
+import type { Range, Setting } from "../../tensor/numbers.ts";
 
 /** The numbers of a tensor, made when they are asked for, so that one layer's are there at a time. */
 export interface Operand {
@@ -38,7 +38,7 @@ export interface ServingRecord<Kind extends string = string> {
   readonly kind: Kind;
   /** The settings that a file keeps, in the order in which they are checked. */
   readonly settings?: Readonly<Record<string, Setting>>;
-  /** What a file's description has in the place of settings that its tensors hold. */
+  /** A file's description has these in the place of settings whose values are tensors. */
   readonly stored?: object;
   /** Why an example of this shape is not taken; undefined where it is. */
   refusal?(inShape: readonly number[]): string | undefined;
@@ -56,7 +56,7 @@ export interface ServingRecord<Kind extends string = string> {
   operands?(tensor: (name: string) => Operand, columns: number, settings: Settings): Operand[];
   /** Makes itself a part of the product that its input comes from. */
   join?(product: Operation, operands: readonly Operand[]): void;
-  /** It joins in training too, and is the last that a product takes along. */
+  /** It joins in training too, and nothing behind it joins the same product. */
   readonly endsProduct?: boolean;
 }
 
@@ -105,6 +105,24 @@ export interface Blueprint<Known extends ServingRecord = ServingRecord> {
   /** The description that a file keeps; its tensors hold the rest. */
   readonly saved: { readonly kind: string };
   readonly tensors: Readonly<Record<string, readonly number[]>>;
+}
+
+/**
+ * The settings of a description by its record, with the fallbacks of those that are left out.
+ * @param check is given every setting but those that may be left out and are
+ */
+export function settingsOf(
+  { settings = {} }: ServingRecord,
+  given: { readonly [name: string]: unknown },
+  check: (name: string, range: Range, value: unknown) => void,
+): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(settings).map(([name, [range, ...fallback]]) => {
+      const { [name]: value = fallback[0] } = given;
+      if (value !== undefined || fallback.length === 0) check(name, range, value);
+      return [name, value];
+    }),
+  );
 }
 
 /** "affine(256)", for summaries. */

@@ -4,7 +4,7 @@
 
 import type { Kernels } from "../../runtime/core.ts";
 import { show } from "../../runtime/errors.ts";
-import { checkNumber } from "../../tensor/numbers.ts";
+import { checkRange, fromZero, probability, type Range, weight } from "../../tensor/numbers.ts";
 import { checkSettings } from "../settings.ts";
 import { checkRate, type LearningRate } from "./schedules.ts";
 
@@ -102,18 +102,11 @@ export interface Rule {
   /** The names of the tensors that each parameter has beside it, all 0 at the start. */
   readonly state: readonly string[];
   /** The settings beside the rate, and where each must lie. */
-  readonly settings: Record<string, keyof typeof ranges>;
+  readonly settings: Record<string, Range>;
   readonly update: (optimizer: never, update: Update) => void;
 }
 
-/** The upper bound of each range, which begins at 0, and the range in words. */
-const ranges = {
-  any: [Number.MAX_VALUE, "a number from 0 up"],
-  share: [1, "in [0, 1]"],
-  less: [1 - Number.EPSILON / 2, "in [0, 1)"],
-} as const;
-
-const moments = { beta1: "less", beta2: "less", eps: "any" } as const;
+const moments = { beta1: probability, beta2: probability, eps: fromZero };
 
 const rules: Record<Optimizer["kind"], Rule> = {
   sgd: {
@@ -123,19 +116,19 @@ const rules: Record<Optimizer["kind"], Rule> = {
   },
   momentum: {
     state: ["velocity"],
-    settings: { momentum: "share" },
+    settings: { momentum: weight },
     update: ({ momentum }: { momentum: number }, { kernels, w, dw, state, n, rate }) =>
       kernels.sgd_momentum(w, state[0] as number, dw, n, rate, momentum),
   },
   nesterov: {
     state: ["velocity"],
-    settings: { momentum: "share" },
+    settings: { momentum: weight },
     update: ({ momentum }: { momentum: number }, { kernels, w, dw, state, n, rate }) =>
       kernels.sgd_nesterov(w, state[0] as number, dw, n, rate, momentum),
   },
   rmsprop: {
     state: ["cache"],
-    settings: { decayRate: "share", eps: "any" },
+    settings: { decayRate: weight, eps: fromZero },
     update: (o: { decayRate: number; eps: number }, { kernels, w, dw, state, n, rate }) =>
       kernels.rmsprop(w, state[0] as number, dw, n, rate, o.decayRate, o.eps),
   },
@@ -149,7 +142,7 @@ const rules: Record<Optimizer["kind"], Rule> = {
   },
   adamw: {
     state: ["m", "v"],
-    settings: { ...moments, weightDecay: "any" },
+    settings: { ...moments, weightDecay: fromZero },
     update: (
       o: Moments & { weightDecay: number },
       { kernels, w, dw, state, n, rate, correction1, correction2 },
@@ -173,11 +166,9 @@ export function ruleOf(operation: string, optimizer: Optimizer): Rule {
   const keys = ["kind", "learningRate", ...Object.keys(rule.settings)];
   checkSettings(operation, "optimizer", optimizer, keys);
   checkRate(operation, "learningRate", optimizer.learningRate, kind);
-  for (const [name, where] of Object.entries(rule.settings)) {
+  for (const [name, range] of Object.entries(rule.settings)) {
     const value = (optimizer as unknown as Record<string, unknown>)[name];
-    const [most, what] = ranges[where];
-    const isRight = (value: number) => value >= 0 && value <= most;
-    checkNumber(operation, name, value, isRight, what, `${kind}({ ${name}: 0.1 })`);
+    checkRange(operation, name, range, value, `${kind}({ ${name}: 0.1 })`);
   }
   return rule;
 }

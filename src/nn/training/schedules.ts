@@ -2,7 +2,7 @@
 // checkpoint can hold them.
 
 import { show } from "../../runtime/errors.ts";
-import { checkNumber } from "../../tensor/numbers.ts";
+import { checkRange, count, fromZero } from "../../tensor/numbers.ts";
 import { checkSettings } from "../settings.ts";
 
 /** A rate that changes from step to step, as step(), linear(), cosine() and warmup() make it. */
@@ -97,25 +97,17 @@ const MOST_WARMUPS = 8;
  * @param of the call that has the rate, for what the message shows: "adam"
  */
 export function checkRate(operation: string, name: string, rate: unknown, of: string): void {
-  const number = (place: string, value: unknown, by: unknown, what = "a number from 0 up") => {
-    const isRight = (value: number) => value >= 0 && value < Infinity;
+  const number = (place: string, value: unknown, by: unknown, range = fromZero) => {
     const key = place.slice(place.lastIndexOf(".") + 1);
-    checkNumber(operation, place, value, isRight, what, `${by}({ …, ${key}: 0.1 })`);
+    checkRange(operation, place, range, value, `${by}({ …, ${key}: 0.1 })`);
   };
   const { kind, from, to, steps, every, factor, after } = (rate ?? {}) as Record<string, unknown>;
   if (kind === undefined) {
-    number(name, rate, of, "a number from 0 up, or a schedule");
+    number(name, rate, of, { ...fromZero, expected: `${fromZero.expected}, or a schedule` });
     return;
   }
-  const count = (key: string, value: unknown) =>
-    checkNumber(
-      operation,
-      `${name}.${key}`,
-      value,
-      (value) => Number.isInteger(value) && value > 0,
-      "a whole number from 1 up",
-      `${kind}({ …, ${key}: 100 })`,
-    );
+  const whole = (key: string, value: unknown) =>
+    checkRange(operation, `${name}.${key}`, count, value, `${kind}({ …, ${key}: 100 })`);
   if (typeof kind === "string" && Object.hasOwn(keysOf, kind)) {
     checkSettings(operation, name, rate, ["kind", ...keysOf[kind as Schedule["kind"]]]);
   }
@@ -124,7 +116,7 @@ export function checkRate(operation: string, name: string, rate: unknown, of: st
     if (name.split(".").length > MOST_WARMUPS) {
       throw new RangeError(`${operation}: warmups are nested more than ${MOST_WARMUPS} deep`);
     }
-    count("steps", steps);
+    whole("steps", steps);
     checkRate(operation, `${name}.after`, after, kind);
     return;
   }
@@ -135,10 +127,10 @@ export function checkRate(operation: string, name: string, rate: unknown, of: st
   }
   number(`${name}.from`, from, kind);
   if (kind === "step") {
-    count("every", every);
+    whole("every", every);
     number(`${name}.factor`, factor, kind);
   } else {
-    count("steps", steps);
+    whole("steps", steps);
     number(`${name}.to`, to, kind);
   }
 }
