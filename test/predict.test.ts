@@ -46,7 +46,7 @@ function operations(core: TestCore, steps: Step[]): number {
       [OperationWords.D]: D,
       [OperationWords.M]: M,
     });
-    new Float64Array(bytes.buffer, size * i + 4 * OperationWords.value, 1)[0] = value;
+    new Float64Array(bytes.buffer, size * i + 4 * OperationWords.value0, 1)[0] = value;
   });
   return core.input(bytes, { name: "operations" }).address;
 }

@@ -3,7 +3,7 @@
 
 /**
  * One operation as it stands in memory: it says what to do, and has the addresses of its operands,
- * its sizes and a number.
+ * its sizes and its numbers.
  */
 @unmanaged
 export class Operation {
@@ -14,10 +14,14 @@ export class Operation {
   a: usize;
   b: usize;
   c: usize;
+  /** The Window of a layer that has one. */
+  window: usize;
   work: usize;
   /** This many features has an example of x. */
   D: usize;
   /** This many features has an example of `out`, or its last axis. */
   M: usize;
-  value: f64;
+  /** A kind takes as many of these numbers as it needs. */
+  value0: f64;
+  value1: f64;
 }

@@ -93,18 +93,31 @@ const entryOf = (functions, kernelDtypes) =>
     ...functions.flatMap((each) => exportsOf(each, kernelDtypes)),
   ].join("");
 
-/** The argument of an operation's function for a parameter. */
-function argumentOf({ name, type }, tensors, parameters) {
-  if (type === "f64") return "value";
+/** Takes the next of what an operation has so many of. */
+function next(list, name) {
+  const field = list.shift();
+  if (!field)
+    throw new Error(
+      `an operation has three tensors and two numbers: there is no place for ${name}`,
+    );
+  return field;
+}
+
+/**
+ * The argument of an operation's function for a parameter.
+ * @param tensors the fields for tensors that no parameter has had yet, and likewise numbers
+ */
+function argumentOf({ name, type }, tensors, numbers, parameters) {
+  if (type === "f64") return next(numbers, name);
   if (name === "n") return "N * D";
   if (name === "C") return "M";
   // Rows of the last axis, of which an example may have several.
   const isByRow = parameters.some((each) => each.name === "C");
   if (name === "N") return isByRow ? "(N * D) / M" : "N";
-  if (/^(out|x|work|D|M)$/.test(name)) return name;
-  const tensor = tensors.shift();
-  if (!tensor) throw new Error(`an operation has three tensors: there is no place for ${name}`);
-  return tensor;
+  if (/^(out|x|window|work|D|M)$/.test(name)) return name;
+  // An address has a name in small letters, and a count one in capitals.
+  if (!/^[a-z]/.test(name)) throw new Error(`an operation knows no count ${name}`);
+  return next(tensors, name);
 }
 
 /** Operations have numbers in the order of their names. */
@@ -117,17 +130,21 @@ const operationsOf = (functions) =>
 function dispatchOf(operations, fields) {
   const cases = operations.map(({ path, name, parameters }, number) => {
     const tensors = ["a", "b", "c"];
-    const given = parameters.map((each) => argumentOf(each, tensors, parameters));
+    const numbers = ["value0", "value1"];
+    const given = parameters.map((each) => argumentOf(each, tensors, numbers, parameters));
     return `    case ${number}:
       ${namespaceOf(path)}.${name}<T>(${given.join(", ")});
       break;
 `;
   });
+  const used = fields.filter(
+    (name) => name === "kind" || new RegExp(`\\b${name}\\b`).test(cases.join("")),
+  );
   const type = 'import { Operation } from "../../assembly/abi/operation";\n';
   return `${HEADER}${importsOf(operations).join("")}${type}
 /** @inline */
 export function runOperation<T extends number>(operation: Operation, N: usize): void {
-${fields.map((name) => `  const ${name} = operation.${name};\n`).join("")}  switch (kind) {
+${used.map((name) => `  const ${name} = operation.${name};\n`).join("")}  switch (kind) {
 ${cases.join("")}    default:
       assert(false);
   }
@@ -141,9 +158,7 @@ const sizes = { u32: 4, i32: 4, usize: 4, f64: 8 };
  * The fields of a class without a heap: [name, first word] of each, and last the length of the
  * whole.
  */
-function layoutOf(sources, path, name) {
-  const { file } = sources.find((source) => source.path === path);
-  const { members } = file.statements.find((node) => node.name?.text === name);
+function layoutOf({ file }, members) {
   let end = 0;
   const offsets = members.map((member) => {
     const size = sizes[member.type.getText(file)];
@@ -153,6 +168,18 @@ function layoutOf(sources, path, name) {
   });
   return [...offsets, ["length", Math.ceil(end / 8) * 2]];
 }
+
+/** The classes that the facade writes, which are those in assembly/abi/: a map from name to layout. */
+const layoutsOf = (sources) =>
+  new Map(
+    sources
+      .filter(({ path }) => path.startsWith("assembly/abi/"))
+      .flatMap((source) =>
+        source.file.statements
+          .filter(ts.isClassDeclaration)
+          .map(({ name, members }) => [name.text, layoutOf(source, members)]),
+      ),
+  );
 
 /** The constants with a name: [name, value] of each. */
 const constantsOf = (sources) =>
@@ -169,17 +196,24 @@ const constantsOf = (sources) =>
 /**
  * What the facade knows of the core. Constant enumerations, so that bundles have the numbers alone.
  */
-function facadeOf(sources, operations, layout) {
+function facadeOf(sources, operations, layouts) {
   const enumOf = (rows) => rows.map(([name, value]) => `  ${name} = ${value},\n`).join("");
   return `${HEADER}/** The kinds of operations. */
 export const kinds = {
 ${operations.map(({ kind }, number) => `  ${kind}: ${number},\n`).join("")}} as const;
 
-/** Where the fields of an operation are, and how long it is, in words of four bytes. */
-export const enum OperationWords {
+${[...layouts]
+  .map(
+    ([
+      name,
+      layout,
+    ]) => `/** Where the fields of ${name} are, and how long it is, in words of four bytes. */
+export const enum ${name}Words {
 ${enumOf(layout)}}
 
-export const enum CoreConstants {
+`,
+  )
+  .join("")}export const enum CoreConstants {
 ${enumOf(constantsOf(sources))}}
 `;
 }
@@ -202,14 +236,17 @@ export function abiOf(files) {
   const everywhere = kernels.filter(({ tags }) => !tags.has("shared"));
   const serving = kernels.filter(({ tags }) => tags.has("serving"));
   const operations = operationsOf(functions);
-  const layout = layoutOf(sources, "assembly/abi/operation.ts", "Operation");
-  const fields = layout.slice(0, -1).map(([name]) => name);
+  const layouts = layoutsOf(sources);
+  const fields = layouts
+    .get("Operation")
+    .slice(0, -1)
+    .map(([name]) => name);
   return {
     index: entryOf(everywhere),
     shared: entryOf(kernels),
     predict: entryOf(serving, ["f32"]),
     operations: dispatchOf(operations, fields),
-    facade: facadeOf(sources, operations, layout),
+    facade: facadeOf(sources, operations, layouts),
   };
 }
 

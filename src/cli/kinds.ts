@@ -36,7 +36,7 @@ export function tell(description: unknown, input: readonly number[] | null): Tol
   });
   // A length that is not known makes those that hang on it no lengths.
   const inShape = input ?? [Number.NaN];
-  const takesIt = areRight && !record.refusal?.(inShape);
+  const takesIt = areRight && !record.refusal?.(inShape, settings);
   const outShape = takesIt ? (record.outShape?.(inShape, settings) ?? inShape) : [];
   return {
     label: areRight ? labelOf(record, settings) : kind,

@@ -142,6 +142,7 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
     const offsets = [input, ...placeOf.map((i) => inner[i] as number), output];
     // Weights are copied here before they are packed; in a run it is the workspace.
     const scratch = place(Math.max(work, weights * item));
+    const windows = operations.map(({ window = [] }) => place(window.length * 4));
     const places = operations.map(({ operands }) => operands.map((o) => place(o.length * item)));
 
     const block = host.allocate(bytes);
@@ -150,10 +151,11 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
     const buffer = host.buffer() as ArrayBuffer;
     const Elements = typedArrays[dtype] as Float32ArrayConstructor;
     const fields = new Uint32Array(buffer, base);
-    const values = new Float64Array(buffer, base);
+    const numbers = new Float64Array(buffer, base);
     try {
       for (const [i, operation] of operations.entries()) {
-        const { kind, x, isProduct, inSize, outSize, columns, operands, value } = operation;
+        const { kind, x, isProduct, inSize, outSize, columns, operands, values, window } =
+          operation;
         const at = (places[i] as number[]).map((offset) => base + offset);
         for (const [k, operand] of operands.entries()) {
           const packs = isProduct && k === 0;
@@ -161,6 +163,7 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
           new Elements(buffer, address, operand.length).set(operand.values());
           if (packs) host.kernels.predict_pack(at[k] as number, address, inSize, outSize);
         }
+        if (window) fields.set(window, (windows[i] as number) / 4);
         const first = i * OperationWords.length;
         Object.assign(fields.subarray(first), {
           [OperationWords.kind]: kinds[kind as keyof typeof kinds],
@@ -169,11 +172,12 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
           [OperationWords.a]: at[0],
           [OperationWords.b]: at[1],
           [OperationWords.c]: at[2],
+          [OperationWords.window]: base + (windows[i] as number),
           [OperationWords.work]: base + scratch,
           [OperationWords.D]: inSize,
           [OperationWords.M]: columns,
         });
-        values[(first + OperationWords.value) / 2] = value;
+        numbers.set(values, (first + OperationWords.value0) / 2);
       }
     } catch (error) {
       block.release();

@@ -1,3 +1,3 @@
 // What the facade knows of the core beside its exports; scripts/build/abi.js reads it in assembly/.
 
-export { CoreConstants, kinds, OperationWords } from "../../build/abi.ts";
+export { CoreConstants, kinds, OperationWords, WindowWords } from "../../build/abi.ts";

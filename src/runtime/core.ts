@@ -58,7 +58,7 @@ export function openCore(
     // Addresses and sizes come back as signed numbers from 2 GiB on.
     if (/_bytes|_base/.test(name)) {
       const kernel = value as (...sizes: number[]) => number;
-      entry = (a: number, b: number, c: number) => kernel(a, b, c) >>> 0;
+      entry = (...sizes: number[]) => kernel(...sizes) >>> 0;
     }
     if (guard) entry = guard(entry);
     exports[name] = entry;

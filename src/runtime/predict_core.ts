@@ -35,7 +35,7 @@ export class PredictCore {
     this.kernels = {
       predict: exports.predict_f32,
       predict_pack: exports.predict_pack_f32,
-      predict_work_bytes: (N, D, M) => exports.predict_work_bytes_f32(N, D, M) >>> 0,
+      predict_work_bytes: (...sizes) => exports.predict_work_bytes_f32(...sizes) >>> 0,
     };
   }
 

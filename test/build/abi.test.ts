@@ -50,7 +50,7 @@ describe("a new elementwise kernel", () => {
 
   test("is run by operations of its kind, whose number the facade has", () => {
     const text = operations.join("\n");
-    expect(text).toContain("layers_new.newLayerForward<T>(out, x, N * D, value);");
+    expect(text).toContain("layers_new.newLayerForward<T>(out, x, N * D, value0);");
     const number = /newLayer: (\d+),/.exec(facade.join("\n"))?.[1];
     const { operations: whole } = abiOf([
       ...core,
@@ -61,11 +61,15 @@ describe("a new elementwise kernel", () => {
 });
 
 test("an operation takes its arguments by the names of the parameters", () => {
-  const parameters = ["out", "x", "gamma", "beta", "mean", "work", "N", "D", "M"];
+  const parameters = ["out", "x", "gamma", "beta", "mean", "work", "window", "N", "D", "M"];
   const list = parameters.map((name) => `${name}: usize`).join(", ");
   const tag = "/** @operation wide */";
-  const { operations } = added(`${tag} export function wide<T>(${list}, eps: f64): void {}`);
-  expect(operations.join("\n")).toContain("wide<T>(out, x, a, b, c, work, N, D, M, value);");
+  const { operations } = added(
+    `${tag} export function wide<T>(${list}, low: f64, high: f64): void {}`,
+  );
+  expect(operations.join("\n")).toContain(
+    "wide<T>(out, x, a, b, c, work, window, N, D, M, value0, value1);",
+  );
   const rows = added("/** @operation rows */ export function rows<T>(N: usize, C: usize): void {}");
   expect(rows.operations.join("\n")).toContain("rows<T>((N * D) / M, M);");
 });
@@ -90,6 +94,14 @@ test("the facade has the layout of the class, with a gap where a float64 needs o
   );
 });
 
+test("each class in assembly/abi/ has its layout in the facade", () => {
+  const { facade } = added(
+    "@unmanaged export class Spot { x: u32; y: f64; }",
+    "assembly/abi/spot.ts",
+  );
+  expect(facade.join("\n")).toContain("export const enum SpotWords {");
+});
+
 test.each([
   ["/** @kernal */ export function f(): void {}", "no tag is called @kernal"],
   ["/** @constant size */ const SIZE: usize = 2 * 4;", "size is no plain number"],
@@ -97,6 +109,11 @@ test.each([
     "/** @operation f */ export function f<T>(p: usize, q: usize, r: usize, s: usize): void {}",
     "there is no place for s",
   ],
+  [
+    "/** @operation f */ export function f<T>(p: f64, q: f64, r: f64): void {}",
+    "there is no place for r",
+  ],
+  ["/** @operation f */ export function f<T>(out: usize, H: usize): void {}", "knows no count H"],
 ])("%s is refused", (text, message) => {
   expect(() => added(text)).toThrow(message);
 });

@@ -1618,7 +1618,7 @@ export const mutants: readonly Mutant[] = [
     [
       "argumentOf",
       "leaky ReLU has no slope",
-      'if (type === "f64") return "value";',
+      'if (type === "f64") return next(numbers, name);',
       'if (type === "f64") return "0";',
     ],
     [

@@ -4,7 +4,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import shared from "../../build/shared.js";
 import { createRuntime, createRuntimeSync, type Runtime } from "../../src/index.ts";
-import { OperationWords } from "../../src/runtime/abi.ts";
+import { kinds, OperationWords } from "../../src/runtime/abi.ts";
 import { type DType, dtypes, seeded } from "../support/core.ts";
 import { inside, jobOf } from "./inside.ts";
 
@@ -86,13 +86,26 @@ class Call {
     return this.place(n, false);
   }
 
-  /** One operation of a predictor: the whole numbers from its kind on, and its value. */
-  operation(whole: number[], value: number): number {
+  /** One operation of a predictor, from its words. Its numbers are 0. */
+  operation(words: Readonly<Record<number, number>>): number {
     const address = this.place(4 * OperationWords.length, false);
-    new Uint32Array(this.linear.wasm.buffer, address, whole.length).set(whole);
-    const place = address + 4 * OperationWords.value;
-    new Float64Array(this.linear.wasm.buffer, place, 1)[0] = value;
+    const whole = new Uint32Array(this.linear.wasm.buffer, address, OperationWords.length);
+    Object.assign(whole.fill(0), words);
     return address;
+  }
+
+  /** An affine operation, with ReLU on top. */
+  product(out: number, x: number, a: number, b: number, work: number, D: number, M: number) {
+    return this.operation({
+      [OperationWords.kind]: kinds.affine,
+      [OperationWords.out]: out,
+      [OperationWords.x]: x,
+      [OperationWords.a]: a,
+      [OperationWords.b]: b,
+      [OperationWords.work]: work,
+      [OperationWords.D]: D,
+      [OperationWords.M]: M,
+    });
   }
 
   set(address: number, index: number, value: number): void {
@@ -405,7 +418,7 @@ const cases: Case[] = [
         const panels = c.bytes(K * n * c.dtype.bytes);
         c.run("predict_pack", panels, c.input(K * n), K, n);
         const [out, x, b] = [c.output(batch * n), c.input(batch * K), c.input(n)];
-        c.run("predict", c.operation([0, out, x, panels, b, 0, work, K, n], 0), 1, batch);
+        c.run("predict", c.product(out, x, panels, b, work, K, n), 1, batch);
       },
     }),
   ),
@@ -418,7 +431,7 @@ const cases: Case[] = [
       const panels = c.bytes(LONG * n * c.dtype.bytes);
       c.run("predict_pack", panels, c.input(LONG * n), LONG, n);
       const [out, x, b] = [c.output(3 * n), c.input(3 * LONG), c.input(n)];
-      c.run("predict", c.operation([0, out, x, panels, b, 0, work, LONG, n], 0), 1, 3);
+      c.run("predict", c.product(out, x, panels, b, work, LONG, n), 1, 3);
     },
   },
   {
@@ -426,8 +439,17 @@ const cases: Case[] = [
     from: rows(D, 0.5),
     call(c, n) {
       const [out, x] = [c.output(n * D), c.input(n * D)];
-      const operation = [1, out, x, c.input(D), c.input(D), c.input(D), 0, D, D];
-      c.run("predict", c.operation(operation, 0), 1, n);
+      const operation = c.operation({
+        [OperationWords.kind]: kinds.batchnorm,
+        [OperationWords.out]: out,
+        [OperationWords.x]: x,
+        [OperationWords.a]: c.input(D),
+        [OperationWords.b]: c.input(D),
+        [OperationWords.c]: c.input(D),
+        [OperationWords.D]: D,
+        [OperationWords.M]: D,
+      });
+      c.run("predict", operation, 1, n);
     },
   },
 ];

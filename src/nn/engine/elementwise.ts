@@ -6,16 +6,16 @@ type Kernel = (...given: number[]) => void;
 /** The activations that act on each element alone: one kernel forward, one backward, by their kind's name. */
 export class Elementwise extends Engine {
   private readonly run: readonly [forward: Kernel, backward: Kernel] = kernelsOf(this);
-  private readonly value: number = this.settings[this.record.value ?? ""] ?? 0;
+  private readonly values = (this.record.values ?? []).map((name) => this.settings[name] as number);
 
   override forward(N: number): void {
-    this.run[0](this.out, this.x, N * this.inSize, this.value);
+    this.run[0](this.out, this.x, N * this.inSize, ...this.values);
   }
 
   override backward(N: number): void {
     if (this.dx === 0) return;
     const kept = this.record.keeps === "x" ? this.x : this.out;
-    this.run[1](this.dx, this.dout, kept, N * this.inSize, this.value);
+    this.run[1](this.dx, this.dout, kept, N * this.inSize, ...this.values);
   }
 }
 

@@ -42,8 +42,6 @@ export function blueprintsOf<Known extends ServingRecord>(
     }
     const record = records[kind] as Known;
     const place = `${operation}: layer ${i} (${kind})`;
-    const refusal = record.refusal?.(inShape);
-    if (refusal) throw new ShapeError(`${place}: ${refusal}`);
     const settings = settingsOf(record, spec, (name, range, value) =>
       checkRange(place, name, range, value),
     );
@@ -52,6 +50,8 @@ export function blueprintsOf<Known extends ServingRecord>(
       ...Object.keys(saved),
       ...((record as TrainingRecord).first ?? []),
     ]);
+    const refusal = record.refusal?.(inShape, saved);
+    if (refusal) throw new ShapeError(`${place}: ${refusal}`);
     const outShape = Object.freeze(record.outShape?.(inShape, saved) ?? inShape);
     const tensors = record.tensors?.(inShape, saved) ?? {};
     made.push({ record, spec, place, inShape, outShape, saved, tensors });

@@ -33,7 +33,7 @@ export function programOf(
       x = operations.push({
         ...{ kind, x, isProduct, columns, operands: operands ?? [] },
         ...{ inSize: sizeOf(inShape), outSize: sizeOf(outShape) },
-        value: isProduct ? -Infinity : (settings[record.value ?? ""] ?? 0),
+        values: isProduct ? [-Infinity] : (record.values ?? []).map((name) => settings[name]),
       });
     }
     values.push(x);
@@ -43,7 +43,7 @@ export function programOf(
     const size = sizeOf(input);
     operations.push({
       ...{ kind: "leakyRelu", x: 0, columns: size, operands: [] },
-      ...{ inSize: size, outSize: size, value: 1 },
+      ...{ inSize: size, outSize: size, values: [1] },
     });
   }
   return operations;

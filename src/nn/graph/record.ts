@@ -21,8 +21,10 @@ export interface Operation {
   readonly columns: number;
   /** Its first tensor is the weights of a product, which the core packs. */
   readonly isProduct?: boolean | undefined;
-  /** The lower bound of a product (−∞ is none), or the number that an activation takes. */
-  value: number;
+  /** Its numbers, in the order in which the core takes them: a product's first is its lower bound. */
+  values: number[];
+  /** The fields of its Window, in their order. */
+  readonly window?: readonly number[] | undefined;
   /** Its tensors, in the order in which the core takes them. */
   operands: readonly Operand[];
   /** The normalisations that are folded into a product: the operands of each. */
@@ -41,7 +43,7 @@ export interface ServingRecord<Kind extends string = string> {
   /** A file's description has these in the place of settings whose values are tensors. */
   readonly stored?: object;
   /** Why an example of this shape is not taken; undefined where it is. */
-  refusal?(inShape: readonly number[]): string | undefined;
+  refusal?(inShape: readonly number[], settings: Settings): string | undefined;
   /** The shape of one example's output; the input's own where it is absent. */
   outShape?(inShape: readonly number[], settings: Settings): readonly number[];
   /** The shapes of the tensors, by PyTorch's names and in the order of its state_dict. */
@@ -50,8 +52,8 @@ export interface ServingRecord<Kind extends string = string> {
   readonly isIdentity?: boolean;
   /** A product, which takes bias, normalisation and ReLU along on its way out. */
   readonly isProduct?: boolean;
-  /** The setting that is the operation's number. */
-  readonly value?: string;
+  /** The settings that are its operation's numbers. */
+  readonly values?: readonly string[];
   /** The operation's tensors, from those of the layer; none where it is absent. */
   operands?(tensor: (name: string) => Operand, columns: number, settings: Settings): Operand[];
   /** Makes itself a part of the product that its input comes from. */

@@ -12,7 +12,7 @@ export interface LeakyReluSpec {
 export const leakyReluRecord: ServingRecord<"leakyRelu"> = {
   kind: "leakyRelu",
   settings: { negativeSlope: [fromZero, 0.01] },
-  value: "negativeSlope",
+  values: ["negativeSlope"],
 };
 
 export const leakyReluTraining: TrainingRecord = {

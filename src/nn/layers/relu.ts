@@ -5,7 +5,7 @@ import type { ServingRecord, TrainingRecord } from "../graph/record.ts";
 export const reluRecord: ServingRecord<"relu"> = {
   kind: "relu",
   join(product) {
-    product.value = 0;
+    product.values[0] = 0;
   },
   endsProduct: true,
 };
