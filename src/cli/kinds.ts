@@ -1,9 +1,8 @@
 // What the command knows of the kinds of layers: their records, without the engines, which are the
 // library's alone.
 
-import { type LayerRecord, labelOf, settingsOf } from "../nn/graph/record.ts";
+import { type LayerRecord, labelOf, type Settings, settingsOf } from "../nn/graph/record.ts";
 import { records, trainings } from "../nn/layers/all.ts";
-import { isIn } from "../tensor/numbers.ts";
 
 export type KnownRecord = LayerRecord & { readonly kind: keyof typeof records };
 
@@ -30,10 +29,13 @@ export function tell(description: unknown, input: readonly number[] | null): Tol
   const kind = typeof given.kind === "string" ? given.kind : typeof given.kind;
   const record = kinds.get(kind);
   if (!record) return { label: kind, output: input, learned: ["weight", "bias"] };
-  let areRight = true;
-  const settings = settingsOf(record, given, (_, range, value) => {
-    areRight &&= isIn(range, value);
-  });
+  let settings: Settings;
+  try {
+    settings = settingsOf(kind, record, given);
+  } catch {
+    // A setting that is out of its range is shown by nothing that hangs on it.
+  }
+  const areRight = settings !== undefined;
   // A length that is not known makes those that hang on it no lengths.
   const inShape = input ?? [Number.NaN];
   const takesIt = areRight && !record.refusal?.(inShape, settings);

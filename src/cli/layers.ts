@@ -23,7 +23,8 @@ interface Hidden {
 }
 
 function hiddenOf({ kind, hidden, argument = "", settings = {} }: KnownRecord): Hidden {
-  const [range, ...fallback] = settings[argument] ?? [];
+  const [allowed, ...fallback] = settings[argument] ?? [];
+  const range = typeof allowed === "function" ? undefined : allowed;
   const [usual = 0.2] = fallback;
   const name = kind.toLowerCase();
   return {

@@ -10,8 +10,11 @@ export interface Range {
   holds(value: number): boolean;
 }
 
-/** The range of a setting, and the value where none is given; without that it has to be given. */
-export type Setting = readonly [range: Range, fallback?: unknown];
+/** Returns a setting that is no single number as a file keeps it; refuses what it may not be. */
+export type Reader = (operation: string, name: string, value: unknown) => unknown;
+
+/** What a setting may be, and its value where none is given; without that it has to be given. */
+export type Setting = readonly [allowed: Range | Reader, fallback?: unknown];
 
 export const count: Range = {
   expected: "a whole number from 1 up",
@@ -41,7 +44,7 @@ export const finite: Range = {
 };
 export const flag: Range = { expected: "true or false", type: "boolean", holds: () => true };
 
-export const isIn = ({ type = "number", holds }: Range, value: unknown): boolean =>
+const isIn = ({ type = "number", holds }: Range, value: unknown): boolean =>
   typeof value === type && holds(value as number);
 
 /**

@@ -1,7 +1,6 @@
 // What a list of descriptions comes to, without anything that computes: all that a predictor needs.
 
 import { ShapeError, show } from "../../runtime/errors.ts";
-import { checkRange } from "../../tensor/numbers.ts";
 import { checkKeys } from "../../tensor/options.ts";
 import { type Blueprint, type ServingRecord, settingsOf, type TrainingRecord } from "./record.ts";
 
@@ -42,9 +41,7 @@ export function blueprintsOf<Known extends ServingRecord>(
     }
     const record = records[kind] as Known;
     const place = `${operation}: layer ${i} (${kind})`;
-    const settings = settingsOf(record, spec, (name, range, value) =>
-      checkRange(place, name, range, value),
-    );
+    const settings = settingsOf(place, record, spec);
     const saved = { kind, ...record.stored, ...settings };
     check(place, "the layer", spec, [
       ...Object.keys(saved),

@@ -1,7 +1,7 @@
 // What a kind of layer is, said once. The planner, the predictor, the files, the command line and
 // the tests take from its record what they need to know, and name no kind themselves.
 
-import type { Range, Setting } from "../../tensor/numbers.ts";
+import { checkRange, type Setting } from "../../tensor/numbers.ts";
 
 /** The numbers of a tensor, made when they are asked for, so that one layer's are there at a time. */
 export interface Operand {
@@ -111,18 +111,23 @@ export interface Blueprint<Known extends ServingRecord = ServingRecord> {
 
 /**
  * The settings of a description by its record, with the fallbacks of those that are left out.
- * @param check is given every setting but those that may be left out and are
+ * @throws RangeError or TypeError for a value that its setting may not have
  */
 export function settingsOf(
+  operation: string,
   { settings = {} }: ServingRecord,
   given: { readonly [name: string]: unknown },
-  check: (name: string, range: Range, value: unknown) => void,
 ): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(settings).map(([name, [range, ...fallback]]) => {
+    Object.entries(settings).map(([name, [allowed, ...fallback]]) => {
       const { [name]: value = fallback[0] } = given;
-      if (value !== undefined || fallback.length === 0) check(name, range, value);
-      return [name, value];
+      if (value === undefined && fallback.length > 0) return [name, value];
+      return [
+        name,
+        typeof allowed === "function"
+          ? allowed(operation, name, value)
+          : checkRange(operation, name, allowed, value),
+      ];
     }),
   );
 }
