@@ -4,7 +4,7 @@
  * @module lamella
  */
 
-export { loadModel, saveModel } from "./io/model.ts";
+export { loadModel, type SaveModelOptions, saveModel } from "./io/model.ts";
 export {
   readSafetensors,
   type SafetensorsData,

@@ -8,13 +8,21 @@ import {
   type SequentialOptions,
   sequentialFrom,
 } from "../nn/sequential.ts";
-import { fileFloats, matchState, type StateEntry, targetsOf } from "../nn/state.ts";
+import { matchState, type StateEntry, targetsOf } from "../nn/state.ts";
 import { isLoss } from "../nn/training/losses.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
 import { checkKeys } from "../tensor/options.ts";
 import type { Runtime } from "../tensor/runtime.ts";
-import { checkOurs, classesOf, entriesOf, jsonOf, metadataOf } from "./model_file.ts";
-import { readFloats, type StoredFile, writeSafetensors } from "./safetensors.ts";
+import {
+  classesOf,
+  entriesOf,
+  jsonOf,
+  metadataOf,
+  modelDTypes,
+  readModelFile,
+} from "./model_file.ts";
+import { type StoredFile, writeSafetensors } from "./safetensors.ts";
+import { checkWeights, storedWeights, type WeightsName } from "./stored_weights.ts";
 
 /** The model of a file's architecture, with these of its tensors; `taken` are the file's dtypes that they may be of. */
 export function modelFrom(
@@ -39,39 +47,65 @@ export function modelFrom(
   );
 }
 
-/**
- * A model as the bytes of a safetensors file: its tensors, and in the metadata its architecture, the loss that it was trained
- * with and the names of its classes, so that loadModel needs nothing else. Initializers are not kept.
- *
- * @param options.classes the names of the classes, one a score, by which classify then answers and which a predictor has; a
- *   model of one score, trained with "bce", takes two. Default those that the model was loaded with
- * @throws TypeError and RangeError for classes that are no such names; DisposedError
- */
-export function saveModel(
-  model: AnyModel,
-  options: { classes?: readonly string[] | undefined } = {},
-): Uint8Array<ArrayBuffer> {
-  const operation = "saveModel";
-  const network = networkOf(operation, model);
-  checkKeys(operation, "options", options, ["classes"]);
-  const { architecture, loss, outSize } = network;
-  const given = options.classes;
-  const classes =
-    given === undefined ? network.classes : checkNames(operation, "classes", given, outSize);
-  const tensors = network.slots.map(({ name, value }) => [name, value] as const);
-  return writeSafetensors(tensors, metadataOf("model", { architecture, loss, classes }));
+export interface SaveModelOptions {
+  /**
+   * The names of the classes, one a score, by which classify then answers and which a predictor has;
+   * a model of one score, trained with "bce", takes two. Default those that the model was loaded with.
+   */
+  classes?: readonly string[] | undefined;
+  /**
+   * How the file stores the weights of products, which are nearly all of it; biases, normalisation
+   * and all else have the model's dtype. The model computes in its dtype as before, with the numbers
+   * that were stored. Default the model's dtype.
+   *
+   * - "float32" and "float16" round each number to the nearest, ties to even.
+   * - "int8" has one scale for each column of weights (…, M), max|w| / 127 in float32, beside the
+   *   integers nearest to w / scale: a number is off by half a scale at most. Such a file has version
+   *   2, which readers before this option refuse.
+   */
+  weights?: WeightsName | undefined;
 }
 
 /**
- * The model in a file that saveModel wrote, in its dtype. Tensors of another float dtype (float64, float32, float16,
- * bfloat16) are converted to it. Everything is checked before anything is allocated.
+ * A model as the bytes of a safetensors file: its tensors, and in the metadata its architecture, the
+ * loss that it was trained with and the names of its classes, so that loadModel needs nothing else.
+ * Initializers are not kept.
+ *
+ * @throws TypeError and RangeError for classes that are no such names; RangeError for weights of
+ *   which one, that is finite, has no finite number of the type near it (from 65,520 up for
+ *   "float16"), or that is not finite where "int8" is due; DisposedError
+ */
+export function saveModel(
+  model: AnyModel,
+  options: SaveModelOptions = {},
+): Uint8Array<ArrayBuffer> {
+  const operation = "saveModel";
+  const network = networkOf(operation, model);
+  checkKeys(operation, "options", options, ["classes", "weights"]);
+  const { architecture, loss, outSize } = network;
+  const { classes: given, weights } = options;
+  const classes =
+    given === undefined ? network.classes : checkNames(operation, "classes", given, outSize);
+  const type = weights === undefined ? undefined : checkWeights(operation, weights);
+  const tensors = network.slots.flatMap((slot) => {
+    const { name, value } = slot;
+    const isStored = type !== undefined && slot.is("decays");
+    return isStored ? storedWeights(operation, type, name, value) : [[name, value] as const];
+  });
+  const version = tensors.some(([, { dtype }]) => dtype === "I8") ? "2" : "1";
+  return writeSafetensors(tensors, metadataOf("model", { architecture, loss, classes }, version));
+}
+
+/**
+ * The model in a file that saveModel wrote, in its dtype. Tensors that are stored as another
+ * (float64, float32, float16, bfloat16, or int8 with scales) are converted to it. Everything is
+ * checked before anything is allocated.
  *
  * @throws FormatError for bytes that are no such file; ShapeError with a list of all tensors that are missing, extra or
  *   of another shape or dtype; as Sequential for layers that do not fit each other; MemoryError
  */
 export function loadModel(runtime: Runtime, bytes: Uint8Array | ArrayBuffer): AnyModel {
   const operation = "loadModel";
-  const file = readFloats(operation, bytes);
-  checkOurs(operation, file, "model");
-  return modelFrom(operation, runtime, file, entriesOf(file), () => fileFloats);
+  const file = readModelFile(operation, bytes);
+  return modelFrom(operation, runtime, file, entriesOf(file), () => modelDTypes);
 }

@@ -2,18 +2,26 @@
 //
 //   format        "lamella"
 //   kind          "model", or "checkpoint" of a trainer
-//   version       "1": a reader refuses what is newer than itself
+//   version       "1", or "2" of a model with int8 weights: a reader refuses what is newer than itself
 //   weight_layout "in,out": affine weights are (features in, features out)
 //   architecture  JSON: {"input": [784], "dtype": "float32", "layers": [{"kind": "affine", "units": 10}, …]}
 //   loss          "softmax", "svm", "bce" or "mse", where the model was trained
 //   classes       JSON: ["no", "yes"], the names of its classes, where it has any
+//
+// The architecture's dtype is what the model computes in. Its tensors may be stored as any of
+// modelDTypes. An I8 tensor of shape (…, M), "0.weight", has its factors in "0.weight_scale", F32
+// of shape (M,): the number in column j is the product of the integer and factor j.
 
 import { checkNames } from "../nn/names.ts";
-import type { StateEntry } from "../nn/state.ts";
+import { fileFloats, nameOf, type StateEntry } from "../nn/state.ts";
 import { FormatError, rethrowUnless, show } from "../runtime/errors.ts";
-import type { StoredFile } from "./safetensors.ts";
+import { formatShape } from "../tensor/shape.ts";
+import { readFloats, type StoredFile } from "./safetensors.ts";
 
-const VERSION = 1;
+/** The dtypes of the tensors of a model's file; those that are I8 have their scales. */
+export const modelDTypes = [...fileFloats, "I8"];
+/** What the name of a tensor's scales ends with. */
+export const SCALE = "_scale";
 /** Of the JSON in the metadata, of which we write six levels. */
 const MAX_DEPTH = 32;
 
@@ -21,11 +29,12 @@ const MAX_DEPTH = 32;
 export function metadataOf(
   kind: string,
   { architecture, loss, classes }: Described,
+  version = "1",
 ): Record<string, string> {
   return {
     format: "lamella",
     kind,
-    version: String(VERSION),
+    version,
     weight_layout: "in,out",
     architecture: JSON.stringify(architecture),
     ...(loss && { loss }),
@@ -79,11 +88,41 @@ export function checkOurs(operation: string, { metadata }: StoredFile, kind: str
     );
   }
   const version = metadata.get("version");
-  if (version !== String(VERSION)) {
+  const known = kind === "model" ? ["1", "2"] : ["1"];
+  if (!known.includes(version as string)) {
     throw new FormatError(
-      `${operation}: expected version ${VERSION} of the file, got ${show(version)}`,
+      `${operation}: expected version ${known.join(" or ")} of the file, got ${show(version)}`,
     );
   }
+}
+
+/** A model's file, whose int8 tensors have their scales; FormatError for any other. */
+export function readModelFile(operation: string, bytes: Uint8Array | ArrayBuffer): StoredFile {
+  const file = readFloats(operation, bytes);
+  checkOurs(operation, file, "model");
+  const { tensors } = file;
+  for (const [name, tensor] of tensors) {
+    if (tensor.dtype !== "I8") continue;
+    const key = name + SCALE;
+    const scale = tensors.get(key);
+    const due = `F32 ${formatShape(tensor.shape.slice(-1))}`;
+    let given = scale ? `${scale.dtype} ${formatShape(scale.shape)}` : "none";
+    if (scale && given === due) {
+      const scales = new Float32Array(scale.size);
+      scale.copyTo(scales);
+      const wrong = scales.find((value) => !(value >= 0 && value < Infinity));
+      if (wrong === undefined) {
+        tensor.scales = scales;
+        tensors.delete(key);
+        continue;
+      }
+      given += ` with ${wrong}`;
+    }
+    throw new FormatError(
+      `${operation}: expected ${nameOf(key)}, the scales of an I8 tensor, to be ${due} of numbers from 0 up, got ${given}`,
+    );
+  }
+  return file;
 }
 
 /**

@@ -4,15 +4,15 @@ import { chain } from "../nn/graph/graph.ts";
 import { programOf } from "../nn/graph/program.ts";
 import { records } from "../nn/layers/all.ts";
 import { CompiledPredictor, type Predictor } from "../nn/predictor.ts";
-import { checkState, fileFloats } from "../nn/state.ts";
+import { checkState } from "../nn/state.ts";
 import { PredictCore, predictBuild } from "../runtime/predict_core.ts";
 import { loadModule, loadModuleSync, type WasmSource } from "../runtime/wasm.ts";
 import { typedArrays } from "../tensor/dtype.ts";
 import { checkCount } from "../tensor/numbers.ts";
 import { checkKeys } from "../tensor/options.ts";
 import { sizeOf } from "../tensor/shape.ts";
-import { checkOurs, classesOf, entriesOf, jsonOf } from "./model_file.ts";
-import { bytesOf, readFloats, type StoredTensor } from "./safetensors.ts";
+import { classesOf, entriesOf, jsonOf, modelDTypes, readModelFile } from "./model_file.ts";
+import { bytesOf, type StoredTensor } from "./safetensors.ts";
 
 export interface LoadPredictorOptions {
   /** The most examples that go through at once, from 1 up; default 1. */
@@ -37,8 +37,7 @@ function prepare(
   bytes: Uint8Array | ArrayBuffer,
   maxBatch: number,
 ): (module: WebAssembly.Module) => Predictor {
-  const file = readFloats(operation, bytes);
-  checkOurs(operation, file, "model");
+  const file = readModelFile(operation, bytes);
   const architecture = jsonOf(operation, file, "architecture");
   const dtype = checkFloatDType(operation, architecture.dtype ?? "float32");
   const input = checkInput(operation, architecture.input);
@@ -46,8 +45,8 @@ function prepare(
   const targets = layers.flatMap(({ tensors }, i) =>
     Object.entries(tensors).map(([key, shape]) => ({ name: `${i}.${key}`, shape, dtype })),
   );
-  checkState(operation, targets, entriesOf(file), fileFloats);
-  const operations = programOf(chain(layers), input, (name) => {
+  checkState(operation, targets, entriesOf(file), modelDTypes);
+  const operations = programOf(chain(layers), (name) => {
     const entry = file.tensors.get(name) as StoredTensor;
     const { data, size } = entry;
     // As they lie in the file, so that they are copied once; their alignment there is the caller's.

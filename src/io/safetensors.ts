@@ -44,30 +44,34 @@ export const fileDTypes: Record<DType, SafetensorsDType> = {
   int32: "I32",
 };
 
-/** How the elements of floats lie in a file. */
+/** How the elements of a model's tensors lie in a file. */
 const floats = {
+  I8: Int8Array,
   F16: Uint16Array,
   BF16: Uint16Array,
   F32: Float32Array,
   F64: Float64Array,
 } as const;
 
-/** How elements lie in a file; a dtype that is missing here has no numbers that we could give. */
+/**
+ * How elements lie in a file; a dtype that is missing here has no numbers that we could give. The
+ * classes are named once more, so that a bundle that serves models goes without this table.
+ */
 const containers = {
   BOOL: Uint8Array,
   U8: Uint8Array,
   I8: Int8Array,
   I16: Int16Array,
   U16: Uint16Array,
-  F16: floats.F16,
-  BF16: floats.BF16,
+  F16: Uint16Array,
+  BF16: Uint16Array,
   I32: Int32Array,
   U32: Uint32Array,
-  F32: floats.F32,
-  F64: floats.F64,
+  F32: Float32Array,
+  F64: Float64Array,
   I64: BigInt64Array,
   U64: BigUint64Array,
-} as const;
+} as const satisfies typeof floats & Record<string, unknown>;
 
 const METADATA = "__metadata__";
 /** The reference implementation's own limit. */
@@ -158,8 +162,11 @@ type Visit = (numbers: ArrayLike<number>, start: number) => void;
 /** Makes numbers of the first elements of a chunk, which begins at this element of the tensor. */
 type Convert = (chunk: Chunk, count: number, start: number) => Exclude<Chunk, BigIntArray>;
 
-/** A tensor of floats, all that a model's file has, which is converted to either float dtype. */
-class FloatTensor extends StoredTensor {
+/** A tensor of a model's file, which is converted to either float dtype. */
+export class FloatTensor extends StoredTensor {
+  /** The factor of each column of an int8 tensor. */
+  declare scales?: Float32Array;
+
   override copyTo(target: ArrayBufferView): void {
     const own = fileDTypes[dtypeOf(kindOf(target)) as DType];
     if (own === this.dtype) super.copyTo(target);
@@ -186,6 +193,17 @@ class FloatTensor extends StoredTensor {
   }
 
   protected converter(length: number): Convert {
+    const { scales } = this;
+    if (scales) {
+      // The product of 7 bits and 24 is exact in float64, and rounded where the target is narrower.
+      const wide = new Float64Array(length);
+      return (chunk, count, start) => {
+        for (let i = 0; i < count; i++) {
+          wide[i] = (chunk[i] as number) * (scales[(start + i) % scales.length] as number);
+        }
+        return wide;
+      };
+    }
     if (!/F16/.test(this.dtype)) return (chunk) => chunk as Float32Array<ArrayBuffer>;
     const narrow = new Float32Array(length);
     const bits = new Int32Array(narrow.buffer);
@@ -334,8 +352,8 @@ export function readSafetensors(bytes: Uint8Array | ArrayBuffer): SafetensorsFil
   return readHeader("readSafetensors", bytes, Entry);
 }
 
-/** As readSafetensors, for another call, which the errors name: with the tensors of floats, which are converted. */
-export function readFloats(operation: string, bytes: Uint8Array | ArrayBuffer): StoredFile {
+/** As readSafetensors, for another call, which the errors name, and with tensors that are converted to floats. */
+export function readFloats(operation: string, bytes: Uint8Array | ArrayBuffer) {
   return readHeader(operation, bytes, FloatTensor);
 }
 

@@ -102,7 +102,9 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
     this.maxBatch = maxBatch;
     this.inputShape = inputShape;
     this.outputShape = outputShape;
-    // Others read it too: it is a map without what would change it.
+    // Others read it too, so that it is a map without what would change it. Map.prototype.set
+    // changes it even so, as it does any map; an object that holds out against that would be none,
+    // which console.log shows and postMessage takes. The predictor itself does not read it again.
     this.metadata = Object.freeze(
       Object.defineProperties(metadata, { set: {}, delete: {}, clear: {} }),
     );
@@ -208,7 +210,9 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
       );
     }
     this.#check("run");
-    this.#host.kernels.predict(this.#operations.address, this.#operations.count, batch);
+    const { address, count } = this.#operations;
+    if (count === 0) this.output.set(this.input.subarray(0, batch * this.#inSize));
+    this.#host.kernels.predict(address, count, batch);
   }
 
   predict(x: Examples): TypedArrayOf<D> {
@@ -242,6 +246,11 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
     if (isTensor || numbers.shape.length > 1) {
       const given = isTensor ? checkShape(operation, shape) : numbers.shape;
       countOf(operation, "x", given, this.inputShape, isTensor);
+      if (sizeOf(given) !== numbers.size) {
+        throw new ShapeError(
+          `${operation}: x has shape ${formatShape(given)} but ${numbers.size} numbers`,
+        );
+      }
     }
     return numbers;
   }

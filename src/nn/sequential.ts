@@ -369,7 +369,6 @@ export class Sequential<
     const values = new Map(slots.map(({ name, value }) => [name, value]));
     const operations = programOf(
       graph,
-      inShape,
       (name) => (values.get(name) as TensorHandle<FloatDType>).data,
     );
     const host: PredictorHost = {

@@ -16,7 +16,7 @@ export type NumberArray = readonly number[] | (ArrayBufferView & ArrayLike<numbe
  */
 export type NestedArray = readonly (number | NestedArray | (ArrayBufferView & ArrayLike<number>))[];
 
-const INT32_LIMIT = 2 ** 31;
+const INT32_LIMIT = 0x80000000;
 
 /** Elements for which there is room before they are read: a length may claim any number of them. */
 const MOST_AHEAD = 65536;

@@ -36,6 +36,7 @@ const trainer = new Trainer(model, {
 });
 trainer.step([1, 2, 3, 4], [0, 1]);
 const saved = saveModel(model);
+const quantised = saveModel(model, { weights: "int8" });
 const checkpoint = trainer.checkpoint();
 const torch = writeSafetensors(
   Object.entries(model.stateDict()).map(([name, value]) => [
@@ -46,19 +47,25 @@ const torch = writeSafetensors(
   ]),
 );
 
+const readModel = (bytes: Uint8Array) => {
+  const loaded = loadModel(runtime, bytes);
+  try {
+    loaded.predict(new Float64Array(loaded.input.reduce((a, b) => a * b, 1))).dispose();
+  } finally {
+    loaded.dispose();
+  }
+};
+const readPredictor = (bytes: Uint8Array) => {
+  const predictor = loadPredictorSync(bytes);
+  predictor.run();
+  predictor.dispose();
+};
+
 /** The readers, each with a valid file; what they give back is used once. */
 const readers = {
-  loadModel: {
-    bytes: saved,
-    read(bytes: Uint8Array) {
-      const loaded = loadModel(runtime, bytes);
-      try {
-        loaded.predict(new Float64Array(loaded.input.reduce((a, b) => a * b, 1))).dispose();
-      } finally {
-        loaded.dispose();
-      }
-    },
-  },
+  loadModel: { bytes: saved, read: readModel },
+  "loadModel of int8 weights": { bytes: quantised, read: readModel },
+  "loadPredictor of int8 weights": { bytes: quantised, read: readPredictor },
   "Trainer.resume": {
     bytes: checkpoint,
     read(bytes: Uint8Array) {
@@ -76,14 +83,7 @@ const readers = {
     bytes: torch,
     read: (bytes: Uint8Array) => loadTorch(runtime, bytes, { input: [2], layers }).dispose(),
   },
-  loadPredictor: {
-    bytes: saved,
-    read(bytes: Uint8Array) {
-      const predictor = loadPredictorSync(bytes);
-      predictor.run();
-      predictor.dispose();
-    },
-  },
+  loadPredictor: { bytes: saved, read: readPredictor },
 };
 const names = Object.keys(readers) as (keyof typeof readers)[];
 
@@ -166,7 +166,10 @@ function mutate(bytes: Uint8Array, steps: readonly Step[]): Uint8Array {
     } else if (kind === 7 && name !== undefined) {
       tensors.delete(name);
     } else if (kind === 8 && tensor) {
-      tensors.set(["__proto__", "0.weight ", "extra", "model.0.weight"][b % 4]!, tensor);
+      tensors.set(
+        ["__proto__", "0.weight ", "extra", "model.0.weight", "0.weight_scale"][b % 5]!,
+        tensor,
+      );
     } else if (kind === 9 && tensor && name !== undefined) {
       tensors.set(name, { ...tensor, shape: [...tensor.shape].reverse().concat(b % 2 ? [1] : []) });
     } else {

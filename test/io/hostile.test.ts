@@ -10,6 +10,7 @@ import {
   relu,
   type SafetensorsData,
   Sequential,
+  ShapeError,
   saveModel,
   sgd,
   Trainer,
@@ -243,6 +244,99 @@ describe("claims", () => {
     expect(() => model.compile()).toThrow(MemoryError);
     expect(small.memory.bytesReserved).toBeLessThanOrEqual(2 ** 21);
     small.dispose();
+  });
+});
+
+describe("int8 weights", () => {
+  const units = 2;
+  const architecture = {
+    ...{ input: [3], dtype, layers: [{ kind: "affine", units, useBias: false }] },
+  };
+  const integers = new Int8Array([1, -2, 3, 127, -127, 0]);
+  const weight: SafetensorsData = { dtype: "I8", shape: [3, 2], data: integers };
+  const scale = (...values: number[]): SafetensorsData => ({
+    ...{ dtype: "F32", shape: [values.length], data: Float32Array.from(values) },
+  });
+  const refused = (tensors: Record<string, SafetensorsData>, version = "2") =>
+    refusals(file(architecture, tensors, { version }));
+
+  test("with a scale for each column are read", () => {
+    const bytes = file(architecture, { "0.weight": weight, "0.weight_scale": scale(2, 0) });
+    const model = loadModel(runtime, bytes);
+    expect([...(model.parameters()[0]?.value.data ?? [])]).toEqual([2, -0, 6, 0, -254, 0]);
+    expect([...loadPredictorSync(bytes).predict([1, 2, 3])]).toEqual([2 + 12 - 762, 0]);
+    model.dispose();
+  });
+
+  test.each<[string, Record<string, SafetensorsData>, string]>([
+    ["no scales", {}, "none"],
+    ["scales of another layer", { "1.weight_scale": scale(1, 1) }, "none"],
+    ["too few scales", { "0.weight_scale": scale(1) }, "F32 (1,)"],
+    ["too many scales", { "0.weight_scale": scale(1, 1, 1) }, "F32 (3,)"],
+    ["no scale", { "0.weight_scale": scale() }, "F32 (0,)"],
+    ["scales of two axes", { "0.weight_scale": { ...scale(1, 1), shape: [1, 2] } }, "F32 (1, 2)"],
+    ["one scale without axes", { "0.weight_scale": { ...scale(1), shape: [] } }, "F32 ()"],
+    ["a scale that is NaN", { "0.weight_scale": scale(1, Number.NaN) }, "F32 (2,) with NaN"],
+    ["an infinite scale", { "0.weight_scale": scale(Infinity, 1) }, "F32 (2,) with Infinity"],
+    ["a negative scale", { "0.weight_scale": scale(1, -0.5) }, "F32 (2,) with -0.5"],
+    [
+      "scales in float64",
+      { "0.weight_scale": { ...scale(1, 1), dtype: "F64", data: new Float64Array(2) } },
+      "F64 (2,)",
+    ],
+    [
+      "scales that are int8 themselves",
+      { "0.weight_scale": { ...scale(1, 1), dtype: "I8", data: new Int8Array(2) } },
+      "I8 (2,)",
+    ],
+  ])("with %s are a FormatError that says so", (_, tensors, given) => {
+    for (const version of ["1", "2"]) {
+      for (const error of refused({ "0.weight": weight, ...tensors }, version)) {
+        expect(error).toBeInstanceOf(FormatError);
+        expect(error.message).toMatch(
+          /: expected 0\.weight_scale, the scales of an I8 tensor, to be F32 \(2,\) of numbers from 0 up, got /,
+        );
+        expect(error.message.split("got ")[1]).toBe(given);
+      }
+    }
+  });
+
+  test("of another shape than is due, or beside their floats, are a ShapeError with a list", () => {
+    const flat = { ...weight, shape: [6] };
+    for (const error of refused({ "0.weight": flat, "0.weight_scale": scale(1, 1, 1, 1, 1, 1) })) {
+      expect(error).toBeInstanceOf(ShapeError);
+      expect(error.message).toContain("shape: 0.weight must be (3, 2), got (6,)");
+    }
+    const floats: SafetensorsData = { dtype: "F32", shape: [3, 2], data: new Float32Array(6) };
+    for (const error of refused({ "0.weight": floats, "0.weight_scale": scale(1, 1) })) {
+      expect(error).toBeInstanceOf(ShapeError);
+      expect(error.message).toContain("extra: 0.weight_scale (2,)");
+    }
+    for (const error of refused({
+      "0.weight": { ...weight, shape: [3, 2, 0], data: new Int8Array() },
+    })) {
+      expect(error).toBeInstanceOf(FormatError);
+    }
+    for (const error of refused({ "0.weight": { ...weight, shape: [], data: new Int8Array(1) } })) {
+      expect(error).toBeInstanceOf(FormatError);
+      expect(error.message).toContain("to be F32 () of");
+    }
+    const unsigned: SafetensorsData = { ...weight, dtype: "U8", data: new Uint8Array(6) };
+    for (const error of refused({ "0.weight": unsigned, "0.weight_scale": scale(1, 1) })) {
+      expect(error.message).toContain("dtype: 0.weight must be float32, got U8");
+    }
+  });
+
+  test("of which there are a hundred thousand, whatever their names, give a message of a line", () => {
+    const data = new Int8Array(1);
+    const names = Array.from({ length: 100_000 }, (_, i) => `${i}\u001b[2J\n${"n".repeat(99)}`);
+    const tensors = Object.fromEntries(
+      names.map((name) => [name, { dtype: "I8", shape: [1], data } as const]),
+    );
+    for (const { message } of refused(tensors)) {
+      expect(message).not.toContain("\u001b");
+      expect(message.length).toBeLessThan(400);
+    }
   });
 });
 

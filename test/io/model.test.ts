@@ -135,7 +135,7 @@ describe("saveModel and loadModel", () => {
       "another version",
       () => changed((_, m) => m.set("version", "3")),
       FormatError,
-      'loadModel: expected version 1 of the file, got "3"',
+      'loadModel: expected version 1 or 2 of the file, got "3"',
     ],
     [
       "no architecture",

@@ -261,7 +261,7 @@ describe("refused is", () => {
       "another version",
       () => changed((_, m) => m.set("version", "3")),
       FormatError,
-      'expected version 1 of the file, got "3"',
+      'expected version 1 or 2 of the file, got "3"',
     ],
     [
       "no architecture",

@@ -34,6 +34,39 @@ const scoresOf = (bytes: Uint8Array, options: object = {}) => [
 ];
 const expected = scoresOf(fileOf("0", "2"));
 
+test.each([
+  ["F16", (b: number) => ((b >> 16) & 0x8000) | ((((b >>> 23) & 255) - 112) << 10)],
+  ["BF16", (b: number) => b >>> 16],
+] as const)("a state_dict of %s is read exactly", (dtype, narrow) => {
+  const names = ["0.weight", "0.bias", "2.weight", "2.bias"];
+  const rounded = [w0, b0, w2, b2].map(({ shape, data }, i) => {
+    // Powers of 2, which the upper bits of a float32 hold.
+    const values = Float32Array.from(
+      data as Float32Array,
+      (_, k) => (k % 2 ? -1 : 1) / 2 ** (k % 5),
+    );
+    const bits = new Uint32Array(values.buffer);
+    const wide: SafetensorsData = { dtype: "F32", shape, data: values };
+    const brief: SafetensorsData = { dtype, shape, data: Uint16Array.from(bits, narrow) };
+    return [names[i] as string, wide, brief] as const;
+  });
+  const wide = writeSafetensors(rounded.map(([name, tensor]) => [name, tensor] as const));
+  const brief = writeSafetensors(rounded.map(([name, , tensor]) => [name, tensor] as const));
+  expect(scoresOf(brief)).toEqual(scoresOf(wide));
+});
+
+test("int8 tensors are refused, as their scales are in nobody's fixed place", () => {
+  const tensors = {
+    "0.weight": { ...w0, dtype: "I8", data: new Int8Array(12) },
+    "0.bias": b0,
+  } as const;
+  expect(() =>
+    loadTorch(runtime, writeSafetensors({ ...tensors, "2.weight": w2, "2.bias": b2 }), {
+      ...{ input: [4], layers },
+    }),
+  ).toThrow("dtype: 0.weight must be float32, got I8");
+});
+
 describe("the names of a file", () => {
   test.each<[string, string, string, object]>([
     ["attributes", "fc1", "fc2", { names: { fc1: "0", fc2: "2" } }],

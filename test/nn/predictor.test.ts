@@ -5,6 +5,8 @@ import {
   createRuntime,
   createRuntimeSync,
   DisposedError,
+  dropout,
+  flatten,
   MemoryError,
   type Runtime,
   relu,
@@ -82,7 +84,7 @@ test.each<[string, [string, number | undefined][]]>([
 ])("%s: batch normalisation and ReLU belong to the product before them", (name, expected) => {
   const { input, layers } = networks[name]!;
   const blueprints = blueprintsOf("test", layers, input, records);
-  const operations = programOf(chain(blueprints), input, () => []);
+  const operations = programOf(chain(blueprints), () => []);
   expect(operations.map(({ kind, values }) => [kind, values[0]])).toEqual(expected);
 });
 
@@ -123,6 +125,47 @@ test("what a first layer that works in place gets is not overwritten", () => {
   expect(predictor.input).toEqual(x);
 });
 
+test("a network whose output is its input copies it, when it runs", () => {
+  for (const dtype of ["float32", "float64"] as const) {
+    const layers = [flatten(), dropout(0.5)];
+    const predictor = new Sequential(runtime, { input: [2, 2], layers, dtype }).compile({
+      maxBatch: 2,
+    });
+    predictor.output.fill(7);
+    predictor.input.set([1, 2, 3, 4, -0, Number.NaN, -Infinity, 0]);
+    expect([...predictor.output]).toEqual(new Array(8).fill(7));
+    predictor.run(1);
+    expect([...predictor.output]).toEqual([1, 2, 3, 4, 7, 7, 7, 7]);
+    predictor.run();
+    predictor.input.fill(5);
+    expect([...predictor.output]).toEqual([1, 2, 3, 4, -0, Number.NaN, -Infinity, 0]);
+    expect([...predictor.predict([])]).toEqual([]);
+    predictor.dispose();
+  }
+});
+
+test("a tensor from elsewhere whose shape is not that of its numbers is a ShapeError", () => {
+  const predictor = new Sequential(runtime, { input: [4], layers: [affine(2)] }).compile({
+    maxBatch: 2,
+  });
+  const tensor = (shape: unknown, size: number) => ({
+    shape,
+    toTypedArray: () => new Float32Array(size),
+  });
+  for (const [shape, size] of [
+    [[2, 4], 4],
+    [[1, 4], 8],
+    [[2, 4], 0],
+    [[0, 4], 4],
+  ] as const) {
+    expect(() => predictor.predict(tensor(shape, size) as never)).toThrow(
+      new ShapeError(`Predictor.predict: x has shape (${shape.join(", ")}) but ${size} numbers`),
+    );
+  }
+  expect(predictor.predict(tensor([2, 4], 8) as never)).toHaveLength(4);
+  predictor.dispose();
+});
+
 test("any number of batch normalisations is folded into the product before them", () => {
   const own = createRuntimeSync();
   const layers = [affine(1), ...Array.from({ length: 20_000 }, () => batchnorm())];
@@ -134,7 +177,7 @@ test("any number of batch normalisations is folded into the product before them"
 
 test("where a weight cannot be read, its block is given back", () => {
   const blueprints = blueprintsOf("test", [affine(2)], [3], records);
-  const operations = programOf(chain(blueprints), [3], () => {
+  const operations = programOf(chain(blueprints), () => {
     throw new RangeError("no room for the weights");
   });
   const { buffer } = new WebAssembly.Memory({ initial: 1 });

@@ -4,10 +4,13 @@ import { sizeOf } from "../../tensor/shape.ts";
 import { fuse, type Graph } from "./graph.ts";
 import type { Operation, Settings } from "./record.ts";
 
-/** The operations of a network, the last of which gives its output; the numbers of a tensor are asked for by its name, "0.weight". */
+/**
+ * The operations of a network, the last of which gives its output; there are none where its output
+ * is its input.
+ * @param valuesOf gives the numbers of a tensor by its name, "0.weight"
+ */
 export function programOf(
   graph: Graph,
-  input: readonly number[],
   valuesOf: (name: string) => ArrayLike<number>,
 ): Operation[] {
   const isGone = fuse(graph, true);
@@ -37,14 +40,6 @@ export function programOf(
       });
     }
     values.push(x);
-  }
-  if (operations.length === 0) {
-    // The output is a buffer of its own, so something has to write it: x where x > 0, else 1 · x.
-    const size = sizeOf(input);
-    operations.push({
-      ...{ kind: "leakyRelu", x: 0, columns: size, operands: [] },
-      ...{ inSize: size, outSize: size, values: [1] },
-    });
   }
   return operations;
 }

@@ -75,7 +75,10 @@ export interface TrainingRecord {
   /** Its outputs are probabilities, with which no loss but "mse" is trained. */
   readonly givesProbabilities?: boolean;
 
-  /** The tensors that the optimizer changes, and those of them that l2 keeps small. */
+  /**
+   * The tensors that the optimizer changes, and those of them that are the weights (…, M) of a
+   * product: l2 keeps them small, and a file may have them as float16 or int8.
+   */
   readonly learned?: readonly string[];
   readonly decays?: readonly string[];
   /** The tensors that PyTorch has with their two axes exchanged, and those of its layer that have no use here. */
