@@ -81,11 +81,10 @@ export function checkOurs(operation: string, { metadata }: StoredFile, kind: str
   }
   const given = metadata.get("kind");
   if (given !== kind) {
-    let reader = given === "model" ? "loadModel" : "";
-    if (given === "checkpoint") reader = "Trainer.resume";
-    throw new FormatError(
-      `${operation}: expected a ${kind}, got ${show(given)}${reader ? `, which ${reader} reads` : ""}`,
-    );
+    let reader = "";
+    if (given === "model") reader = ", which loadModel reads";
+    if (given === "checkpoint") reader = ", which Trainer.resume reads";
+    throw new FormatError(`${operation}: expected a ${kind}, got ${show(given)}${reader}`);
   }
   const version = metadata.get("version");
   const known = kind === "model" ? ["1", "2"] : ["1"];

@@ -378,7 +378,8 @@ function readHeader<E extends StoredTensor>(
     throw expected(`a header of at most ${MAX_HEADER_BYTES} bytes, got a length of ${headerBytes}`);
   }
   const dataStart = 8 + headerBytes;
-  if (dataStart > file.length) {
+  const available = file.length - dataStart;
+  if (available < 0) {
     throw expected(
       `a header of ${headerBytes} bytes, got ${file.length - 8} before the file's end`,
     );
@@ -431,7 +432,6 @@ function readHeader<E extends StoredTensor>(
         `${tensor}: data_offsets must be a begin and an end, got ${offsets.length} numbers`,
       );
     }
-    const available = file.length - dataStart;
     if (begin > end || end > available) {
       throw fail(
         `${tensor}: data_offsets [${begin}, ${end}] do not lie in the file's ${available} bytes of data`,
@@ -468,10 +468,8 @@ function readHeader<E extends StoredTensor>(
     }
     covered = end;
   }
-  if (covered !== file.length - dataStart) {
-    throw fail(
-      `expected the file to end after ${covered} bytes of data, got ${file.length - dataStart}`,
-    );
+  if (covered !== available) {
+    throw fail(`expected the file to end after ${covered} bytes of data, got ${available}`);
   }
   return { tensors, metadata };
 }

@@ -205,14 +205,15 @@ class Loader {
     const names = namesOf(module);
     // It has to have what the entry's own has; a host that compiles no bytes does not know that one.
     const own = hex === undefined ? null : this.inlined(this.build);
-    const missing = namesOf(own ?? module).filter((name) => !names.includes(name));
-    const foreign = WebAssembly.Module.imports(module).filter(
-      ({ module, name }) => module !== "env" || name !== "memory",
-    );
-    if (missing.length > 0 || foreign.length > 0) {
-      const what = missing.length > 0 ? `lacks ${missing[0]}` : `imports ${foreign[0]?.name}`;
+    const faults = namesOf(own ?? module)
+      .filter((name) => !names.includes(name))
+      .map((name) => `lacks ${name}`);
+    for (const { module: from, name } of WebAssembly.Module.imports(module)) {
+      if (from !== "env" || name !== "memory") faults.push(`imports ${name}`);
+    }
+    if (faults.length > 0) {
       throw this.error(
-        `the module is WebAssembly, but not a core of this package (${file}) in this version: it ${what}`,
+        `the module is WebAssembly, but not a core of this package (${file}) in this version: it ${faults[0]}`,
       );
     }
     return module;

@@ -31,7 +31,7 @@ export const anyKindOf = (value: unknown): string | undefined => getKind.call(va
 /** The same, and undefined for arrays of big integers. */
 export function kindOf(value: unknown): string | undefined {
   const kind = getKind.call(value);
-  return kind === "BigInt64Array" || kind === "BigUint64Array" ? undefined : kind;
+  return kind?.[0] === "B" ? undefined : kind; // BigInt64Array or BigUint64Array
 }
 
 /** Whether its buffer is there, and large enough. */
