@@ -9,6 +9,7 @@ import { command } from "./build/command.js";
 import { cores } from "./build/cores.js";
 import { entries, worker } from "./build/entries.js";
 import { inlines } from "./build/inline.js";
+import { layers } from "./build/layers.js";
 import { licences } from "./build/licences.js";
 import { runStages } from "./build/task.js";
 import { types } from "./build/types.js";
@@ -19,7 +20,7 @@ mkdirSync("build", { recursive: true });
 
 try {
   await runStages([
-    [abi],
+    [abi, layers],
     cores,
     inlines,
     [...entries, worker, ...variants, command, ...types],

@@ -4,6 +4,7 @@
  * @module lamella
  */
 
+export * from "../build/layer_names.ts";
 export { loadModel, type SaveModelOptions, saveModel } from "./io/model.ts";
 export {
   readSafetensors,
@@ -34,13 +35,7 @@ export {
   dropoutBackward,
   dropoutForward,
 } from "./layers/dropout.ts";
-export { type GeluCache, geluBackward, geluForward } from "./layers/gelu.ts";
-export { type LeakyReluCache, leakyReluBackward, leakyReluForward } from "./layers/leaky_relu.ts";
 export { type NormalizeCache, normalizeBackward, normalizeForward } from "./layers/normalize.ts";
-export { type ReluCache, reluBackward, reluForward } from "./layers/relu.ts";
-export { type SigmoidCache, sigmoidBackward, sigmoidForward } from "./layers/sigmoid.ts";
-export { type SoftmaxCache, softmaxBackward, softmaxForward } from "./layers/softmax.ts";
-export { type TanhCache, tanhBackward, tanhForward } from "./layers/tanh.ts";
 export { bceWithLogitsLoss } from "./losses/bce.ts";
 export type { LabelLossOptions, LossResult } from "./losses/loss.ts";
 export { mseLoss } from "./losses/mse.ts";
@@ -59,18 +54,7 @@ export {
   xavierUniform,
   zeros,
 } from "./nn/initializers.ts";
-export { type AffineSpec, affine } from "./nn/layers/affine.ts";
 export type { ActivationSpec, LayerSpec } from "./nn/layers/all.ts";
-export { type BatchnormSpec, batchnorm } from "./nn/layers/batchnorm.ts";
-export { type DropoutSpec, dropout } from "./nn/layers/dropout.ts";
-export { type FlattenSpec, flatten } from "./nn/layers/flatten.ts";
-export { gelu } from "./nn/layers/gelu.ts";
-export { type LeakyReluSpec, leakyRelu } from "./nn/layers/leaky_relu.ts";
-export { type NormalizeSpec, normalize } from "./nn/layers/normalize.ts";
-export { type ReluSpec, relu } from "./nn/layers/relu.ts";
-export { sigmoid } from "./nn/layers/sigmoid.ts";
-export { softmax } from "./nn/layers/softmax.ts";
-export { tanh } from "./nn/layers/tanh.ts";
 export type { LossName } from "./nn/names.ts";
 export type { Predictor } from "./nn/predictor.ts";
 export { type Parameter, Sequential, type SequentialOptions } from "./nn/sequential.ts";

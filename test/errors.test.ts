@@ -8,7 +8,7 @@ import { named } from "../src/nn/engine/kinds.ts";
 import * as predict from "../src/predict.ts";
 import type { LamellaRuntime } from "../src/tensor/runtime.ts";
 import { formatShape } from "../src/tensor/shape.ts";
-import { kinds } from "./nn/every.ts";
+import { kinds, unary } from "./nn/every.ts";
 
 const {
   AliasError,
@@ -118,12 +118,13 @@ function bnParamOf({ bnParam = { mode: "train" }, ...given }: Arguments): Any {
 function callsAt(N: number, D: number, M: number): Record<string, Call> {
   const running = { "bnParam.runningMean": [D], "bnParam.runningVar": [D] };
   const labels = Array.from({ length: N }, (_, n) => n % D);
-  const unaryCalls = (name: string, apart: Partial<Record<"out" | "dx", string[]>> = {}) => {
+  const unaryCalls = (name: string) => {
+    const { columns, keeps } = named[name] as NonNullable<(typeof named)[string]>;
     const forward: Call = {
       operands: { x: [N, D] },
       optional: { out: [N, D] },
       first: "x",
-      apart: apart.out ? { out: apart.out } : {},
+      apart: columns || keeps === "x" ? { out: ["x"] } : {},
       run: ({ x, out }) => (lamella as Any)[`${name}Forward`](x, { out }),
     };
     const backward: Call = {
@@ -131,7 +132,7 @@ function callsAt(N: number, D: number, M: number): Record<string, Call> {
       optional: { dx: [N, D] },
       first: "the cache",
       forward: `${name}Forward`,
-      apart: apart.dx ? { dx: apart.dx } : {},
+      apart: columns ? { dx: ["dout", "the cache's out"] } : {},
       run: ({ dout, cache, dx }) => (lamella as Any)[`${name}Backward`](dout, cache, { dx }),
     };
     return { [`${name}Forward`]: forward, [`${name}Backward`]: backward };
@@ -170,12 +171,7 @@ function callsAt(N: number, D: number, M: number): Record<string, Call> {
       },
       run: ({ dout, cache, dx, dw, db }) => lamella.affineBackward(dout, cache, { dx, dw, db }),
     },
-    ...unaryCalls("relu"),
-    ...unaryCalls("sigmoid"),
-    ...unaryCalls("tanh"),
-    ...unaryCalls("leakyRelu"),
-    ...unaryCalls("gelu", { out: ["x"] }),
-    ...unaryCalls("softmax", { out: ["x"], dx: ["dout", "the cache's out"] }),
+    ...Object.assign({}, ...unary.map(unaryCalls)),
     normalizeForward: {
       operands: { x: [N, D], mean: [D], std: [D] },
       optional: { out: [N, D] },
@@ -852,7 +848,7 @@ describe("an empty batch", () => {
         expect(affine.out.shape).toEqual([0, 2]);
         const { dx, dw, db } = lamella.affineBackward(affine.out, affine.cache);
         expect([dx.shape, ...dw.data, ...db.data]).toEqual([[0, 3], 0, 0, 0, 0, 0, 0, 0, 0]);
-        for (const name of ["relu", "sigmoid", "tanh", "leakyRelu", "gelu", "softmax"]) {
+        for (const name of unary) {
           const { out, cache } = (lamella as Any)[`${name}Forward`](x);
           expect((lamella as Any)[`${name}Backward`](out, cache).shape, name).toEqual([0, 3]);
         }

@@ -3,7 +3,9 @@
 
 import { afterAll, describe, expect, test } from "vitest";
 import * as lamella from "../src/index.ts";
+import { named } from "../src/nn/engine/kinds.ts";
 import * as serving from "../src/predict.ts";
+import { unary } from "./nn/every.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: calls are made with wrong types here
 type Any = any;
@@ -152,6 +154,12 @@ const functional = (
   ];
 };
 
+/** The settings of a layer, as they are where none are given. */
+const usual = (kind: string) =>
+  Object.fromEntries(
+    Object.entries(named[kind]?.settings ?? {}).map(([name, [, fallback]]) => [name, fallback]),
+  );
+
 const loss = (name: string, y: () => Any, options: Any = {}): Call => [
   name,
   () => [ones(2, 3), y(), { dx: ones(2, 3), ...options }],
@@ -194,9 +202,8 @@ const calls: Call[] = [
     { out: ones(2, 3) },
   ]),
   ...functional("normalize", () => [ones(2, 3), ones(3), ones(3), { out: ones(2, 3) }]),
-  ...functional("leakyRelu", () => [ones(2, 3), { negativeSlope: 0.1, out: ones(2, 3) }]),
-  ...["relu", "sigmoid", "tanh", "gelu", "softmax"].flatMap((name) =>
-    functional(name, () => [ones(2, 3), { out: ones(2, 3) }]),
+  ...unary.flatMap((name) =>
+    functional(name, () => [ones(2, 3), { ...usual(name), out: ones(2, 3) }]),
   ),
   loss("softmaxLoss", () => [0, 2], { classWeights: [1, 2, 3] }),
   loss("svmLoss", () => [0, 2], { classWeights: [1, 2, 3] }),

@@ -17,7 +17,14 @@ export const common = {
 
 /** The files that every bundle depends on beside its own. */
 export const bundleInputs = [
-  ...["src", "build/abi.ts", "scripts/build/bundle.js", "scripts/build/inline.js"],
+  ...[
+    "src",
+    "build/abi.ts",
+    "build/layers.ts",
+    "build/layer_names.ts",
+    "scripts/build/bundle.js",
+    "scripts/build/inline.js",
+  ],
   ...["package.json", "node_modules/.package-lock.json"],
 ];
 

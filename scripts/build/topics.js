@@ -3,6 +3,10 @@
 
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 
+/** The file of a layer has its calls by hand too. */
+const BY_HAND = "Layers by hand: forward and backward";
+const isByHand = (name) => /(Forward|Backward|Cache)$/.test(name);
+
 /**
  * The longest prefix of a source's path that fits gives the topic; the page has the topics in this
  * order.
@@ -18,7 +22,7 @@ const topics = [
   ["Optimizers and learning rates", "nn/training/optimizers", "nn/training/schedules"],
   ["Files", "io/"],
   ["Serving", "nn/predictor"],
-  ["Layers by hand: forward and backward", "layers/"],
+  [BY_HAND, "layers/"],
   ["Losses by hand", "losses/", "tensor/operands", "tensor/labels"],
   ["Checking gradients", "tensor/gradcheck"],
   ["Errors", "runtime/errors"],
@@ -35,11 +39,14 @@ function topicOf(source) {
 /** The exported names of an entry, by topic. */
 export function namesByTopic(text) {
   const byTopic = new Map(topics.map(([topic]) => [topic, []]));
-  for (const [, list, source] of text.matchAll(/export (?:type )?{([^}]*)} from "\.\/([^"]+)"/g)) {
+  const lists = text.matchAll(/export (?:type )?{([^}]*)} from "(?:\.|\.\.\/src)\/([^"]+)"/g);
+  for (const [, list, source] of lists) {
     const names = list.split(",").map((name) => name.replace(/\btype\b/, "").trim());
     const topic = topicOf(source);
     if (!topic) throw new Error(`scripts/build/topics.js has no topic for src/${source}`);
-    byTopic.get(topic).push(...names.filter(Boolean));
+    for (const name of names.filter(Boolean)) {
+      byTopic.get(source.startsWith("nn/layers/") && isByHand(name) ? BY_HAND : topic).push(name);
+    }
   }
   return byTopic;
 }
@@ -66,7 +73,8 @@ function pageOf(name, folder) {
 export function writeTopics() {
   const lines = ["# API", "", "All public names of `lamella`, by topic.", ""];
   const sidebar = [];
-  for (const [topic, names] of namesByTopic(readFileSync("src/index.ts", "utf8"))) {
+  const text = ["src/index.ts", "build/layer_names.ts"].map((file) => readFileSync(file, "utf8"));
+  for (const [topic, names] of namesByTopic(text.join(""))) {
     if (names.length === 0) continue;
     lines.push(`## ${topic}`, "", "| name | |", "| --- | --- |");
     const items = [];

@@ -44,7 +44,14 @@ function readable(code) {
 export const types = entries.map(({ file: entry }) => ({
   name: `${entry}.d.ts`,
   inputs: [
-    ...["src", "build/core.d.ts", "build/core.inline.d.ts", "build/predict.inline.d.ts"],
+    ...[
+      "src",
+      "build/layers.ts",
+      "build/layer_names.ts",
+      "build/core.d.ts",
+      "build/core.inline.d.ts",
+      "build/predict.inline.d.ts",
+    ],
     ...["tsconfig.json", "node_modules/.package-lock.json", "scripts/build/types.js"],
   ],
   outputs: [`build/${entry}.d.ts`, `build/${entry}.d.cts`],

@@ -68,7 +68,10 @@ export function normalizeForward<D extends FloatDType>(
         ],
       ),
   );
-  return { out, cache: xs.runtime.own(new NormalizeState<D>(operation, stds, xs.shape)) };
+  return {
+    out,
+    cache: xs.runtime.own(new NormalizeState<D>(operation, stds, { outShape: xs.shape })),
+  };
 }
 
 /**

@@ -11,18 +11,24 @@ import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
 const FORWARD = ["out"];
 const BACKWARD = ["dx"];
 
-/** What the caches of most of them hold: one tensor, and leaky ReLU's slope. */
+/** What their caches hold: one tensor, and what the layer adds. */
 export interface UnarySaved<D extends FloatDType> extends Saved {
   readonly kept: TensorHandle<D>;
-  readonly slope: number;
 }
 
-export abstract class UnaryState<D extends FloatDType> extends SavedState<UnarySaved<D>> {
+export abstract class UnaryState<
+  D extends FloatDType,
+  S extends UnarySaved<D> = UnarySaved<D>,
+> extends SavedState<S> {
   /** Holds a handle of its own on the tensor. */
-  constructor(operation: string, tensor: TensorHandle<D>, outShape = tensor.shape, slope = 0) {
-    const { runtime, dtype } = tensor;
+  constructor(
+    operation: string,
+    tensor: TensorHandle<D>,
+    more: Omit<S, keyof UnarySaved<D>> & { readonly outShape?: readonly number[] },
+  ) {
+    const { runtime, dtype, shape } = tensor;
     const kept = tensor.alias();
-    super({ operation, runtime, dtype, outShape, kept, slope }, [kept]);
+    super({ operation, runtime, dtype, outShape: shape, kept, ...more } as unknown as S, [kept]);
   }
 }
 

@@ -5,7 +5,6 @@ import * as lamella from "../../src/index.ts";
 import { Elementwise } from "../../src/nn/engine/elementwise.ts";
 import { Identity } from "../../src/nn/engine/identity.ts";
 import { named } from "../../src/nn/engine/kinds.ts";
-import { LastAxis } from "../../src/nn/engine/last_axis.ts";
 import { records } from "../../src/nn/layers/all.ts";
 
 const { affine, dropout, normalize } = lamella;
@@ -30,9 +29,7 @@ const engineOf = (kind: string) => named[kind]?.Engine;
 export const computing = kinds.filter((kind) => engineOf(kind) !== Identity);
 
 /** Those whose calls by hand take x and, at most, settings that have a default. */
-export const unary = kinds.filter((kind) =>
-  [Elementwise, LastAxis].some((Engine) => Engine === engineOf(kind)),
-);
+export const unary = kinds.filter((kind) => engineOf(kind) === Elementwise);
 
 /** "leaky_relu" of "leakyRelu": its name in files and in the core. */
 export const fileOf = (kind: string) => kind.replace(/[A-Z]/g, (x) => `_${x.toLowerCase()}`);

@@ -8,7 +8,7 @@ import { named } from "../../src/nn/engine/kinds.ts";
 import { records, trainings } from "../../src/nn/layers/all.ts";
 import { operations } from "../fuzz/operations.ts";
 import * as reference from "../support/reference.ts";
-import { computing, fileOf, kinds, layers } from "./every.ts";
+import { computing, fileOf, kinds, layers, unary } from "./every.ts";
 import { networks } from "./networks.ts";
 
 const root = new URL("../../", import.meta.url);
@@ -80,7 +80,7 @@ describe.each(computing)("%s, by hand", (kind) => {
   const calls = [`${kind}Forward`, `${kind}Backward`];
 
   test("has a kernel, its calls, and tests of them", () => {
-    for (const folder of ["assembly/layers", "src/layers"]) {
+    for (const folder of ["assembly/layers", ...(unary.includes(kind) ? [] : ["src/layers"])]) {
       expect(existsSync(new URL(`${folder}/${fileOf(kind)}.ts`, root)), folder).toBe(true);
     }
     expect(existsSync(new URL(`test/layers/${fileOf(kind)}.test.ts`, root))).toBe(true);

@@ -5,11 +5,15 @@ import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { abi } from "../../scripts/build/abi.js";
 import { testCores } from "../../scripts/build/cores.js";
+import { layers } from "../../scripts/build/layers.js";
 import { runStages } from "../../scripts/build/task.js";
 
 export default async function compileTestCores() {
   process.chdir(fileURLToPath(new URL("../../", import.meta.url)));
   mkdirSync("build", { recursive: true });
   const isQuick = process.env.LAMELLA_BUILD === "debug";
-  await runStages([[abi], isQuick ? [testCores.debug] : [testCores.release, testCores.relaxed]]);
+  await runStages([
+    [abi, layers],
+    isQuick ? [testCores.debug] : [testCores.release, testCores.relaxed],
+  ]);
 }

@@ -1,27 +1,31 @@
-import type { Kernels } from "../../runtime/core.ts";
+import { kernelOf } from "../../layers/activation.ts";
 import { Engine } from "./engine.ts";
 
-type Kernel = (...given: number[]) => void;
-
-/** The activations that act on each element alone: one kernel forward, one backward, by their kind's name. */
+/**
+ * The activations: those that act on each element alone, and those that act on rows. Each has one
+ * kernel forward and one backward, which have the name of its kind.
+ */
 export class Elementwise extends Engine {
-  private readonly run: readonly [forward: Kernel, backward: Kernel] = kernelsOf(this);
-  private readonly values = (this.record.values ?? []).map((name) => this.settings[name] as number);
+  private readonly run = kernelOf(this.kernels, this.record.kind, "forward");
+  private readonly runBack = kernelOf(this.kernels, this.record.kind, "backward");
+  /** The length of a row. */
+  private readonly C = this.record.columns?.(this.blueprint.inShape, this.settings);
+  private readonly values = this.record.values?.(this.settings, this.blueprint.inShape) ?? [];
+
+  /** What the kernels take after the addresses. */
+  private rest(N: number): number[] {
+    const { C, values } = this;
+    const n = N * this.inSize;
+    return C === undefined ? [n, ...values] : [n / C, C, ...values];
+  }
 
   override forward(N: number): void {
-    this.run[0](this.out, this.x, N * this.inSize, ...this.values);
+    this.run(this.out, this.x, ...this.rest(N));
   }
 
   override backward(N: number): void {
     if (this.dx === 0) return;
     const kept = this.record.keeps === "x" ? this.x : this.out;
-    this.run[1](this.dx, this.dout, kept, N * this.inSize, ...this.values);
+    this.runBack(this.dx, this.dout, kept, ...this.rest(N));
   }
-}
-
-/** The kernels of a kind, such as leaky_relu_forward of leakyRelu. */
-export function kernelsOf({ record, kernels }: Engine): readonly [Kernel, Kernel] {
-  const name = record.kind.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-  const kernel = (pass: string) => kernels[`${name}_${pass}` as keyof Kernels] as Kernel;
-  return [kernel("forward"), kernel("backward")];
 }

@@ -21,7 +21,8 @@ export function programOf(
     const { record, inShape, outShape, saved, tensors } = blueprint;
     const { kind, isProduct } = record;
     const settings: Settings = saved;
-    const columns = outShape[outShape.length - 1] as number;
+    const columns =
+      record.columns?.(inShape, settings) ?? (outShape[outShape.length - 1] as number);
     const operands = record.operands?.(
       (name) => ({
         length: sizeOf(tensors[name] as number[]),
@@ -36,7 +37,7 @@ export function programOf(
       x = operations.push({
         ...{ kind, x, isProduct, columns, operands: operands ?? [] },
         ...{ inSize: sizeOf(inShape), outSize: sizeOf(outShape) },
-        values: isProduct ? [-Infinity] : (record.values ?? []).map((name) => settings[name]),
+        values: isProduct ? [-Infinity] : (record.values?.(settings, inShape) ?? []),
       });
     }
     values.push(x);

@@ -52,8 +52,10 @@ export interface ServingRecord<Kind extends string = string> {
   readonly isIdentity?: boolean;
   /** A product, which takes bias, normalisation and ReLU along on its way out. */
   readonly isProduct?: boolean;
-  /** The settings that are its operation's numbers. */
-  readonly values?: readonly string[];
+  /** The numbers that its kernels take last, and so does its operation. */
+  values?(settings: Settings, inShape: readonly number[]): number[];
+  /** The length of the rows that it acts on; that of the output's last axis where it is absent. */
+  columns?(inShape: readonly number[], settings: Settings): number;
   /** The operation's tensors, from those of the layer; none where it is absent. */
   operands?(tensor: (name: string) => Operand, columns: number, settings: Settings): Operand[];
   /** Makes itself a part of the product that its input comes from. */

@@ -1,3 +1,7 @@
+import { activate, differentiate } from "../../layers/activation.ts";
+import type { Cache } from "../../tensor/cache.ts";
+import type { FloatDType } from "../../tensor/dtype.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
 import { Elementwise } from "../engine/elementwise.ts";
 import { plainLayer } from "../engine/kinds.ts";
 import type { ServingRecord, TrainingRecord } from "../graph/record.ts";
@@ -16,3 +20,41 @@ export const geluTraining: TrainingRecord = {
  * which is PyTorch's default. Any shape.
  */
 export const gelu = /* @__PURE__ */ plainLayer(geluRecord, geluTraining, Elementwise);
+
+/** What geluForward leaves for geluBackward: its operand, by reference. */
+export interface GeluCache<D extends FloatDType = FloatDType> extends Cache {
+  readonly x: Tensor<D>;
+}
+
+/**
+ * Gaussian error linear unit in its exact form: out = x · Φ(x) = x/2 · (1 + erf(x / √2)), element by element, for any
+ * shape. It is PyTorch's default, not the approximation by tanh; far below 0 the result keeps its relative accuracy.
+ * NaN stays NaN, and −∞ becomes NaN, as it is −∞ · 0.
+ *
+ * Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016, arXiv:1606.08415.
+ *
+ * @param options.out a tensor to write into; it may not share data with x, which geluBackward needs
+ * @throws ShapeError, DTypeError, AliasError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for
+ *   what is no tensor
+ */
+export function geluForward<D extends FloatDType>(
+  x: Tensor<D>,
+  options: { out?: Tensor<NoInfer<D>> | undefined } = {},
+): { out: Tensor<D>; cache: GeluCache<D> } {
+  return activate(geluRecord, geluTraining, x, options);
+}
+
+/**
+ * Gradient of geluForward: dx = dout · (Φ(x) + x · φ(x)), φ being the density exp(−x²/2) / √(2π).
+ *
+ * @param options.dx a tensor to write into; dout itself serves
+ * @throws ShapeError, DTypeError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for a cache of
+ *   another call
+ */
+export function geluBackward<D extends FloatDType>(
+  dout: Tensor<D>,
+  cache: GeluCache<NoInfer<D>>,
+  options: { dx?: Tensor<NoInfer<D>> | undefined } = {},
+): Tensor<D> {
+  return differentiate(geluRecord, dout, cache, options);
+}
