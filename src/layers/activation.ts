@@ -5,7 +5,7 @@ import type { Kernels } from "../runtime/core.ts";
 import { ShapeError } from "../runtime/errors.ts";
 import type { Cache } from "../tensor/cache.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
-import { checkRange, type Setting } from "../tensor/numbers.ts";
+import { readSetting, type Setting } from "../tensor/numbers.ts";
 import { checkAliases, checkCache } from "../tensor/operands.ts";
 import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
 import { type UnarySaved, UnaryState, unaryBackward, unaryForward } from "./unary.ts";
@@ -103,8 +103,9 @@ export function activate<D extends FloatDType, C extends Cache>(
     (kernels, out, x) => kernelOf(kernels, kind, "forward")(out.address, x.address, ...rest),
     (x, given) => {
       const { shape, size } = x;
-      for (const [name, [range]] of list) {
-        if (settings[name] !== undefined) checkRange(operation, name, range, settings[name]);
+      for (const [name, setting] of list) {
+        const value = settings[name];
+        if (value !== undefined) settings[name] = readSetting(operation, name, setting, value);
       }
       if (columns && shape.length === 0) {
         throw new ShapeError(`${operation}: x must have shape (…, C), got ()`);

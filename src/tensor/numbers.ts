@@ -65,6 +65,17 @@ export function checkRange<T>(
   );
 }
 
+/** Returns a setting as its record has it; refuses what it may not be. */
+export const readSetting = (
+  operation: string,
+  name: string,
+  [allowed]: Setting,
+  value: unknown,
+): unknown =>
+  typeof allowed === "function"
+    ? allowed(operation, name, value)
+    : checkRange(operation, name, allowed, value);
+
 /** A whole number from 1 up, or RangeError. */
 export const checkCount = (operation: string, name: string, value: unknown) =>
   checkRange(operation, name, count, value as number);

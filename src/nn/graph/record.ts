@@ -1,7 +1,7 @@
 // What a kind of layer is, said once. The planner, the predictor, the files, the command line and
 // the tests take from its record what they need to know, and name no kind themselves.
 
-import { checkRange, type Setting } from "../../tensor/numbers.ts";
+import { readSetting, type Setting } from "../../tensor/numbers.ts";
 
 /** The numbers of a tensor, made when they are asked for, so that one layer's are there at a time. */
 export interface Operand {
@@ -124,15 +124,10 @@ export function settingsOf(
   given: { readonly [name: string]: unknown },
 ): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(settings).map(([name, [allowed, ...fallback]]) => {
-      const { [name]: value = fallback[0] } = given;
-      if (value === undefined && fallback.length > 0) return [name, value];
-      return [
-        name,
-        typeof allowed === "function"
-          ? allowed(operation, name, value)
-          : checkRange(operation, name, allowed, value),
-      ];
+    Object.entries(settings).map(([name, setting]) => {
+      const { [name]: value = setting[1] } = given;
+      const isLeftOut = value === undefined && setting.length > 1;
+      return [name, isLeftOut ? value : readSetting(operation, name, setting, value)];
     }),
   );
 }
