@@ -9,7 +9,7 @@ import { type Limits, limits, optionOf } from "./files.ts";
 import { examples, parseLayers } from "./layers.ts";
 import { answers } from "./predict.ts";
 import { watchOutput } from "./terminal.ts";
-import { optimizers, schedules } from "./train.ts";
+import { optimizers, schedules, storedTypes } from "./train.ts";
 
 /** A whole number in this range. */
 const whole = (least: number, most: number) => (text: string) => {
@@ -237,6 +237,14 @@ withData(training, "the last")
   )
   .optionsGroup("The rest:")
   .option("-o, --out <file>", "where the model goes", "model.safetensors")
+  .addOption(
+    new Option(
+      "--weights <type>",
+      "how the file stores the weights: float16 makes it half as large, int8 a quarter; the result is told of what the file holds",
+    )
+      .choices(storedTypes)
+      .default("float32"),
+  )
   .option("--force", "replace a file that is there and is no model of lamella's")
   .addOption(
     new Option("--threads <n>", "threads that compute, or auto; the file is the same").argParser(

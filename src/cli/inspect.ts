@@ -30,6 +30,7 @@ interface LayerRow {
 
 interface Architecture {
   input: number[];
+  /** What the model computes in, however its tensors are stored. */
   dtype: string;
   layers: LayerRow[];
 }

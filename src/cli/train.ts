@@ -59,9 +59,12 @@ import {
 
 export const optimizers = { adam, adamw, sgd, momentum, nesterov, rmsprop };
 export const schedules = ["constant", "linear", "cosine"] as const;
+/** How a file stores weights. */
+export const storedTypes = ["float32", "float16", "int8"] as const;
 
 export interface TrainOptions extends ColumnsOptions, RuntimeChoice {
   out: string;
+  weights: (typeof storedTypes)[number];
   layers?: LayerSpec[];
   classWeights?: "auto";
   optimizer: keyof typeof optimizers;
@@ -290,7 +293,8 @@ export async function train(path: string, options: TrainOptions): Promise<number
     ...{ format: data.format, loss, classes },
     ...(data.table && describe(data.table)),
   };
-  output.reserve(withDescription(saveModel(model), description).length);
+  const fileOf = () => withDescription(saveModel(model, { weights: options.weights }), description);
+  output.reserve(fileOf().length);
 
   const began = performance.now();
   const progress = options.json || options.quiet ? undefined : new Progress(steps);
@@ -355,7 +359,7 @@ export async function train(path: string, options: TrainOptions): Promise<number
   if (validation || !signal) best?.restore();
   if (!classes) tellUnit(model, unit);
 
-  const file = withDescription(saveModel(model), description);
+  const file = fileOf();
   output.write(file);
 
   const seconds = (performance.now() - began) / 1000;

@@ -81,6 +81,29 @@ describe("a table of classes", () => {
     expect(folder.read("c")).not.toEqual(folder.read("a"));
   });
 
+  test("with --weights stores them in less, and tells what the file's own numbers answer", async () => {
+    const own = ["train", iris, "--epochs", "20", "--layers", "64,relu", "--json", "-o"];
+    const sizes: number[] = [];
+    for (const weights of ["float32", "float16", "int8"]) {
+      const stdout = await folder.succeeding(...own, weights, "--weights", weights);
+      const { bytes, validationAccuracy } = lines(stdout).at(-1) as Record<string, number>;
+      sizes.push(bytes as number);
+      expect(folder.read(weights)).toHaveLength(bytes as number);
+      const answers = await folder.succeeding("predict", weights, iris, "--json");
+      expect(answers).toContain("accuracy");
+      expect(validationAccuracy).toBeGreaterThan(0.8);
+      const tensors = JSON.parse(await folder.succeeding("inspect", weights, "--json")).tensors;
+      const dtypes = new Map(
+        tensors.map((t: { name: string; dtype: string }) => [t.name, t.dtype]),
+      );
+      expect(dtypes.get("1.weight")).toBe({ float32: "F32", float16: "F16", int8: "I8" }[weights]);
+      expect(dtypes.get("1.bias")).toBe("F32");
+    }
+    // 448 weights of four bytes, of two, and of one with 67 scales of four.
+    expect(Math.round(((sizes[0] as number) - (sizes[1] as number)) / 100)).toBe(9);
+    expect(sizes[2]).toBeLessThan(sizes[1] as number);
+  });
+
   test("with --relaxed trains as well, and says where this host has none", async () => {
     const { stderr, code } = await folder.lamella(
       ...["train", iris, "--epochs", "2", "-q", "-o", "relaxed", "--relaxed"],
