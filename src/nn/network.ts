@@ -2,8 +2,8 @@
 // kernels with addresses and nothing is checked or allocated on the way.
 
 import type { Kernels } from "../runtime/core.ts";
-import { DisposedError } from "../runtime/errors.ts";
-import type { FloatDType } from "../tensor/dtype.ts";
+import { DisposedError, DTypeError } from "../runtime/errors.ts";
+import type { DType, FloatDType } from "../tensor/dtype.ts";
 import type { Random } from "../tensor/random.ts";
 import type { LamellaRuntime } from "../tensor/runtime.ts";
 import { sizeOf } from "../tensor/shape.ts";
@@ -21,8 +21,11 @@ import { checkSettings } from "./settings.ts";
 /** The buffers for batches of up to `capacity` examples. */
 export interface Plan {
   readonly capacity: number;
-  /** (capacity, n), where n is at least the elements of one example: the place may be wider. */
-  readonly input: TensorHandle<FloatDType>;
+  /**
+   * (capacity, n) of the input's dtype, where n is at least the elements of one example: the place
+   * may be wider.
+   */
+  readonly input: TensorHandle;
   /** (capacity, n) likewise, for the scores of one example. */
   readonly scores: TensorHandle<FloatDType>;
   /** As the scores: their gradient. */
@@ -51,6 +54,8 @@ export class Network {
   readonly stream: DropoutStream;
   readonly outShape: readonly number[];
   readonly graph: Graph<LayerRecord>;
+  /** What the layers take that take the input: the model's dtype, or int32. */
+  readonly inDType: DType;
   disposed = false;
   /** What the scores mean: the loss that the model is trained with, and the names of its classes. */
   loss: LossName | undefined = undefined;
@@ -81,6 +86,14 @@ export class Network {
       (blueprint, i) => new blueprint.record.Engine(blueprint, i, setup),
     );
     this.graph = arrange(blueprints);
+    const dues = this.graph.nodes.flatMap(({ blueprint: { record, place }, inputs }) =>
+      inputs.map((value) => ({ place, isInput: value === 0, due: record.takes ?? dtype })),
+    );
+    this.inDType = dues.find(({ isInput }) => isInput)?.due ?? dtype;
+    for (const { place, isInput, due } of dues) {
+      const given = isInput ? this.inDType : dtype;
+      if (due !== given) throw new DTypeError(`${place}: takes ${due}, got ${given}`);
+    }
     const isGone = fuse(this.graph, false);
     this.layers.forEach((engine, i) => {
       if (!isGone[i]) return;
@@ -184,9 +197,14 @@ export class Network {
     try {
       const places = sizes.map((size) => make(N, size));
       const at = (place: number | undefined) => places[place ?? -1] as TensorHandle<FloatDType>;
+      let input: TensorHandle = at(values[0]);
+      if (this.inDType !== dtype) {
+        input = runtime.lasting(this.inDType, [N, sizeOf(this.inShape)]);
+        buffers.push(input);
+      }
       for (const [i, layer] of layers.entries()) {
         const { inputs } = graph.nodes[i] as Node;
-        layer.xs = inputs.map((value) => at(values[value]).address);
+        layer.xs = inputs.map((value) => (value === 0 ? input : at(values[value])).address);
         layer.dxs = inputs.map(() => 0);
         layer.out = at(values[i + 1]).address;
         layer.dout = at(gradients[i + 1]).address;
@@ -208,7 +226,7 @@ export class Network {
       for (const layer of layers) layer.work = work.address;
       this.plan = {
         capacity: N,
-        ...{ input: at(values[0]), scores: at(values[graph.output]) },
+        ...{ input, scores: at(values[graph.output]) },
         ...{ dscores: at(gradients[graph.output]), labels, targets, answers },
         ...{ rowWeights, weights: 0, W: N },
         gradients: gradients.map((place) => places[place]?.address ?? 0),

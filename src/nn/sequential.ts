@@ -1,4 +1,4 @@
-import { ShapeError, show } from "../runtime/errors.ts";
+import { DTypeError, ShapeError, show } from "../runtime/errors.ts";
 import { type FloatDType, itemSize } from "../tensor/dtype.ts";
 import { checkCount, checkSeed, grouped } from "../tensor/numbers.ts";
 import { checkObject, describe, liveTensor, operandLike } from "../tensor/operands.ts";
@@ -170,7 +170,7 @@ export class Sequential<
     if (mode !== "train" && mode !== "test") {
       throw new RangeError(`${operation}: mode must be "train" or "test", got ${show(mode)}`);
     }
-    const rows = rowsOf(operation, "x", x, network.inShape, network);
+    const rows = rowsOf(operation, "x", x, network.inShape, network, network.inDType);
     if (mode === "train" && rows.count === 0) {
       throw new RangeError(`${operation}: x has no examples (N = 0), and training needs one`);
     }
@@ -213,6 +213,9 @@ export class Sequential<
       throw new TypeError(
         `${operation}: no forward to go back through: call forward, and nothing else of the model before backward`,
       );
+    }
+    if (isWanted && network.inDType !== dtype) {
+      throw new DTypeError(`${operation}: dx: an input of whole numbers has no gradient`);
     }
     const up = operandLike(operation, "dout", dout as Tensor<FloatDType>, "the model", network);
     const shape = [passed.N, ...network.outShape];
@@ -270,7 +273,7 @@ export class Sequential<
   predict(x: Examples): Tensor<D> {
     const operation = "Sequential.predict";
     const network = networkOf(operation, this);
-    const rows = rowsOf(operation, "x", x, network.inShape, network);
+    const rows = rowsOf(operation, "x", x, network.inShape, network, network.inDType);
     return network.runtime.atomically(() => {
       const scores = network.runtime.create(network.dtype, [rows.count, ...network.outShape]);
       for (const { plan, start, N } of passes(network, rows, BATCH)) {
@@ -326,7 +329,7 @@ export class Sequential<
   classify(x: Examples): Classes<C> {
     const operation = "Sequential.classify";
     const network = networkOf(operation, this);
-    const rows = rowsOf(operation, "x", x, network.inShape, network);
+    const rows = rowsOf(operation, "x", x, network.inShape, network, network.inDType);
     const classes = new Int32Array(rows.count);
     for (const { plan, start, N } of passes(network, rows, BATCH)) {
       classes.set(classesOf(network, plan, N), start);

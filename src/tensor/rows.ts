@@ -2,8 +2,15 @@
 // losses alike. convert.ts reads arrays; a tensor is numbers as it is.
 
 import { RuntimeMismatchError } from "../runtime/errors.ts";
-import { countOf, type NestedArray, type NumberArray, type Numbers, numbersOf } from "./convert.ts";
-import type { FloatDType } from "./dtype.ts";
+import {
+  countOf,
+  type NestedArray,
+  type NumberArray,
+  type Numbers,
+  numbersOf,
+  wholeNumbers,
+} from "./convert.ts";
+import type { DType, FloatDType } from "./dtype.ts";
 import { liveTensor } from "./operands.ts";
 import { sizeOf } from "./shape.ts";
 import { type Tensor, TensorHandle, type TensorRuntime } from "./tensor.ts";
@@ -79,17 +86,23 @@ interface Taker {
   check(operation: string): void;
 }
 
-/** Rows of this shape each, for this model; refuses what has another. */
+/**
+ * Rows of this shape each, for this model; refuses what has another.
+ * @param dtype of the tensor that the rows are copied to: numbers that int32 does not hold are refused
+ */
 export function rowsOf(
   operation: string,
   name: string,
   value: unknown,
   shape: readonly number[],
   model: Taker,
+  dtype: DType = model.dtype,
 ): Rows {
-  const { runtime, dtype } = model;
-  const numbers = numbersFrom(operation, name, value, dtype, runtime, "the model");
+  const isWhole = dtype === "int32";
+  const read = isWhole ? "float64" : dtype;
+  const given = numbersFrom(operation, name, value, read, model.runtime, "the model");
+  const numbers = isWhole && given.dtype !== dtype ? wholeNumbers(operation, name, given) : given;
   model.check(operation); // to read an array, or options, may have run code of the caller's
-  const count = countOf(operation, name, numbers.shape, shape, numbers instanceof TensorHandle);
+  const count = countOf(operation, name, given.shape, shape, given instanceof TensorHandle);
   return new Rows(count, sizeOf(shape), numbers);
 }

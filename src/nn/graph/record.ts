@@ -42,6 +42,8 @@ export interface ServingRecord<Kind extends string = string> {
   readonly settings?: Readonly<Record<string, Setting>>;
   /** A file's description has these in the place of settings whose values are tensors. */
   readonly stored?: object;
+  /** It takes whole numbers, as indices are, in place of the model's dtype: those of a network's input. */
+  readonly takes?: "int32";
   /** Why an example of this shape is not taken; undefined where it is. */
   refusal?(inShape: readonly number[], settings: Settings): string | undefined;
   /** The shape of one example's output; the input's own where it is absent. */

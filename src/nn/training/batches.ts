@@ -48,7 +48,7 @@ export type Pairs = readonly [x: Rows, y: Truth];
 export function pairsOf(operation: string, stepper: Stepper, batch: Batch): Pairs {
   checkObject(operation, "batch", batch);
   const { network, settings } = stepper;
-  const x = rowsOf(operation, "x", batch.x, network.inShape, network);
+  const x = rowsOf(operation, "x", batch.x, network.inShape, network, network.inDType);
   const y = truthOf(operation, settings.lossRule, batch.y, network, x.count);
   stepper.check(operation);
   if (x.count === 0) {

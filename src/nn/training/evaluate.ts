@@ -59,7 +59,7 @@ export function* evaluating(
   const { x, y, loss, batchSize, classWeights } = given;
   checkCount(operation, "batchSize", batchSize);
   const rule = lossOf(operation, loss, classWeights, network.outSize);
-  const rows = rowsOf(operation, "x", x, network.inShape, network);
+  const rows = rowsOf(operation, "x", x, network.inShape, network, network.inDType);
   const truth = truthOf(operation, rule, y, network, rows.count);
   if (rows.count === 0) {
     throw new RangeError(`${operation}: x has no examples, and the loss is a mean over them`);

@@ -1,5 +1,4 @@
 import { quote } from "../../runtime/errors.ts";
-import type { FloatDType } from "../../tensor/dtype.ts";
 import { checkObject } from "../../tensor/operands.ts";
 import type { LegacyRandom } from "../../tensor/random.ts";
 import { sizeOf } from "../../tensor/shape.ts";
@@ -297,5 +296,5 @@ export class Fit {
 }
 
 /** Whether the first numbers of a tensor, this many, are finite. */
-const hasFinite = ({ data }: TensorHandle<FloatDType>, size: number): boolean =>
+const hasFinite = ({ data }: TensorHandle, size: number): boolean =>
   data.subarray(0, size).every(Number.isFinite);
