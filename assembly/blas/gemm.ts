@@ -225,18 +225,24 @@ const ROWS: usize = 12;
 const COLUMNS: usize = 32;
 
 /**
+ * Returns how many tasks a product of so many multiply-adds is cut into, 1 if one thread computes
+ * all of it; there are at most as many as threads, or `most`.
+ */
+export function tasksOf(work: f64, most: usize): usize {
+  const count = threads();
+  return count < 2 || work < FORKED ? 1 : max(count, min(<usize>(work / TASK), most));
+}
+
+/**
  * Returns how many rows a strip of C has, or columns if C has more of these; 0 if one thread
  * computes all of C. Each thread takes a strip at a time.
  */
 function stripOf(M: usize, N: usize, K: usize): usize {
-  const count = threads();
-  const work = <f64>M * <f64>N * <f64>K;
-  if (count < 2 || work < FORKED) return 0;
   const length = max(M, N);
   const unit = M < N ? COLUMNS : ROWS;
-  const tasks = max(count, min(<usize>(work / TASK), length / unit));
+  const tasks = tasksOf(<f64>M * <f64>N * <f64>K, length / unit);
   const strip = roundUp((length + tasks - 1) / tasks, unit);
-  return strip < length ? strip : 0;
+  return tasks > 1 && strip < length ? strip : 0;
 }
 
 @unmanaged

@@ -350,3 +350,124 @@ export function magnitude(values: Numbers): number {
 export function absolute(values: Numbers): number[] {
   return Array.from(values, Math.abs);
 }
+
+/** An image (H, W, C) and the window that goes over it: the fields of assembly/abi/window.ts. */
+export interface WindowSizes {
+  H: number;
+  W: number;
+  C: number;
+  OH: number;
+  OW: number;
+  F: number;
+  KH: number;
+  KW: number;
+  SH: number;
+  SW: number;
+  top: number;
+  left: number;
+  DH: number;
+  DW: number;
+  groups: number;
+}
+
+/**
+ * Visits every product of a convolution of N images, channels last: the places of its factors in x (N, H, W, C) and w
+ * (KH, KW, C/groups, F), and of its sum in out (N, OH, OW, F).
+ */
+function visitProducts(
+  s: WindowSizes,
+  N: number,
+  visit: (x: number, w: number, out: number) => void,
+): void {
+  const { H, W, C, OH, OW, F, KH, KW, groups } = s;
+  const [depth, columns] = [C / groups, F / groups];
+  for (let out = 0; out < N * OH * OW * F; out++) {
+    const f = out % F;
+    const j = Math.floor(out / F) % OW;
+    const i = Math.floor(out / F / OW) % OH;
+    const n = Math.floor(out / F / OW / OH);
+    const first = Math.floor(f / columns) * depth;
+    for (let u = 0; u < KH; u++) {
+      const y = i * s.SH + u * s.DH - s.top;
+      for (let v = 0; v < KW && y >= 0 && y < H; v++) {
+        const z = j * s.SW + v * s.DW - s.left;
+        if (z < 0 || z >= W) continue;
+        for (let c = 0; c < depth; c++) {
+          const x = ((n * H + y) * W + z) * C + first + c;
+          visit(x, ((u * KW + v) * depth + c) * F + f, out);
+        }
+      }
+    }
+  }
+}
+
+/** out (N, OH, OW, F) = the convolution of x (N, H, W, C) with w (KH, KW, C/groups, F), + b (F,) */
+export function conv2dForward(
+  x: Numbers,
+  w: Numbers,
+  b: Numbers | null,
+  s: WindowSizes,
+  N: number,
+): number[] {
+  const out = Array.from({ length: N * s.OH * s.OW * s.F }, (_, i) => b?.[i % s.F] ?? 0);
+  visitProducts(s, N, (i, j, to) => {
+    out[to]! += x[i]! * w[j]!;
+  });
+  return out;
+}
+
+/** dx, dw and db (F,) = Σ dout, the gradients of conv2dForward's sum. */
+export function conv2dBackward(
+  dout: Numbers,
+  x: Numbers,
+  w: Numbers,
+  s: WindowSizes,
+  N: number,
+): { dx: number[]; dw: number[]; db: number[] } {
+  const dx = zeros(N * s.H * s.W * s.C);
+  const dw = zeros((s.KH * s.KW * s.C * s.F) / s.groups);
+  const db = zeros(s.F);
+  visitProducts(s, N, (i, j, to) => {
+    dx[i]! += dout[to]! * w[j]!;
+    dw[j]! += dout[to]! * x[i]!;
+  });
+  for (let i = 0; i < dout.length; i++) db[i % s.F]! += dout[i]!;
+  return { dx, dw, db };
+}
+
+/**
+ * out (N, H, W, C) = the transposed convolution of x (N, OH, OW, F) with w (KH, KW, C/groups, F), + b (C,): each value
+ * of x is spread over its window of the image.
+ */
+export function convTranspose2dForward(
+  x: Numbers,
+  w: Numbers,
+  b: Numbers | null,
+  s: WindowSizes,
+  N: number,
+): number[] {
+  const out = Array.from({ length: N * s.H * s.W * s.C }, (_, i) => b?.[i % s.C] ?? 0);
+  visitProducts(s, N, (to, j, i) => {
+    out[to]! += x[i]! * w[j]!;
+  });
+  return out;
+}
+
+/** dx (N, OH, OW, F), dw and db (C,) = Σ dout, the gradients of convTranspose2dForward's sum. */
+export function convTranspose2dBackward(
+  dout: Numbers,
+  x: Numbers,
+  w: Numbers,
+  s: WindowSizes,
+  N: number,
+): { dx: number[]; dw: number[]; db: number[] } {
+  const dx = zeros(N * s.OH * s.OW * s.F);
+  const dw = zeros((s.KH * s.KW * s.C * s.F) / s.groups);
+  const db = zeros(s.C);
+  visitProducts(s, N, (from, j, to) => {
+    dx[to]! += dout[from]! * w[j]!;
+    dw[j]! += dout[from]! * x[to]!;
+  });
+  for (let i = 0; i < dout.length; i++) db[i % s.C]! += dout[i]!;
+  return { dx, dw, db };
+}
