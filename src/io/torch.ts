@@ -84,17 +84,22 @@ function renamer(operation: string, prefix: string, names: unknown) {
 /** "fc1" of "fc1.weight". */
 const moduleOf = (name: string) => name.slice(0, Math.max(0, name.lastIndexOf(".")));
 
-/** The map to write where modules of the file fit layers by their shapes, the first of several; "" where none does. */
+/**
+ * The map to write where modules of the file fit layers by their shapes, the first of several; ""
+ * where none does.
+ * @param dropped the names that tensors of no use here have in their modules
+ */
 function suggest(
   targets: readonly { readonly name: string; readonly shape: readonly number[] }[],
   entries: readonly { readonly name: string; readonly shape: readonly number[] }[],
+  dropped: ReadonlySet<string>,
 ): string {
   const modules = (list: typeof targets, others: typeof targets, isTheirs: boolean) => {
     const known = new Set(others.map(({ name }) => name));
     const found = new Map<string, string>();
     for (const { name, shape } of list) {
-      if (known.has(name) || name.endsWith(".num_batches_tracked")) continue;
       const key = moduleOf(name);
+      if (known.has(name) || dropped.has(name.slice(key.length + 1))) continue;
       const sizes = isTheirs ? shape.toReversed() : shape; // their weights are (M, D)
       found.set(key, `${found.get(key) ?? ""} ${name.slice(key.length)}:${sizes}`);
     }
@@ -199,7 +204,10 @@ export function loadTorch<D extends FloatDType = "float32">(
         fileFloats,
       );
     } catch (error) {
-      if (error instanceof ShapeError) error.message += suggest(targets, entries);
+      if (error instanceof ShapeError) {
+        const names = network.layers.flatMap(({ record }) => record.dropped ?? []);
+        error.message += suggest(targets, entries, new Set(names));
+      }
       throw error;
     }
   });
