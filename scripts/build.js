@@ -1,5 +1,5 @@
-// Everything under build/: the cores, the entries in each form that hosts want, the types, the licences of what is in them.
-// What has not changed since the last build is not made again.
+// Everything under build/: the cores, the entries in each form that hosts want, the types, the
+// licences of what is in them. What has not changed since the last build is not made again.
 //   node scripts/build.js
 
 import { mkdirSync } from "node:fs";

@@ -1,7 +1,8 @@
-// Watches assembly/, src/ and test/. After a change it runs the tests of what changed within seconds, and then brings build/ up
-// to date. The tests of assembly/layers/relu.ts and src/layers/relu.ts are test/layers/relu.test.ts; where there is no file of
-// that name, they are those of its folder. A changed kernel is first tried in a debug core, which compiles in two seconds, and
-// again in the release cores once they are built.
+// Watches assembly/, src/ and test/. After a change it runs the tests of what changed within
+// seconds, and then brings build/ up to date. The tests of assembly/layers/relu.ts and
+// src/layers/relu.ts are test/layers/relu.test.ts; where there is no file of that name, they are
+// those of its folder. A changed kernel is first tried in a debug core, which compiles in two
+// seconds, and again in the release cores once they are built.
 //   node scripts/dev.js
 
 import { spawn } from "node:child_process";

@@ -1,7 +1,7 @@
-// The site: the API's pages from the sources, and with the other pages the site in build/site. What has not changed since
-// the last time is not made again.
+// The site: the API's pages from the sources, and with the other pages the site in build/site. What
+// has not changed since the last time is not made again.
 //   node scripts/docs.js          writes build/site
-//   node scripts/docs.js --dev    makes the API's pages, and serves the site while its pages are edited
+//   node scripts/docs.js --dev    makes the API's pages, and serves the site while it is edited
 
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";

@@ -1,4 +1,5 @@
-// docs/licences.md: whose code Lamella publishes, and what it is built and tested with, from the lockfiles.
+// docs/licences.md: whose code Lamella publishes, and what it is built and tested with, from the
+// lockfiles.
 //   node scripts/licences.js           writes it
 //   node scripts/licences.js --check   fails where it is not what would be written
 

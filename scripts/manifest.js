@@ -1,5 +1,6 @@
-// The fields of package.json that follow from the list of entries (scripts/build/published.js), and the folders of older
-// resolvers. test/package/manifest.test.ts tells where they are not what the list says.
+// The fields of package.json that follow from the list of entries (scripts/build/published.js), and
+// the folders of older resolvers. test/package/manifest.test.ts tells where they are not what the
+// list says.
 //   node scripts/manifest.js
 
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";

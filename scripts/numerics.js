@@ -1,4 +1,5 @@
-// Measures the errors of docs/numerics.md and writes them there: test/numerics/errors.test.ts, told to write.
+// Measures the errors of docs/numerics.md and writes them there: test/numerics/errors.test.ts, told
+// to write.
 
 import { spawnSync } from "node:child_process";
 

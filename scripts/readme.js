@@ -1,6 +1,6 @@
-// The README of the published package. On npm a relative link leads nowhere, so that while the package is packed each one
-// becomes the address of that file in the package, at a server that shows the files of every package; a link to a file
-// that is not published becomes its text.
+// The README of the published package. On npm a relative link leads nowhere, so that while the
+// package is packed each one becomes the address of that file in the package, at a server that
+// shows the files of every package; a link to a file that is not published becomes its text.
 //   node scripts/readme.js              writes it in the place of README.md; `prepack` calls it
 //   node scripts/readme.js --restore    puts the repository's README.md back; `postpack` calls it
 
@@ -28,7 +28,8 @@ export function isPublishedBy({ files }) {
 
 function main() {
   process.chdir(fileURLToPath(new URL("..", import.meta.url)));
-  // A run that was ended between the two calls has left its README: the repository's comes back first.
+  // A run that was ended between the two calls has left its README: the repository's comes back
+  // first.
   if (existsSync(SAVED)) renameSync(SAVED, "README.md");
   if (process.argv.includes("--restore")) return;
   const manifest = JSON.parse(readFileSync("package.json", "utf8"));

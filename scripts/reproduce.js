@@ -1,5 +1,5 @@
-// npm run reproduce: builds twice, from copies in two folders and in other surroundings, and compares every byte of what is
-// published.
+// npm run reproduce: builds twice, from copies in two folders and in other surroundings, and
+// compares every byte of what is published.
 
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";

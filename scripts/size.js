@@ -1,10 +1,11 @@
-// What a bundle loads, and how long it takes from nothing to the first prediction. Exits with 1 where a budget is broken.
+// What a bundle loads, and how long it takes from nothing to the first prediction. Exits with 1
+// where a budget is broken.
 //   node scripts/size.js            of what is in build/, which npm run size makes first
 //   node scripts/size.js --json     the bundles' sizes alone, as JSON
-//   node scripts/size.js --peers    measures the peers in bench/node_modules and writes size-peers.json
+//   node scripts/size.js --peers    measures those in bench/node_modules and writes size-peers.json
 //
-// Everything is bundled and minified by esbuild as for a page, and compressed as it is served. Of a bundle that is split
-// from its .wasm file each is compressed by itself.
+// Everything is bundled and minified by esbuild as for a page, and compressed as it is served. Of a
+// bundle that is split from its .wasm file each is compressed by itself.
 
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -20,7 +21,10 @@ const peersFile = fileURLToPath(new URL("size-peers.json", import.meta.url));
 /** Bytes in brotli. */
 const TRAIN = 46_600;
 const PREDICT = 16_384;
-/** Milliseconds beyond an empty process, which are told and not held: a busy machine takes several times as long. */
+/**
+ * Milliseconds beyond an empty process, which are told and not held: a busy machine takes several
+ * times as long.
+ */
 const START = 10;
 
 const ours = [
@@ -89,7 +93,10 @@ function versionsOf({ packages }) {
   });
 }
 
-/** The peers as they are installed, and as they were measured last where they are not or have not changed. */
+/**
+ * The peers as they are installed, and as they were measured last where they are not or have not
+ * changed.
+ */
 async function measurePeers(anew) {
   const saved = existsSync(peersFile) ? JSON.parse(readFileSync(peersFile, "utf8")).peers : [];
   const rows = [];

@@ -1,11 +1,11 @@
-// Long use in minutes: a million steps of training of a small network, ten thousand of a large one, ten million calls of
-// either predictor. Exits with 1 unless memory stays flat and the bits are those of soak.json; that the time of a step
-// grows is only told, as a busy machine does that too.
+// Long use in minutes: a million steps of training of a small network, ten thousand of a large one,
+// ten million calls of either predictor. Exits with 1 unless memory stays flat and the bits are
+// those of soak.json; that the time of a step grows is only told, as a busy machine does that too.
 //
 //   node scripts/soak.js [--quick] [--threads N] [--write]     npm run soak builds first
 //
-// --quick is a hundredth of it. --threads N takes the shared build, whose bits are the same. --write keeps the digests
-// of this run in soak.json, after a change of rounding.
+// --quick is a hundredth of it. --threads N takes the shared build, whose bits are the same.
+// --write keeps the digests of this run in soak.json, after a change of rounding.
 
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -27,7 +27,10 @@ import { loadPredictor } from "lamella/predict";
 import shared from "lamella/wasm/shared";
 import { readMnist } from "../examples/support/idx.js";
 
-/** What the process may take beyond what it had after a tenth of a part: V8's heap breathes, a leak grows. */
+/**
+ * What the process may take beyond what it had after a tenth of a part: V8's heap breathes, a leak
+ * grows.
+ */
 const RSS_BOUND = 64 * 2 ** 20;
 /** Of the median time of a step, last tenth against first; beyond it there is a warning. */
 const DRIFT = 0.1;
@@ -45,7 +48,10 @@ const hundredth = quick ? 100 : 1;
 /** In which the time is taken, for a median over a tenth of them. */
 const CHUNKS = 1000 / (quick ? 10 : 1);
 
-/** What a part is made of: `run` takes the steps from…to, `bytes` must stay what it is after the first. */
+/**
+ * What a part is made of: `run` takes the steps from…to, `bytes` must stay what it is after the
+ * first.
+ */
 const parts = {
   "small network": async (runtime) => {
     const { x, y } = rings(runtime);

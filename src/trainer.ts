@@ -54,8 +54,8 @@ export class Trainer extends Owner {
   /**
    * The learning rate of the next step. It may be assigned where the optimizer has a number and no
    * schedule, between the steps of fit too; a checkpoint keeps it.
-   * @throws RangeError for what is no number from 0 up, TypeError where the rate is a schedule, DisposedError;
-   *   nothing has changed then
+   * @throws RangeError for what is no number from 0 up, TypeError where the rate is a schedule,
+   *   DisposedError; nothing has changed then
    */
   get learningRate(): number {
     return this.stepper.rate();

@@ -1,5 +1,6 @@
-// SPEC's table of bad input: every row, for every call that it applies to. Whatever is refused leaves the memory, the
-// operands and the parameters as they were. The rows of Runtime, Random and relativeError are in test/tensor.
+// SPEC's table of bad input: every row, for every call that it applies to. Whatever is refused
+// leaves the memory, the operands and the parameters as they were. The rows of Runtime, Random and
+// relativeError are in test/tensor.
 
 import { describe, expect, test } from "vitest";
 import * as copy from "../build/index.js";
@@ -270,7 +271,10 @@ function goodFor(calls: Record<string, Call>): Record<string, Arguments> {
 
 const good = goodFor(calls);
 
-/** What a call that is refused, or that fails, leaves as it was: the figures, and each tensor's bytes on a line. */
+/**
+ * What a call that is refused, or that fails, leaves as it was: the figures, and each tensor's
+ * bytes on a line.
+ */
 function snapshot(tensors: lamella.Tensor[] = watched, of: lamella.Runtime = runtime): string {
   const { bytesPeak: _, ...figures } = of.memory;
   const bytes = tensors.map(({ data: { buffer, byteOffset, byteLength } }) =>
@@ -279,7 +283,9 @@ function snapshot(tensors: lamella.Tensor[] = watched, of: lamella.Runtime = run
   return [JSON.stringify(figures), ...bytes].join("\n");
 }
 
-/** Makes a call with some arguments exchanged, which it must refuse by this error, changing nothing. */
+/**
+ * Makes a call with some arguments exchanged, which it must refuse by this error, changing nothing.
+ */
 function refuses(
   name: string,
   exchanged: Arguments,

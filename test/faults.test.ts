@@ -1,5 +1,5 @@
-// What fails from outside while something is under way: the host, the clock, the caller's own code, the memory, a file that
-// was cut. docs/reliability.md has the table of all faults.
+// What fails from outside while something is under way: the host, the clock, the caller's own code,
+// the memory, a file that was cut. docs/reliability.md has the table of all faults.
 
 import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import {
@@ -48,7 +48,8 @@ async function finish(trainer: Trainer, data: Parameters<Trainer["fit"]>[0], bat
 }
 
 describe("a host that does not know SIMD", () => {
-  // Loaded anew before the test and not in it: a mutant of what runs at loading would be tried by this test alone.
+  // Loaded anew before the test and not in it: a mutant of what runs at loading would be tried by
+  // this test alone.
   let fresh: typeof import("../src/index.ts");
   beforeAll(async () => {
     vi.resetModules();

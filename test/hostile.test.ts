@@ -1,5 +1,6 @@
-// Every public call with hostile values in place of every argument, of every option and of every element: whatever it is
-// given, it says in some 2,000 characters what was wrong, in words of its own, and comes to an end.
+// Every public call with hostile values in place of every argument, of every option and of every
+// element: whatever it is given, it says in some 2,000 characters what was wrong, in words of its
+// own, and comes to an end.
 
 import { afterAll, describe, expect, test } from "vitest";
 import * as lamella from "../src/index.ts";
@@ -422,7 +423,10 @@ describe.each(calls)("%s", (name, args, run) => {
 afterAll(() => runtime.dispose());
 
 describe("a runtime that is disposed by the n-th read of an argument, whichever that is", () => {
-  /** Calls of which each argument is read through proxies; what they give are the numbers to compare. */
+  /**
+   * Calls of which each argument is read through proxies; what they give are the numbers to
+   * compare.
+   */
   const calls: Record<string, [() => object, (runtime: lamella.Runtime, given: Any) => unknown]> = {
     zeros: [() => [2, 3], (runtime, shape) => [...runtime.zeros(shape).data]],
     tensor: [

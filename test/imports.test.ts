@@ -1,5 +1,5 @@
-// The plan of the house (docs/architecture.md): imports run one way and in no circle, and no result hangs on a Math
-// function that engines compute differently.
+// The plan of the house (docs/architecture.md): imports run one way and in no circle, and no result
+// hangs on a Math function that engines compute differently.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { posix } from "node:path";
@@ -30,7 +30,10 @@ const core = [
   ["assembly"],
 ];
 
-/** Shared with the command's bundle, which has the library outside: it imports nothing, so no part of that is there twice. */
+/**
+ * Shared with the command's bundle, which has the library outside: it imports nothing, so no part
+ * of that is there twice.
+ */
 const mapOfTables = "src/io/table_map.ts";
 
 /**
@@ -60,7 +63,10 @@ const exceptions: Record<string, { names: readonly string[]; reason: string }> =
 // IEEE 754 and ECMAScript give these one result for each argument.
 const exact = "PI sqrt fround abs floor ceil trunc min max imul clz32".split(" ");
 
-/** The row of a file in a plan, and its room there; undefined for a file that the plan does not know. */
+/**
+ * The row of a file in a plan, and its room there; undefined for a file that the plan does not
+ * know.
+ */
 function placeOf(file: string, plan: string[][]): { row: number; room: string } | undefined {
   let place: { row: number; room: string } | undefined;
   for (const [row, rooms] of plan.entries()) {
@@ -93,8 +99,9 @@ function offence(file: string, specifier: string): string | undefined {
   const place = placeOf(target, plan);
   if (!place) return `imports ${target}, which is in no room of its plan`;
   if (place.row > from.row) return `imports ${target}, which is above it`;
-  // The command has the library by its name, and beside it what its own bundle is made with: of build/ its measurements, and
-  // what a table's map is made of, which the library reads and the command writes; and the records of the layers.
+  // The command has the library by its name, and beside it what its own bundle is made with: of
+  // build/ its measurements, and what a table's map is made of, which the library reads and the
+  // command writes; and the records of the layers.
   const isOwn =
     from.room === "src/cli" &&
     (/^build\/limits(\.relaxed)?\.wasm$/.test(target) ||
@@ -118,9 +125,10 @@ function targetOf(file: string, specifier: string): string | undefined {
 }
 
 /**
- * The circles of imports, imports of types included. At each level the entries of a folder, its files and its folders as
- * wholes, are looked at as one graph: an import joins the two entries of the innermost folder that holds both files. So a
- * circle of files anywhere is a circle of some folder's entries, and so is one of folders that no circle of files shows.
+ * The circles of imports, imports of types included. At each level the entries of a folder, its
+ * files and its folders as wholes, are looked at as one graph: an import joins the two entries of
+ * the innermost folder that holds both files. So a circle of files anywhere is a circle of some
+ * folder's entries, and so is one of folders that no circle of files shows.
  */
 function circles(imports: readonly (readonly [from: string, to: string])[]): string[] {
   const folders = new Map<string, Map<string, Set<string>>>();

@@ -1,4 +1,5 @@
-// The predictor's operations, called raw: each against the layer that it stands for, in memory of its own.
+// The predictor's operations, called raw: each against the layer that it stands for, in memory of
+// its own.
 
 import { describe, expect, test } from "vitest";
 import { kinds, OperationWords } from "../src/runtime/abi.ts";

@@ -137,7 +137,8 @@ describe("200 steps of SGD with momentum in float64", () => {
       if (process.env.LAMELLA_REPORT) {
         console.info(`training ${run.loss}, batchnorm ${run.batchnorm}: ${worst.toExponential(1)}`);
       }
-      // Sums in another order: some 1e-16 of a loss of a few units, with room for what training magnifies.
+      // Sums in another order: some 1e-16 of a loss of a few units, with room for what training
+      // magnifies.
       expect(worst).toBeLessThan(1e-9);
     },
   );

@@ -1,5 +1,5 @@
-// What must compile and what must not. Checked by tsc, never run: where a line compiles though it must not, tsc
-// reports the comment above it as unused.
+// What must compile and what must not. Checked by tsc, never run: where a line compiles though it
+// must not, tsc reports the comment above it as unused.
 
 import relaxed from "../build/relaxed.js";
 import {

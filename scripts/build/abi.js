@@ -169,7 +169,9 @@ function layoutOf({ file }, members) {
   return [...offsets, ["length", Math.ceil(end / 8) * 2]];
 }
 
-/** The classes that the facade writes, which are those in assembly/abi/: a map from name to layout. */
+/**
+ * The classes that the facade writes, which are those in assembly/abi/: a map from name to layout.
+ */
 const layoutsOf = (sources) =>
   new Map(
     sources

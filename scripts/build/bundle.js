@@ -9,8 +9,8 @@ export const common = {
   mainFields: ["module", "main"],
   target: "es2022",
   legalComments: "none",
-  // A fresh process parses what is published, so that comments cost it a millisecond or two. Names and lines stay: who
-  // finds them in a stack trace can read what is there.
+  // A fresh process parses what is published, so that comments cost it a millisecond or two. Names
+  // and lines stay: who finds them in a stack trace can read what is there.
   minifyWhitespace: true,
   lineLimit: 120,
 };
@@ -49,7 +49,10 @@ export async function bundle(options) {
   );
 }
 
-/** Hosts that compile nothing at run time: bare workerd takes the plain file, Vercel's edge the query alone. */
+/**
+ * Hosts that compile nothing at run time: bare workerd takes the plain file, Vercel's edge the
+ * query alone.
+ */
 export const importingHosts = [
   ["workerd", ""],
   ["edge", "?module"],

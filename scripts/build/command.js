@@ -1,4 +1,5 @@
-// The command `lamella`: one file beside the entries, with its libraries inside and the package itself outside.
+// The command `lamella`: one file beside the entries, with its libraries inside and the package
+// itself outside.
 
 import { chmodSync, readFileSync } from "node:fs";
 import { bundle, bundleInputs } from "./bundle.js";

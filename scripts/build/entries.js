@@ -1,4 +1,5 @@
-// The entries `lamella` and `lamella/predict`, in each form that hosts want, and the file that browsers start workers from.
+// The entries `lamella` and `lamella/predict`, in each form that hosts want, and the file that
+// browsers start workers from.
 
 import { writeFileSync } from "node:fs";
 import { build } from "esbuild";
@@ -34,7 +35,10 @@ export const entries = published.map(({ file: entry, core }) => ({
   },
 }));
 
-/** Browsers start workers from it where they may not from a Blob; src/runtime/hosts/web_workers.ts tells what is in it. */
+/**
+ * Browsers start workers from it where they may not from a Blob; src/runtime/hosts/web_workers.ts
+ * tells what is in it.
+ */
 export const worker = {
   name: "worker.js",
   inputs: [...bundleInputs, "scripts/build/entries.js"],

@@ -1,4 +1,5 @@
-// The modules by which an entry has a core inside; src/runtime/build.ts tells what an entry knows of its core.
+// The modules by which an entry has a core inside; src/runtime/build.ts tells what an entry knows
+// of its core.
 
 import { readFileSync, writeFileSync } from "node:fs";
 

@@ -1,5 +1,6 @@
-// What follows from the files of the layers, src/nn/layers/: the tables of all kinds, and the public
-// names of layers and of their functional calls. A file that is added there is in all of them.
+// What follows from the files of the layers, src/nn/layers/: the tables of all kinds, and the
+// public names of layers and of their functional calls. A file that is added there is in all of
+// them.
 //
 // A file exports the record of its kind as <kind>Record and <kind>Training, and the function that
 // describes a layer as <kind>. These are for the tables; the public names are <kind> and everything

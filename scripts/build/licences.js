@@ -1,4 +1,5 @@
-// What the licences ask of whoever passes others' code on: their texts, and the notices that came with them.
+// What the licences ask of whoever passes others' code on: their texts, and the notices that came
+// with them.
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 

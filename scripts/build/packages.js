@@ -2,7 +2,9 @@
 
 import { spawnSync } from "node:child_process";
 
-/** A task that installs what the folder's lock file says; `args` are further arguments of `npm ci`. */
+/**
+ * A task that installs what the folder's lock file says; `args` are further arguments of `npm ci`.
+ */
 export const packages = (folder, ...args) => ({
   name: `packages of ${folder}/`,
   inputs: [`${folder}/package.json`, `${folder}/package-lock.json`],

@@ -1,5 +1,6 @@
-// What the package publishes of build/: the one list of entries, from which follow `files`, `main`, `module`, `types` and
-// `exports` of package.json and the folders of older resolvers. scripts/manifest.js writes them.
+// What the package publishes of build/: the one list of entries, from which follow `files`, `main`,
+// `module`, `types` and `exports` of package.json and the folders of older resolvers.
+// scripts/manifest.js writes them.
 
 /** The entries that are bundled from src/, each with the core that it has inside. */
 export const entries = [
@@ -30,7 +31,10 @@ const pages = [
   "docs/images/playground-digits.png",
 ];
 
-/** The forms of an import: conditions of `exports` and the endings of their files, the first that fits is taken. */
+/**
+ * The forms of an import: conditions of `exports` and the endings of their files, the first that
+ * fits is taken.
+ */
 const forms = [
   ["workerd", ".workerd.js"],
   ["edge-light", ".edge.js"],

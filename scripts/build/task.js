@@ -1,5 +1,6 @@
-// A task of the build: what it reads, what it writes, and how. A task whose inputs and outputs are those of its last run is
-// left out, so that a build in which nothing changed takes a fraction of a second.
+// A task of the build: what it reads, what it writes, and how. A task whose inputs and outputs are
+// those of its last run is left out, so that a build in which nothing changed takes a fraction of a
+// second.
 
 import { createHash } from "node:crypto";
 import {
@@ -62,11 +63,12 @@ function writeBook(book) {
 }
 
 /**
- * Runs the stages one after the other, and of a stage as many tasks at once as there are processors. A line says when a task
- * begins, and another when it has ended.
+ * Runs the stages one after the other, and of a stage as many tasks at once as there are
+ * processors. A line says when a task begins, and another when it has ended.
  *
- * @param stages lists of tasks { name, inputs, outputs, run }. `run` is given what the runs of earlier stages returned, by
- *   the tasks' names; for a task that was left out that is what its last run returned.
+ * @param stages lists of tasks { name, inputs, outputs, run }. `run` is given what the runs of
+ *   earlier stages returned, by the tasks' names; for a task that was left out that is what its
+ *   last run returned.
  */
 export async function runStages(stages) {
   const book = readBook();

@@ -1,5 +1,6 @@
-// The API by topic: the site's overview of all public names, and its sidebar. A name's topic follows from the source that
-// src/index.ts takes it from, so that a new export is on the page without a further line.
+// The API by topic: the site's overview of all public names, and its sidebar. A name's topic
+// follows from the source that src/index.ts takes it from, so that a new export is on the page
+// without a further line.
 
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 
@@ -51,7 +52,10 @@ export function namesByTopic(text) {
   return byTopic;
 }
 
-/** TypeDoc's folders, in the order in which a topic has its names: what is called before what is only named. */
+/**
+ * TypeDoc's folders, in the order in which a topic has its names: what is called before what is
+ * only named.
+ */
 const kinds = ["functions", "classes", "variables", "interfaces", "type-aliases"];
 
 /** Where TypeDoc has put the page of a name, and the first sentence on it. */

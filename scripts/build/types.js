@@ -1,12 +1,15 @@
-// The types of each entry: one file without imports, so that it serves ES modules and CommonJS alike. TypeScript reads it
-// from 5.0 on.
+// The types of each entry: one file without imports, so that it serves ES modules and CommonJS
+// alike. TypeScript reads it from 5.0 on.
 
 import { writeFileSync } from "node:fs";
 import { rollup } from "rollup";
 import { dts } from "rollup-plugin-dts";
 import { entries } from "./published.js";
 
-/** Symbol.dispose and what `using` takes, for those whose own lib has not got them: TypeScript 5.0 knows no such lib. */
+/**
+ * Symbol.dispose and what `using` takes, for those whose own lib has not got them: TypeScript 5.0
+ * knows no such lib.
+ */
 const disposable = `declare global {
   interface SymbolConstructor {
     readonly dispose: unique symbol;
@@ -17,14 +20,17 @@ const disposable = `declare global {
 }
 `;
 
-/** NoInfer came with TypeScript 5.4. Before, a dtype that does not fit is told by the call itself, when it runs. */
+/**
+ * NoInfer came with TypeScript 5.4. Before, a dtype that does not fit is told by the call itself,
+ * when it runs.
+ */
 const uninferred = `// @ts-ignore
 type Uninferred<T> = NoInfer<T>;
 `;
 
 /**
- * The same declarations in words that older versions of TypeScript, and programs without the DOM's types, can read. An
- * ignored name that does not exist is `any`.
+ * The same declarations in words that older versions of TypeScript, and programs without the DOM's
+ * types, can read. An ignored name that does not exist is `any`.
  */
 function readable(code) {
   const sources = /^type WasmSource =/m;

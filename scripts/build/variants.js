@@ -1,5 +1,5 @@
-// The other builds of the core, each an import of its own: nobody pays for one that is not asked for. Those with a shared
-// memory bring along what starts workers.
+// The other builds of the core, each an import of its own: nobody pays for one that is not asked
+// for. Those with a shared memory bring along what starts workers.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { bundle, bundleInputs, importingHosts } from "./bundle.js";

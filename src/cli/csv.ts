@@ -1,4 +1,5 @@
-// Tables: CSV into rows of cells, as often as they are asked for. What does not fit is refused by its line and column.
+// Tables: CSV into rows of cells, as often as they are asked for. What does not fit is refused by
+// its line and column.
 
 import { CsvError, parse } from "csv-parse/sync";
 import { isMissing } from "../io/table_map.ts";
@@ -35,7 +36,9 @@ export interface Layout {
   columns: readonly string[];
 }
 
-/** Lines that are looked at before anything is decided, and bytes in which delimiters are counted. */
+/**
+ * Lines that are looked at before anything is decided, and bytes in which delimiters are counted.
+ */
 const SAMPLE = 1000;
 const SAMPLE_BYTES = 262_144;
 
@@ -46,8 +49,8 @@ export const allNumbers = (cells: Cells) => cells.every(isNumber);
 const DELIMITERS = [",", ";", "\t", "|"];
 
 /**
- * The delimiter that the lines agree on: that which most of them have equally often, outside quotes, and of several such
- * that which they have most of.
+ * The delimiter that the lines agree on: that which most of them have equally often, outside
+ * quotes, and of several such that which they have most of.
  */
 function sniff(text: string): string {
   const counts = new Map(DELIMITERS.map((delimiter) => [delimiter, new Map<number, number>()]));

@@ -1,4 +1,5 @@
-// What networks are trained on and asked about: tables and images, by what the file is and not by what it is called.
+// What networks are trained on and asked about: tables and images, by what the file is and not by
+// what it is called.
 
 import { existsSync } from "node:fs";
 import {
@@ -57,7 +58,10 @@ export interface Table extends TableMap {
   header: boolean;
   /** Columns that are left out. */
   dropped: string[];
-  /** All columns of the training as they stand there, where that is not the features and then the label. */
+  /**
+   * All columns of the training as they stand there, where that is not the features and then the
+   * label.
+   */
   order?: string[] | undefined;
 }
 
@@ -79,7 +83,10 @@ export interface Data {
 const MOST_CLASSES = 65_536;
 /** Values of a column that are one-hot, where no option says otherwise. */
 const MOST_CATEGORIES = 50;
-/** Whole numbers with more values than this are rather measured than classes, where texts could be the class. */
+/**
+ * Whole numbers with more values than this are rather measured than classes, where texts could be
+ * the class.
+ */
 const MOST_WHOLE = 20;
 
 /** Which columns are read, by their places in a row. */
@@ -91,7 +98,8 @@ interface Choice extends Layout {
 /**
  * The numbers of all rows, by the map of the table.
  *
- * @param more limits; is a row with an empty cell left out, may the label be empty, and may the first line be names?
+ * @param more limits; is a row with an empty cell left out, may the label be empty, and may the
+ *   first line be names?
  */
 function numbersOf(
   rows: Rows,
@@ -199,7 +207,10 @@ async function imagesOf(
   return { name, format: "idx", count, shape: each, x: data, labels };
 }
 
-/** The data of a file to train on: in a table the label is the last column, unless an option names it. */
+/**
+ * The data of a file to train on: in a table the label is the last column, unless an option names
+ * it.
+ */
 export async function readTraining(path: string, options: ColumnsOptions): Promise<Data> {
   const bytes = await readInput(path, options);
   const name = nameOf(path);
@@ -220,7 +231,10 @@ export async function readTraining(path: string, options: ColumnsOptions): Promi
   return tableOf(openTable(bytes, name, options), options);
 }
 
-/** Where each name stands first. A search for every name among all would be quadratic in the columns. */
+/**
+ * Where each name stands first. A search for every name among all would be quadratic in the
+ * columns.
+ */
 const indexesOf = (names: readonly string[]) =>
   new Map(names.map((name, i) => [name, i] as const).reverse());
 
@@ -388,7 +402,9 @@ function tellColumns(
   );
 }
 
-/** A last column that was rather measured, beside one that looks like classes, is hardly the label. */
+/**
+ * A last column that was rather measured, beside one that looks like classes, is hardly the label.
+ */
 function askForLabel(profiles: readonly Profile[], label: number, left: readonly number[]): void {
   const last = profiles[label] as Profile;
   const isMeasured =
@@ -494,7 +510,10 @@ export async function readQuestions(
     return { header, columns, features, label: label < 0 ? undefined : label };
   }
 
-  /** Without the label or with it, a line of data has cells that the map takes, where it takes not every text. */
+  /**
+   * Without the label or with it, a line of data has cells that the map takes, where it takes not
+   * every text.
+   */
   function looksLikeData(first: readonly string[]): boolean {
     if (!known) return allNumbers(first.slice(0, size));
     const names = new Set(first);

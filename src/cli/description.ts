@@ -1,5 +1,5 @@
-// What `lamella train` writes into a model's file beside the model, and `lamella predict` reads: the metadata's "data",
-// JSON as here. To everybody else it is a model's file like any other.
+// What `lamella train` writes into a model's file beside the model, and `lamella predict` reads:
+// the metadata's "data", JSON as here. To everybody else it is a model's file like any other.
 
 import { readSafetensors, type SafetensorsFile, writeSafetensors } from "lamella";
 import { isTableMap, type TableColumn, type TableMap } from "../io/table_map.ts";
@@ -16,7 +16,10 @@ export interface Description {
   label?: string | undefined;
   header?: boolean | undefined;
   dropped?: string[] | undefined;
-  /** What becomes of each feature, where one is more than a number as it stands; encodeRow reads them too. */
+  /**
+   * What becomes of each feature, where one is more than a number as it stands; encodeRow reads
+   * them too.
+   */
   columns?: readonly TableColumn[] | undefined;
   decimal?: string | undefined;
   target?: TableMap["target"];
@@ -25,7 +28,10 @@ export interface Description {
 
 const KEY = "data";
 
-/** Columns of numbers as they stand need no more than their names, as files had them before there were maps. */
+/**
+ * Columns of numbers as they stand need no more than their names, as files had them before there
+ * were maps.
+ */
 export function describe(table: Table): Partial<Description> {
   const { columns, label, header, dropped, decimal, target, order } = table;
   const isPlain = columns.every((column) => Object.keys(column).length === 1);
@@ -66,7 +72,10 @@ export function withDescription(model: Uint8Array, description: Description): Ui
 const isStrings = (value: unknown): value is string[] =>
   Array.isArray(value) && value.every((item) => typeof item === "string");
 
-/** The description in a file, undefined where it has none; a Fault for one that is nothing of the kind. */
+/**
+ * The description in a file, undefined where it has none; a Fault for one that is nothing of the
+ * kind.
+ */
 export function descriptionOf(
   path: string,
   { metadata }: SafetensorsFile,

@@ -1,4 +1,5 @@
-// The bytes of a text as UTF-8, whatever they were: as an option says, as a byte order mark says, or as they look.
+// The bytes of a text as UTF-8, whatever they were: as an option says, as a byte order mark says,
+// or as they look.
 
 import { Fault } from "./fault.ts";
 import { note } from "./terminal.ts";
@@ -60,7 +61,8 @@ function convert(bytes: Uint8Array, encoding: string, name: string): Uint8Array<
   try {
     for (let i = 0; i < bytes.length; i += CHUNK) {
       const part = bytes.subarray(i, i + CHUNK);
-      // Some hosts take Windows-1252 for Latin-1, which has control characters for the euro and quotes.
+      // Some hosts take Windows-1252 for Latin-1, which has control characters for the euro and
+      // quotes.
       const text = isWindows
         ? Buffer.from(part)
             .toString("latin1")

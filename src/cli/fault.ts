@@ -4,7 +4,9 @@ import process from "node:process";
 const FAILED = 1;
 export const USAGE = 2;
 
-/** What went wrong in one line that names the file or the argument; the process ends with its code. */
+/**
+ * What went wrong in one line that names the file or the argument; the process ends with its code.
+ */
 export class Fault extends Error {
   constructor(
     message: string,
@@ -14,15 +16,23 @@ export class Fault extends Error {
   }
 }
 
-/** What a terminal obeys, or shows as if it were not there: controls, directions, line separators, half surrogates. */
+/**
+ * What a terminal obeys, or shows as if it were not there: controls, directions, line separators,
+ * half surrogates.
+ */
 const HIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 const escaped = (character: string) => `\\u{${character.codePointAt(0)?.toString(16)}}`;
 
-/** Text of lines without what a terminal would obey. Every line that is printed goes through here. */
+/**
+ * Text of lines without what a terminal would obey. Every line that is printed goes through here.
+ */
 export const visibleLines = (text: string) =>
   text.replace(HIDDEN, (character) => (/[\n\t]/.test(character) ? character : escaped(character)));
 
-/** Text of a file or an argument in a message: on one line, without what a terminal would obey, and not too long. */
+/**
+ * Text of a file or an argument in a message: on one line, without what a terminal would obey, and
+ * not too long.
+ */
 export function visible(text: string, most = 200): string {
   // A character takes nine at most, and what is beyond is not looked at.
   const shown = text.slice(0, most + 1).replace(HIDDEN, escaped);
@@ -73,7 +83,10 @@ export function touching<T>(path: string, action: () => T): T {
 /** The most characters of a message, whatever a file makes it say. */
 const LONGEST = 2000;
 
-/** Tells an error in one line, where it came from as well if somebody wants to know, and the exit code. */
+/**
+ * Tells an error in one line, where it came from as well if somebody wants to know, and the exit
+ * code.
+ */
 export function report(command: string, error: unknown, verbose: boolean): number {
   const { message, stack } =
     error instanceof Error ? error : { message: String(error), stack: undefined };

@@ -30,7 +30,9 @@ export const limits: Readonly<Limits> = {
 export const optionOf = (limit: keyof Limits) =>
   `--${limit.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
-/** Refuses `count` bytes, rows or the like where the limit, of an option or the usual one, is lower. */
+/**
+ * Refuses `count` bytes, rows or the like where the limit, of an option or the usual one, is lower.
+ */
 export function checkLimit(
   limit: keyof Limits,
   given: Partial<Limits>,
@@ -46,12 +48,15 @@ export function checkLimit(
 /** How messages call an input. */
 export const nameOf = (path: string) => (path === "-" ? "the standard input" : visible(path));
 
-/** A few megabytes of gzip can unpack to gigabytes, so the unpacked bytes come in chunks of this size. */
+/**
+ * A few megabytes of gzip can unpack to gigabytes, so the unpacked bytes come in chunks of this
+ * size.
+ */
 const CHUNK = 2 ** 18;
 
 /**
- * A file, or the standard input. Its bytes as they lie there are held, so that several readings are of the same bytes;
- * what gzip makes of them is not held, but unpacked anew by each reading.
+ * A file, or the standard input. Its bytes as they lie there are held, so that several readings are
+ * of the same bytes; what gzip makes of them is not held, but unpacked anew by each reading.
  */
 export class Input {
   /** How messages call it. */
@@ -106,7 +111,10 @@ export class Input {
     return new Uint8Array(0);
   }
 
-  /** All bytes in one array. They are counted first, since a list of chunks and their sum would be held twice. */
+  /**
+   * All bytes in one array. They are counted first, since a list of chunks and their sum would be
+   * held twice.
+   */
   async bytes(): Promise<Uint8Array<ArrayBuffer>> {
     if (!this.isPacked) return this.raw;
     let length = 0;

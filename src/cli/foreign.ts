@@ -1,6 +1,7 @@
-// This file knows by their first bytes the files that people give for a table and that are none. The
-// library's own reader knows some of them as well (io/found.ts), and tells who wants a model from
-// them what to do; the advice is another, and a predictor's bundle carries no more rows than it needs.
+// This file knows by their first bytes the files that people give for a table and that are none.
+// The library's own reader knows some of them as well (io/found.ts), and tells who wants a model
+// from them what to do; the advice is another, and a predictor's bundle carries no more rows than
+// it needs.
 
 const SHEET = "save the sheet as CSV";
 const CONVERT = "write its rows as CSV, with pandas or DuckDB say";

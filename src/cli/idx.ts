@@ -1,5 +1,6 @@
-// IDX, the format of the MNIST files: two zero bytes, the type of the elements, the number of dimensions, each dimension
-// as a big-endian uint32, and then the elements in C order, big-endian too. http://yann.lecun.com/exdb/mnist/
+// IDX, the format of the MNIST files: two zero bytes, the type of the elements, the number of
+// dimensions, each dimension as a big-endian uint32, and then the elements in C order, big-endian
+// too. http://yann.lecun.com/exdb/mnist/
 
 import { Fault } from "./fault.ts";
 

@@ -78,7 +78,10 @@ const MOST_AXES = 64;
 
 const isLength = (value: unknown) => Number.isSafeInteger(value) && (value as number) > 0;
 
-/** The architecture that the metadata tell of; undefined where they tell of none, or of nothing that is one. */
+/**
+ * The architecture that the metadata tell of; undefined where they tell of none, or of nothing that
+ * is one.
+ */
 function architectureOf({ metadata, tensors }: SafetensorsFile): Architecture | undefined {
   if (metadata.get("format") !== "lamella") return undefined;
   let claimed: { input?: unknown; layers?: unknown; dtype?: unknown } | null;

@@ -1,5 +1,5 @@
-// How bench times: everything is called until it no longer gets faster, and then takes turns, round by round, so that all
-// see the same machine.
+// How bench times: everything is called until it no longer gets faster, and then takes turns, round
+// by round, so that all see the same machine.
 
 export interface Timed {
   name: string;
@@ -18,7 +18,10 @@ function time(call: () => void, repeats: number): number {
   return (performance.now() - start) / 1000;
 }
 
-/** V8 optimises a function of WebAssembly between calls, some time after many of them. Seconds a call. */
+/**
+ * V8 optimises a function of WebAssembly between calls, some time after many of them. Seconds a
+ * call.
+ */
 function warmUp({ call }: Timed, seconds: number): number {
   let best = time(call, 1);
   for (let spent = best; spent < seconds; ) {

@@ -1,5 +1,6 @@
-// A file that a command writes: what would make the writing fail is found before the work begins, what was there is not
-// lost, and where the file cannot be written all the same, it goes to another place.
+// A file that a command writes: what would make the writing fail is found before the work begins,
+// what was there is not lost, and where the file cannot be written all the same, it goes to another
+// place.
 
 import { createHash, randomBytes } from "node:crypto";
 import {
@@ -43,11 +44,17 @@ function statusOf(file: string | number): BigIntStats | undefined {
   }
 }
 
-/** The same file by whatever name: another spelling, a link, or other letters where their case does not matter. */
+/**
+ * The same file by whatever name: another spelling, a link, or other letters where their case does
+ * not matter.
+ */
 const isSame = (a: BigIntStats | undefined, b: BigIntStats | undefined) =>
   a !== undefined && b !== undefined && a.ino !== 0n && a.ino === b.ino && a.dev === b.dev;
 
-/** Refuses to write into what is read: `outputs` by what messages call them, `inputs` by path, "-" among them. */
+/**
+ * Refuses to write into what is read: `outputs` by what messages call them, `inputs` by path, "-"
+ * among them.
+ */
 export function refuseInputs(outputs: Record<string, string | number>, inputs: readonly string[]) {
   for (const [name, output] of Object.entries(outputs)) {
     const status = statusOf(output);
@@ -111,7 +118,10 @@ function writeAll(file: number, bytes: Uint8Array, isPositioned: boolean): void 
   }
 }
 
-/** A folder keeps a renamed file over a power failure once it is flushed itself; not every system can. */
+/**
+ * A folder keeps a renamed file over a power failure once it is flushed itself; not every system
+ * can.
+ */
 function flushFolder(folder: string): void {
   try {
     const file = openSync(folder, "r");
@@ -133,7 +143,10 @@ function removeFile(path: string): void {
   }
 }
 
-/** Names of temporary files tell who makes them; nobody guesses the random part and puts a link there. */
+/**
+ * Names of temporary files tell who makes them; nobody guesses the random part and puts a link
+ * there.
+ */
 const host = createHash("sha256").update(hostname()).digest("hex").slice(0, 8);
 const temporaryName = () =>
   `.lamella-${host}-${process.pid}-${randomBytes(12).toString("hex")}.tmp`;
@@ -155,7 +168,10 @@ const isAlive = (pid: number) => {
   }
 };
 
-/** Removes what processes left here that were killed. Of another machine's processes nobody here knows: a week is enough. */
+/**
+ * Removes what processes left here that were killed. Of another machine's processes nobody here
+ * knows: a week is enough.
+ */
 function sweep(folder: string): void {
   let names: string[] = [];
   try {
@@ -225,7 +241,10 @@ function create(path: string, bytes: Uint8Array, mode = 0o666): void {
 
 const newName = (what: string) => `lamella-${what}-${randomBytes(6).toString("hex")}.safetensors`;
 
-/** A new file of these bytes in the first of the folders that takes it; its path, or undefined if none does. */
+/**
+ * A new file of these bytes in the first of the folders that takes it; its path, or undefined if
+ * none does.
+ */
 function createIn(folders: readonly string[], what: string, bytes: Uint8Array, mode?: number) {
   for (const folder of folders) {
     const path = resolve(folder, newName(what));
@@ -328,7 +347,10 @@ export class Output {
     );
   }
 
-  /** Takes the space for this many bytes, so that a disk that is too full is known before the work begins. */
+  /**
+   * Takes the space for this many bytes, so that a disk that is too full is known before the work
+   * begins.
+   */
   reserve(length: number): void {
     if (this.target === undefined) return;
     let temporary: Temporary;
@@ -347,7 +369,9 @@ export class Output {
     }
   }
 
-  /** Writes the file as a whole. A Fault tells where it is instead, if it cannot be written here. */
+  /**
+   * Writes the file as a whole. A Fault tells where it is instead, if it cannot be written here.
+   */
   write(bytes: Uint8Array): void {
     let failed: Fault;
     try {
@@ -415,7 +439,10 @@ function keepOwner(file: number, { uid, gid, mode }: BigIntStats): void {
   fchmodSync(file, Number(mode) & 0o7777); // the last, as a change of the owner takes bits away
 }
 
-/** Writes into a file. What was there is kept in another until it is done, and comes back if it fails. */
+/**
+ * Writes into a file. What was there is kept in another until it is done, and comes back if it
+ * fails.
+ */
 function overwrite(target: string, bytes: Uint8Array): void {
   const before = readFileSync(target);
   const copy = createIn([dirname(target), tmpdir()], "old", before, 0o600);

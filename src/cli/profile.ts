@@ -1,4 +1,5 @@
-// What a column of a table holds, seen once from top to bottom in bounded memory, and what the network is given of it.
+// What a column of a table holds, seen once from top to bottom in bounded memory, and what the
+// network is given of it.
 
 import { daysOf, isMissing, type TableColumn } from "../io/table_map.ts";
 import { quoted, visible } from "./fault.ts";
@@ -14,7 +15,10 @@ export type Kind = "number" | "date" | "decimal" | "otherDate" | "notFinite" | "
 /** Mixed columns with more values than this are numbers with mistakes in them. */
 const MOST_MIXED = 20;
 
-/** How far the float64 statistics of numbers may lie from 0 before float32 loses what tells them apart. */
+/**
+ * How far the float64 statistics of numbers may lie from 0 before float32 loses what tells them
+ * apart.
+ */
 const FAR = 1024;
 
 /** As a number, whatever stands before its fraction. */

@@ -1,4 +1,5 @@
-// How right a model is where the answers are known: what train tells of the file that it wrote, and predict of any.
+// How right a model is where the answers are known: what train tells of the file that it wrote, and
+// predict of any.
 
 import type { Sequential } from "lamella";
 import { quoted, visible } from "./fault.ts";
@@ -6,12 +7,18 @@ import { integer, note, percent, short, table } from "./terminal.ts";
 
 /** Examples that go through at once. */
 const BATCH = 1024;
-/** Classes of which a table shows each answer, and of which it shows a line; and of which JSON has all answers. */
+/**
+ * Classes of which a table shows each answer, and of which it shows a line; and of which JSON has
+ * all answers.
+ */
 const MOST_ANSWERS = 10;
 const MOST_LINES = 40;
 const MOST_CONFUSED = 100;
 
-/** Visits the scores of all examples, part by part, as the network puts them out; `start` is a part's first example. */
+/**
+ * Visits the scores of all examples, part by part, as the network puts them out; `start` is a
+ * part's first example.
+ */
 export function eachScores(
   model: Sequential,
   x: Float64Array,
@@ -50,7 +57,10 @@ interface ClassRow {
   /** How many examples are of this class, and how many are answered by it. */
   examples: number;
   answers: number;
-  /** The share of its examples that are found, and of its answers that are right; null where there are none. */
+  /**
+   * The share of its examples that are found, and of its answers that are right; null where there
+   * are none.
+   */
   recall: number | null;
   precision: number | null;
 }
@@ -71,7 +81,10 @@ export interface ClassQuality {
   constant: string | undefined;
 }
 
-/** @param truth the class of each example; −1 for one that the model does not know, which is counted as wrong */
+/**
+ * @param truth the class of each example; −1 for one that the model does not know, which is counted
+ *   as wrong
+ */
 export function qualityOfClasses(
   truth: ArrayLike<number>,
   answers: ArrayLike<number>,
@@ -121,7 +134,10 @@ export function qualityOfClasses(
 
 const cut = (text: string) => (text.length > 16 ? `${text.slice(0, 15)}…` : text);
 
-/** A line for each class: how many there are, how many of them are found, and what they are taken for. */
+/**
+ * A line for each class: how many there are, how many of them are found, and what they are taken
+ * for.
+ */
 function textOf(
   perClass: readonly ClassRow[],
   confusion: (i: number, j: number) => number,

@@ -1,5 +1,5 @@
-// Counts the rows and cells of CSV before it is parsed: the parser holds a whole row, and the cells of a row of a
-// gigabyte of commas take tens of gigabytes.
+// Counts the rows and cells of CSV before it is parsed: the parser holds a whole row, and the cells
+// of a row of a gigabyte of commas take tens of gigabytes.
 
 import { checkLimit, type Limits, limits } from "./files.ts";
 

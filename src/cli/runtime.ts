@@ -13,7 +13,10 @@ const variants = {
   "relaxed-shared": () => import("lamella/wasm/relaxed-shared"),
 };
 
-/** A runtime as the options say; that this host has no relaxed instructions is told, and strict ones compute. */
+/**
+ * A runtime as the options say; that this host has no relaxed instructions is told, and strict ones
+ * compute.
+ */
 export async function openRuntime({
   threads = 1,
   relaxed = false,

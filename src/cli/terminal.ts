@@ -1,5 +1,5 @@
-// What a person sees: numbers, tables, a bar and a curve. Into a pipe or a file all of it is plain lines, without a
-// control character.
+// What a person sees: numbers, tables, a bar and a curve. Into a pipe or a file all of it is plain
+// lines, without a control character.
 
 import process from "node:process";
 import asciichart from "asciichart";
@@ -21,8 +21,9 @@ export const dim = (text: string) => (coloured ? `\x1b[2m${text}\x1b[0m` : text)
 let isClosed = false;
 
 /**
- * A reader that has seen enough is no error, and ends nothing. What cannot be written for another reason is told once, and the
- * process ends with exit code 1 when its work is done: a training still has its file.
+ * A reader that has seen enough is no error, and ends nothing. What cannot be written for another
+ * reason is told once, and the process ends with exit code 1 when its work is done: a training
+ * still has its file.
  */
 export function watchOutput(command: string): void {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
@@ -71,8 +72,8 @@ export function print(text = "", isRaw = false): void {
 const TOGETHER = 1000;
 
 /**
- * Prints lines as they are made: however many there are, and however slow the reader is, few are held at a time. Who has
- * left is told no more of them.
+ * Prints lines as they are made: however many there are, and however slow the reader is, few are
+ * held at a time. Who has left is told no more of them.
  */
 export async function printLines(lines: Iterable<string>, isRaw = false): Promise<void> {
   let part: string[] = [];
@@ -106,8 +107,8 @@ export function note(text: string): void {
 }
 
 /**
- * JSON has no NaN and no infinities: they are null. Of what JSON need not escape, a terminal obeys some: that is
- * escaped too, so that the values are what they are in the file.
+ * JSON has no NaN and no infinities: they are null. Of what JSON need not escape, a terminal obeys
+ * some: that is escaped too, so that the values are what they are in the file.
  */
 export const json = (value: unknown, indent?: number) =>
   JSON.stringify(value, null, indent).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
@@ -161,7 +162,8 @@ const GAP = "  ";
  * @param isPlain without a colour for the head, as a note has none
  * @param options.together columns that one block is to have, for which the first column gives way;
  *   where that would break a word of it, its cells stand on lines of their own, above the others
- * @param options.among rows of other tables as well, beside which this one stands in the same columns
+ * @param options.among rows of other tables as well, beside which this one stands in the same
+ *   columns
  */
 export function table(
   rows: readonly (readonly string[])[],
@@ -314,7 +316,9 @@ export interface Curve {
   values: readonly number[];
 }
 
-/** The means of so many equal parts; parts of one value, drawn out, where there are fewer values. */
+/**
+ * The means of so many equal parts; parts of one value, drawn out, where there are fewer values.
+ */
 function resample(values: readonly number[], points: number): number[] {
   return Array.from({ length: points }, (_, i) => {
     const from = Math.floor((i * values.length) / points);

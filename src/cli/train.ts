@@ -157,7 +157,9 @@ function gather(data: Data, { y }: Truth, order: ArrayLike<number>): Part {
   return { x, y: labels, count: order.length };
 }
 
-/** Mean and deviation of every width-th number from `start`; a deviation of 0 is 1, for it divides. */
+/**
+ * Mean and deviation of every width-th number from `start`; a deviation of 0 is 1, for it divides.
+ */
 function momentsOf(values: ArrayLike<number>, start = 0, width = 1): { mean: number; std: number } {
   let [sum, count] = [0, 0];
   for (let i = start; i < values.length; i += width, count++) sum += values[i] as number;
@@ -169,7 +171,9 @@ function momentsOf(values: ArrayLike<number>, start = 0, width = 1): { mean: num
   return { mean, std: Math.sqrt(squares / count) || 1 };
 }
 
-/** A layer that takes the examples as they are: each column of a table by its own, pixels by all. */
+/**
+ * A layer that takes the examples as they are: each column of a table by its own, pixels by all.
+ */
 function standardise({ x, count }: Part, { table }: Data): LayerSpec {
   if (!table) return normalize(momentsOf(x));
   const width = x.length / count;
@@ -251,8 +255,8 @@ export async function train(path: string, options: TrainOptions): Promise<number
 
   const runtime = await openRuntime(options);
   const [training, validation] = split(runtime, data, truth, options);
-  // Values are learned as multiples of their deviation, whatever their unit. The last layer is told the unit in the end,
-  // but for what float32 cannot hold of it: that is the map's.
+  // Values are learned as multiples of their deviation, whatever their unit. The last layer is told
+  // the unit in the end, but for what float32 cannot hold of it: that is the map's.
   const { offset = 0, scale = 1 } = data.table?.target ?? {};
   const near = (part: Part) => (classes ? part.y : part.y.map((value) => (value - offset) / scale));
   const unit = classes ? { mean: 0, std: 1 } : momentsOf(near(training));

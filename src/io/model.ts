@@ -24,7 +24,10 @@ import {
 import { type StoredFile, writeSafetensors } from "./safetensors.ts";
 import { checkWeights, storedWeights, type WeightsName } from "./stored_weights.ts";
 
-/** The model of a file's architecture, with these of its tensors; `taken` are the file's dtypes that they may be of. */
+/**
+ * The model of a file's architecture, with these of its tensors; `taken` are the file's dtypes that
+ * they may be of.
+ */
 export function modelFrom(
   operation: string,
   runtime: Runtime,
@@ -49,27 +52,28 @@ export function modelFrom(
 
 export interface SaveModelOptions {
   /**
-   * The names of the classes, one a score, by which classify then answers and which a predictor has;
-   * a model of one score, trained with "bce", takes two. Default those that the model was loaded with.
+   * The names of the classes, one a score, by which classify then answers and which a predictor
+   * has; a model of one score, trained with "bce", takes two. Default those that the model was
+   * loaded with.
    */
   classes?: readonly string[] | undefined;
   /**
    * How the file stores the weights of products, which are nearly all of it; biases, normalisation
-   * and all else have the model's dtype. The model computes in its dtype as before, with the numbers
-   * that were stored. Default the model's dtype.
+   * and all else have the model's dtype. The model computes in its dtype as before, with the
+   * numbers that were stored. Default the model's dtype.
    *
    * - "float32" and "float16" round each number to the nearest, ties to even.
    * - "int8" has one scale for each column of weights (…, M), max|w| / 127 in float32, beside the
-   *   integers nearest to w / scale: a number is off by half a scale at most. Such a file has version
-   *   2, which readers before this option refuse.
+   *   integers nearest to w / scale: a number is off by half a scale at most. Such a file has
+   *   version 2, which readers before this option refuse.
    */
   weights?: WeightsName | undefined;
 }
 
 /**
- * A model as the bytes of a safetensors file: its tensors, and in the metadata its architecture, the
- * loss that it was trained with and the names of its classes, so that loadModel needs nothing else.
- * Initializers are not kept.
+ * A model as the bytes of a safetensors file: its tensors, and in the metadata its architecture,
+ * the loss that it was trained with and the names of its classes, so that loadModel needs nothing
+ * else. Initializers are not kept.
  *
  * @throws TypeError and RangeError for classes that are no such names; RangeError for weights of
  *   which one, that is finite, has no finite number of the type near it (from 65,520 up for
@@ -101,8 +105,9 @@ export function saveModel(
  * (float64, float32, float16, bfloat16, or int8 with scales) are converted to it. Everything is
  * checked before anything is allocated.
  *
- * @throws FormatError for bytes that are no such file; ShapeError with a list of all tensors that are missing, extra or
- *   of another shape or dtype; as Sequential for layers that do not fit each other; MemoryError
+ * @throws FormatError for bytes that are no such file; ShapeError with a list of all tensors that
+ *   are missing, extra or of another shape or dtype; as Sequential for layers that do not fit each
+ *   other; MemoryError
  */
 export function loadModel(runtime: Runtime, bytes: Uint8Array | ArrayBuffer): AnyModel {
   const operation = "loadModel";

@@ -1,10 +1,12 @@
-// Models as safetensors files: the tensors by PyTorch's names, affine weights as (D, M), and in the metadata what they are.
+// Models as safetensors files: the tensors by PyTorch's names, affine weights as (D, M), and in the
+// metadata what they are.
 //
 //   format        "lamella"
 //   kind          "model", or "checkpoint" of a trainer
-//   version       "1", or "2" of a model with int8 weights: a reader refuses what is newer than itself
+//   version       "1", or "2" of a model with int8 weights: a reader refuses what it does not know
 //   weight_layout "in,out": affine weights are (features in, features out)
-//   architecture  JSON: {"input": [784], "dtype": "float32", "layers": [{"kind": "affine", "units": 10}, …]}
+//   architecture  JSON: {"input": [784], "dtype": "float32",
+//                 "layers": [{"kind": "affine", "units": 10}, …]}
 //   loss          "softmax", "svm", "bce" or "mse", where the model was trained
 //   classes       JSON: ["no", "yes"], the names of its classes, where it has any
 //
@@ -49,7 +51,10 @@ interface Described {
   readonly classes: readonly string[] | undefined;
 }
 
-/** The names of the classes in a file, undefined where it has none; `lamella train` has them in its description of the data. */
+/**
+ * The names of the classes in a file, undefined where it has none; `lamella train` has them in its
+ * description of the data.
+ */
 export function classesOf(
   operation: string,
   { metadata }: StoredFile,
@@ -72,7 +77,10 @@ export function classesOf(
   }
 }
 
-/** Refuses a file that is not ours, or of another kind: FormatError with the name of the call that reads what it is. */
+/**
+ * Refuses a file that is not ours, or of another kind: FormatError with the name of the call that
+ * reads what it is.
+ */
 export function checkOurs(operation: string, { metadata }: StoredFile, kind: string): void {
   if (metadata.get("format") !== "lamella") {
     throw new FormatError(
@@ -125,7 +133,8 @@ export function readModelFile(operation: string, bytes: Uint8Array | ArrayBuffer
 }
 
 /**
- * Whether there are objects in objects, so many of them. What recursed over a file's would run out of stack.
+ * Whether there are objects in objects, so many of them. What recursed over a file's would run out
+ * of stack.
  */
 const isDeeper = (value: unknown, levels: number): boolean =>
   value !== null &&

@@ -18,8 +18,9 @@ export interface LoadPredictorOptions {
   /** The most examples that go through at once, from 1 up; default 1. */
   maxBatch?: number | undefined;
   /**
-   * The build of the predictor's core (lamella/predict.wasm), in place of the one that comes with the package: a
-   * WebAssembly.Module, bytes, a Response or a URL; of several, the first that this host can compile.
+   * The build of the predictor's core (lamella/predict.wasm), in place of the one that comes with
+   * the package: a WebAssembly.Module, bytes, a Response or a URL; of several, the first that this
+   * host can compile.
    */
   wasm?: WasmSource | readonly WasmSource[] | undefined;
 }
@@ -74,12 +75,14 @@ function prepare(
 }
 
 /**
- * The model in a file that saveModel wrote, compiled for serving in a small memory of its own. It computes in float32, to
- * which a float64 model is converted; of a float32 model the scores are those of `loadModel(…).compile()`, to the bit.
+ * The model in a file that saveModel wrote, compiled for serving in a small memory of its own. It
+ * computes in float32, to which a float64 model is converted; of a float32 model the scores are
+ * those of `loadModel(…).compile()`, to the bit.
  *
- * @throws FormatError for bytes that are no such file; ShapeError with a list of all tensors that are missing, extra or of
- *   another shape or dtype, and where layers do not fit each other; TypeError for a layer of no known kind and for a `wasm`
- *   that is none; RangeError for another maxBatch; MemoryError
+ * @throws FormatError for bytes that are no such file; ShapeError with a list of all tensors that
+ *   are missing, extra or of another shape or dtype, and where layers do not fit each other;
+ *   TypeError for a layer of no known kind and for a `wasm` that is none; RangeError for another
+ *   maxBatch; MemoryError
  */
 export async function loadPredictor(
   bytes: Uint8Array | ArrayBuffer,

@@ -1,7 +1,11 @@
-// The safetensors format: eight bytes with the header's length (little-endian), the header in JSON, the tensors' bytes.
-//   {"__metadata__": {"key": "value"}, "name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}}
-// Pure functions over bytes: nothing here knows a Runtime. Numbers are moved as the host has them in typed arrays, which
-// is little-endian wherever WebAssembly runs today.
+// The safetensors format: eight bytes with the header's length (little-endian), the header in JSON,
+// the tensors' bytes.
+//
+//   {"__metadata__": {"key": "value"},
+//    "name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}}
+//
+// Pure functions over bytes: nothing here knows a Runtime. Numbers are moved as the host has them
+// in typed arrays, which is little-endian wherever WebAssembly runs today.
 
 import { DTypeError, describe, FormatError, quote, ShapeError, show } from "../runtime/errors.ts";
 import { checkDType, checkInt32, gone } from "../tensor/convert.ts";
@@ -23,7 +27,10 @@ import { foundIn } from "./found.ts";
 import { Scanner } from "./scanner.ts";
 import { decodeUtf8, encodeUtf8 } from "./utf8.ts";
 
-/** All dtypes, in the order of the reference implementation: a file has its tensors in the reverse of it. */
+/**
+ * All dtypes, in the order of the reference implementation: a file has its tensors in the reverse
+ * of it.
+ */
 const order = [
   ...(["BOOL", "F4", "F6_E2M3", "F6_E3M2", "U8", "I8", "F8_E5M2", "F8_E4M3", "F8_E8M0"] as const),
   ...(["F8_E4M3FNUZ", "F8_E5M2FNUZ", "I16", "U16", "F16", "BF16", "I32", "U32", "F32"] as const),
@@ -88,16 +95,18 @@ export interface SafetensorsEntry {
   /** Its bytes: a view into the file's, no copy, and aligned to nothing. */
   readonly data: Uint8Array;
   /**
-   * Its numbers in a new array: F64 gives float64, other floats float32, and integers int32, unless a dtype is named.
+   * Its numbers in a new array: F64 gives float64, other floats float32, and integers int32, unless
+   * a dtype is named.
    * @throws DTypeError and RangeError as copyTo
    */
   toTypedArray(): Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
   toTypedArray<D extends DType>(dtype: D): TypedArrayOf<D>;
   /**
-   * Writes its numbers into an array of as many elements, a tensor's `data` or a Float16Array for example. Each is
-   * rounded once, to the nearest, where the array's dtype is narrower.
+   * Writes its numbers into an array of as many elements, a tensor's `data` or a Float16Array for
+   * example. Each is rounded once, to the nearest, where the array's dtype is narrower.
    * @throws ShapeError for another length
-   * @throws DTypeError for floats into int32, and for the dtypes of less than a byte, F8 and C64, which have `data` alone
+   * @throws DTypeError for floats into int32, and for the dtypes of less than a byte, F8 and C64,
+   *   which have `data` alone
    * @throws RangeError for a whole number that int32, or float64, does not hold
    */
   copyTo(target: Float32Array | Float64Array | Int32Array | Float16): void;
@@ -119,11 +128,17 @@ export interface StoredFile {
   readonly metadata: Map<string, string>;
 }
 
-/** What writeSafetensors takes as a tensor: a Tensor, an entry of a file that was read, or this by hand. */
+/**
+ * What writeSafetensors takes as a tensor: a Tensor, an entry of a file that was read, or this by
+ * hand.
+ */
 export interface SafetensorsData {
   readonly dtype: SafetensorsDType | DType;
   readonly shape: readonly number[];
-  /** Row-major: a typed array of that dtype, or the bytes as a file has them (of F16 and BF16, say); a Float16Array serves for F16. */
+  /**
+   * Row-major: a typed array of that dtype, or the bytes as a file has them (of F16 and BF16, say);
+   * a Float16Array serves for F16.
+   */
   readonly data: ArrayBufferView;
 }
 
@@ -327,7 +342,9 @@ export function bytesOf(operation: string, value: unknown): Uint8Array {
   );
 }
 
-/** The elements of a shape, or −1 where they, or their bits, are more than a double counts exactly. */
+/**
+ * The elements of a shape, or −1 where they, or their bits, are more than a double counts exactly.
+ */
 function elementsOf(shape: readonly number[], dtype: SafetensorsDType): number {
   let size = 1;
   for (const length of shape) {
@@ -344,15 +361,19 @@ function byteCount(shape: readonly number[], dtype: SafetensorsDType): string {
 }
 
 /**
- * Reads a safetensors file. The whole header is checked, and nothing of the tensors' bytes is copied: what comes back
- * holds on to the bytes that were given, and shows what is written into them later.
+ * Reads a safetensors file. The whole header is checked, and nothing of the tensors' bytes is
+ * copied: what comes back holds on to the bytes that were given, and shows what is written into
+ * them later.
  * @throws FormatError for bytes that are no safetensors file, or have anything beside it
  */
 export function readSafetensors(bytes: Uint8Array | ArrayBuffer): SafetensorsFile {
   return readHeader("readSafetensors", bytes, Entry);
 }
 
-/** As readSafetensors, for another call, which the errors name, and with tensors that are converted to floats. */
+/**
+ * As readSafetensors, for another call, which the errors name, and with tensors that are converted
+ * to floats.
+ */
 export function readFloats(operation: string, bytes: Uint8Array | ArrayBuffer) {
   return readHeader(operation, bytes, FloatTensor);
 }
@@ -501,8 +522,9 @@ function* pairs<T>(operation: string, name: string, of: ByName<T>): Iterable<rea
 }
 
 /**
- * Writes a safetensors file, the same bytes for the same tensors and metadata in whatever order: tensors by their dtype
- * as the reference implementation has it (so that each is aligned), then by name; metadata by key.
+ * Writes a safetensors file, the same bytes for the same tensors and metadata in whatever order:
+ * tensors by their dtype as the reference implementation has it (so that each is aligned), then by
+ * name; metadata by key.
  * @param tensors by name: pairs, a Map or an object, of Tensors for example
  * @param metadata strings by name, likewise
  * @throws ShapeError where the data does not fill the shape, DTypeError for data of another dtype
@@ -589,7 +611,8 @@ export function writeSafetensors(
   }
   texts.sort(([a], [b]) => compare(a, b));
 
-  // Written by hand: an object would move keys that look like array indices to its front, and mistake "__proto__".
+  // Written by hand: an object would move keys that look like array indices to its front, and
+  // mistake "__proto__".
   const list = texts.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`);
   const fields = list.length > 0 ? [`"${METADATA}":{${list.join(",")}}`] : [];
   let offset = 0;
@@ -610,10 +633,12 @@ export function writeSafetensors(
   const file = new Uint8Array(8 + headerBytes + dataBytes);
   new DataView(file.buffer).setUint32(0, headerBytes, true);
   file.set(header, 8);
-  file.fill(32, 8 + header.length, 8 + headerBytes); // spaces, so that the data begins at a multiple of 8
+  // spaces, so that the data begins at a multiple of 8
+  file.fill(32, 8 + header.length, 8 + headerBytes);
   let at = 8 + headerBytes;
   for (const { name, tensor, byteLength, bytes } of entries) {
-    // A Tensor's view is void when the memory has grown since, for a tensor made later: then it is read again.
+    // A Tensor's view is void when the memory has grown since, for a tensor made later: then it is
+    // read again.
     const now = bytes.length === byteLength ? bytes : bytesIn(tensor.data);
     if (now.length !== byteLength) {
       throw new TypeError(`${operation}: tensor ${quote(name)}: its data are gone`);

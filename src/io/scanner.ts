@@ -1,9 +1,9 @@
 import { FormatError, quote, rethrowUnless } from "../runtime/errors.ts";
 
 /**
- * Reads JSON whose structure is known beforehand: the caller asks for what should come next. So nothing is as deep as a
- * file pleases, nothing is built that was not asked for, and every key is seen, those too that JSON.parse drops because
- * another of the same name follows.
+ * Reads JSON whose structure is known beforehand: the caller asks for what should come next. So
+ * nothing is as deep as a file pleases, nothing is built that was not asked for, and every key is
+ * seen, those too that JSON.parse drops because another of the same name follows.
  */
 export class Scanner {
   private at = 0;
@@ -64,7 +64,8 @@ export class Scanner {
   whole(what: string): number {
     this.peek();
     const start = this.at;
-    while (!' \n\t\r,:[]{}"'.includes(this.text.charAt(this.at))) this.at++; // includes("") at the end
+    // includes("") at the end
+    while (!' \n\t\r,:[]{}"'.includes(this.text.charAt(this.at))) this.at++;
     const literal = this.text.slice(start, this.at);
     if (literal === "") throw this.unexpected(`${what}, a whole number,`);
     const value = /^(0|[1-9]\d{0,15})$/.test(literal) ? Number(literal) : -1;

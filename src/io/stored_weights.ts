@@ -52,7 +52,9 @@ function quantised(operation: string, name: string, { shape, data }: Weights): S
   ];
 }
 
-/** The tensors that store the weights of one product; RangeError for what the type does not hold. */
+/**
+ * The tensors that store the weights of one product; RangeError for what the type does not hold.
+ */
 export function storedWeights(
   operation: string,
   type: WeightsName,

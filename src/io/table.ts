@@ -1,5 +1,6 @@
-// How a row of a table becomes the numbers that a network takes, and its answers the label's own numbers. The map stands
-// in the metadata of a model's file as "data": docs/files.md tells its fields.
+// How a row of a table becomes the numbers that a network takes, and its answers the label's own
+// numbers. The map stands in the metadata of a model's file as "data": docs/files.md tells its
+// fields.
 
 import { checkInput } from "../nn/architecture.ts";
 import { cut, FormatError, quote, ShapeError, show } from "../runtime/errors.ts";
@@ -16,7 +17,10 @@ import {
   widthOf,
 } from "./table_map.ts";
 
-/** Inputs that are named by their numbers, at most: a file may claim any number of them in a few bytes. */
+/**
+ * Inputs that are named by their numbers, at most: a file may claim any number of them in a few
+ * bytes.
+ */
 const MOST_NUMBERED = 1e6;
 
 const maps = new WeakMap<object, TableMap & { known: ReadonlySet<unknown> }>();
@@ -66,16 +70,17 @@ function mapOf(operation: string, metadata: ReadonlyMap<string, string>) {
 }
 
 /**
- * A row of a table as the numbers that a model takes, by the map that `lamella train` has put into its file: texts become
- * one-hot, empty cells what the map says, and values far from 0 are brought to it in float64, before they are rounded.
- * A text that the training has not seen is 0 in every input of its column.
+ * A row of a table as the numbers that a model takes, by the map that `lamella train` has put into
+ * its file: texts become one-hot, empty cells what the map says, and values far from 0 are brought
+ * to it in float64, before they are rounded. A text that the training has not seen is 0 in every
+ * input of its column.
  *
  * @param metadata of the predictor: `predictor.metadata`
- * @param row cells by the names of the columns, where the label's and those that the training left out may stand too; or
- *   the cells alone, in the order of the training and without those. A cell is a text as in the table, or a number;
- *   null, undefined and "" are empty
- * @throws TypeError for a column that is missing or unknown, and for a cell that is none of its kind; ShapeError for
- *   another number of cells; FormatError where the metadata have no map
+ * @param row cells by the names of the columns, where the label's and those that the training left
+ *   out may stand too; or the cells alone, in the order of the training and without those. A cell
+ *   is a text as in the table, or a number; null, undefined and "" are empty
+ * @throws TypeError for a column that is missing or unknown, and for a cell that is none of its
+ *   kind; ShapeError for another number of cells; FormatError where the metadata have no map
  */
 export function encodeRow(
   metadata: ReadonlyMap<string, string>,
@@ -121,12 +126,14 @@ export function encodeRow(
 }
 
 /**
- * What the scores of a model say in the label's own unit, in float64: values far from 0, such as times, keep the digits that
- * float32 does not have. Scores of classes, and of values near 0, are as they were.
+ * What the scores of a model say in the label's own unit, in float64: values far from 0, such as
+ * times, keep the digits that float32 does not have. Scores of classes, and of values near 0, are
+ * as they were.
  *
  * @param metadata of the predictor: `predictor.metadata`
  * @param scores as `predict` gives them: a typed array of numbers, or an array
- * @throws FormatError where the metadata have no map; TypeError where scores are not numbers in a row
+ * @throws FormatError where the metadata have no map; TypeError where scores are not numbers in a
+ *   row
  */
 export function decodeScores(
   metadata: ReadonlyMap<string, string>,

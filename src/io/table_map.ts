@@ -1,5 +1,6 @@
-// What a table's map is made of, and what it does to one cell. `encodeRow` applies maps, and the command makes them: this file
-// imports nothing, so that both have it whole, whichever bundle it is in.
+// What a table's map is made of, and what it does to one cell. `encodeRow` applies maps, and the
+// command makes them: this file imports nothing, so that both have it whole, whichever bundle it is
+// in.
 
 /** A cell of a row; null, undefined and "" are empty. */
 export type TableCell = string | number | boolean | null | undefined;
@@ -7,9 +8,14 @@ export type TableCell = string | number | boolean | null | undefined;
 /** What becomes of a column: one number for each of its inputs. */
 export interface TableColumn {
   name: string;
-  /** Default "number"; "date" is counted in days since 1970-01-01, "category" has one input for each of its values. */
+  /**
+   * Default "number"; "date" is counted in days since 1970-01-01, "category" has one input for each
+   * of its values.
+   */
   kind?: "number" | "date" | "category" | undefined;
-  /** (value − offset) / scale is computed in float64, and rounded to float32 then; default 0 and 1. */
+  /**
+   * (value − offset) / scale is computed in float64, and rounded to float32 then; default 0 and 1.
+   */
   offset?: number | undefined;
   scale?: number | undefined;
   values?: readonly string[] | undefined;

@@ -14,20 +14,30 @@ const KEYS = ["input", "layers", "dtype", "prefix", "names"];
 export interface LoadTorchOptions<D extends FloatDType = FloatDType> {
   /** The shape of one example. */
   input: readonly number[];
-  /** One for each module of the nn.Sequential, in its order, so that the indexes agree: flatten() for Flatten, and so on. */
+  /**
+   * One for each module of the nn.Sequential, in its order, so that the indexes agree: flatten()
+   * for Flatten, and so on.
+   */
   layers: readonly LayerSpec[];
   /** Default "float32". */
   dtype?: D | undefined;
-  /** What the names in the file begin with, as "net." where the nn.Sequential is a module's attribute; default nothing. */
+  /**
+   * What the names in the file begin with, as "net." where the nn.Sequential is a module's
+   * attribute; default nothing.
+   */
   prefix?: string | undefined;
   /**
-   * Modules by the names that the file gives them, and the indexes of their layers: { fc1: "0", fc2: "2" } of a module whose
-   * attributes they are. Default none: the names are those of an nn.Sequential.
+   * Modules by the names that the file gives them, and the indexes of their layers: { fc1: "0",
+   * fc2: "2" } of a module whose attributes they are. Default none: the names are those of an
+   * nn.Sequential.
    */
   names?: Readonly<Record<string, string>> | undefined;
 }
 
-/** A name without what DataParallel and torch.compile put before it; an expression of many repeats would fill the stack. */
+/**
+ * A name without what DataParallel and torch.compile put before it; an expression of many repeats
+ * would fill the stack.
+ */
 function unwrap(name: string): string {
   let at = 0;
   for (let next = -1; next !== at; ) {
@@ -37,7 +47,10 @@ function unwrap(name: string): string {
   return name.slice(at);
 }
 
-/** The names of the file's tensors as the model has them; each is unwrapped, then without its prefix, then renamed. */
+/**
+ * The names of the file's tensors as the model has them; each is unwrapped, then without its
+ * prefix, then renamed.
+ */
 function renamer(operation: string, prefix: string, names: unknown) {
   if (typeof prefix !== "string") {
     throw new TypeError(`${operation}: prefix must be a string, got ${describe(prefix)}`);
@@ -54,7 +67,10 @@ function renamer(operation: string, prefix: string, names: unknown) {
   const map = new Map(pairs as [string, string][]);
   const most = pairs.reduce((length, [from]) => Math.max(length, from.length), 0);
   const used = new Set<string>();
-  /** By the longest that fits, found by the name's own parts: neither list is gone through for each of the other. */
+  /**
+   * By the longest that fits, found by the name's own parts: neither list is gone through for each
+   * of the other.
+   */
   const renamed = (name: string): string | undefined => {
     for (let at = Math.min(name.length, most); map.size > 0 && at >= 0; at--) {
       if (at < name.length && name[at] !== ".") continue;
@@ -121,19 +137,21 @@ function transpose(to: { [i: number]: number }, from: ArrayLike<number>, [D, M]:
 }
 
 /**
- * The weights of a PyTorch nn.Sequential of Linear, BatchNorm1d, Dropout, Flatten and activations, from its state_dict as
- * a safetensors file (`safetensors.torch.save_file(net.state_dict(), …)`). float64, float32, float16 and bfloat16 are read.
+ * The weights of a PyTorch nn.Sequential of Linear, BatchNorm1d, Dropout, Flatten and activations,
+ * from its state_dict as a safetensors file (`safetensors.torch.save_file(net.state_dict(), …)`).
+ * float64, float32, float16 and bfloat16 are read.
  *
- * `names` says which module of the file is which layer; `module.` and `_orig_mod.` before a name, as DataParallel and
- * torch.compile put them, are left out.
+ * `names` says which module of the file is which layer; `module.` and `_orig_mod.` before a name,
+ * as DataParallel and torch.compile put them, are left out.
  *
- * Weights of Linear are (M, D) in PyTorch and are transposed; `num_batches_tracked` is dropped. The settings of batch
- * normalisation are those of `layers`: PyTorch's momentum is 1 − ours. Its running variance, of the unbiased kind, is taken as
- * it is.
+ * Weights of Linear are (M, D) in PyTorch and are transposed; `num_batches_tracked` is dropped. The
+ * settings of batch normalisation are those of `layers`: PyTorch's momentum is 1 − ours. Its
+ * running variance, of the unbiased kind, is taken as it is.
  *
- * @throws FormatError for bytes that are no safetensors file, and for one of this package, whose layout is another;
- *   ShapeError with a list of all tensors that are missing, extra or of another shape or dtype, and the names to write
- *   where shapes tell; as Sequential for layers that do not fit each other; MemoryError
+ * @throws FormatError for bytes that are no safetensors file, and for one of this package, whose
+ *   layout is another; ShapeError with a list of all tensors that are missing, extra or of another
+ *   shape or dtype, and the names to write where shapes tell; as Sequential for layers that do not
+ *   fit each other; MemoryError
  */
 export function loadTorch<D extends FloatDType = "float32">(
   runtime: Runtime,

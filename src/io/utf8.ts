@@ -4,9 +4,10 @@
 const CHUNK = 8192;
 
 /**
- * The text of bytes that are UTF-8, or null: what is cut, overlong, half of a surrogate pair or above U+10FFFF is refused,
- * and a byte order mark stays, as TextDecoder has it with `fatal` and `ignoreBOM`. Each byte is read once, so that memory
- * that another thread writes to meanwhile gives no text that was not checked.
+ * The text of bytes that are UTF-8, or null: what is cut, overlong, half of a surrogate pair or
+ * above U+10FFFF is refused, and a byte order mark stays, as TextDecoder has it with `fatal` and
+ * `ignoreBOM`. Each byte is read once, so that memory that another thread writes to meanwhile gives
+ * no text that was not checked.
  */
 export function decodeUtf8(bytes: Uint8Array): string | null {
   const { length } = bytes;

@@ -45,7 +45,10 @@ type LabelKernel = (
   runtime: TensorRuntime,
 ) => number;
 
-/** A loss of scores x (N, C) by their labels y (N,), the mean over the rows, weighted where there are class weights. */
+/**
+ * A loss of scores x (N, C) by their labels y (N,), the mean over the rows, weighted where there
+ * are class weights.
+ */
 export function labelLoss<D extends FloatDType, X extends Tensor<D> | false>(
   operation: string,
   x: Tensor<D>,
@@ -120,7 +123,10 @@ export function targetLoss<D extends FloatDType, X extends Tensor<D> | false>(
   );
 }
 
-/** Runs fn with the address of dx: of the one that was given, of a new one, or 0 where none is wanted. */
+/**
+ * Runs fn with the address of dx: of the one that was given, of a new one, or 0 where none is
+ * wanted.
+ */
 function withGradient<D extends FloatDType, X>(
   { runtime, dtype, shape }: TensorHandle<D>,
   given: TensorHandle<D> | undefined,

@@ -8,8 +8,8 @@ import { kindOf } from "../tensor/views.ts";
 export type ClassWeights = readonly number[] | Float32Array | Float64Array;
 
 /**
- * A copy of the caller's weights of C classes, undefined where there are none. They are divided by the largest, which
- * changes no loss, so that no sum of them overflows.
+ * A copy of the caller's weights of C classes, undefined where there are none. They are divided by
+ * the largest, which changes no loss, so that no sum of them overflows.
  */
 export function checkClassWeights(
   operation: string,

@@ -4,9 +4,9 @@ import { sizeOf } from "../tensor/shape.ts";
 import { checkNone } from "./settings.ts";
 
 /**
- * The first values of a parameter: as many numbers as the shape holds, in row-major order. Weights have the shape
- * (D, M), features in by features out, and biases (M,). Draws come from the model's own generator, in the order of
- * the layers.
+ * The first values of a parameter: as many numbers as the shape holds, in row-major order. Weights
+ * have the shape (D, M), features in by features out, and biases (M,). Draws come from the model's
+ * own generator, in the order of the layers.
  */
 export type Initializer = (shape: readonly number[], random: Random) => ArrayLike<number>;
 
@@ -30,7 +30,10 @@ function fans(shape: readonly number[]): [number, number] {
   return [shape[0] ?? 1, shape[shape.length - 1] ?? 1];
 }
 
-/** scale · randn(…shape): normal with mean 0 and this deviation, as `weight_scale * np.random.randn(D, M)`. */
+/**
+ * scale · randn(…shape): normal with mean 0 and this deviation, as
+ * `weight_scale * np.random.randn(D, M)`.
+ */
 export function normal(scale: number): Initializer {
   checkNumbers("normal", { scale });
   return (shape, random) => scaled(random.randn(shape).data, scale);
@@ -43,8 +46,8 @@ export function uniform(low: number, high: number): Initializer {
 }
 
 /**
- * Normal with deviation sqrt(2 / D), which keeps the size of a signal through ReLU: the default of affine
- * weights. He et al., "Delving Deep into Rectifiers", 2015, arXiv:1502.01852.
+ * Normal with deviation sqrt(2 / D), which keeps the size of a signal through ReLU: the default of
+ * affine weights. He et al., "Delving Deep into Rectifiers", 2015, arXiv:1502.01852.
  */
 export function heNormal(...none: []): Initializer {
   checkNone("heNormal", none);
@@ -58,8 +61,8 @@ export function heUniform(...none: []): Initializer {
 }
 
 /**
- * Normal with deviation sqrt(2 / (D + M)), for sigmoid and tanh. Glorot and Bengio, "Understanding the difficulty
- * of training deep feedforward neural networks", AISTATS 2010.
+ * Normal with deviation sqrt(2 / (D + M)), for sigmoid and tanh. Glorot and Bengio, "Understanding
+ * the difficulty of training deep feedforward neural networks", AISTATS 2010.
  */
 export function xavierNormal(...none: []): Initializer {
   checkNone("xavierNormal", none);

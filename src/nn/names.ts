@@ -3,15 +3,18 @@
 import { quote, show } from "../runtime/errors.ts";
 
 /**
- * "softmax" and "svm" take labels in [0, C) or one-hot rows (N, C); "bce" (binary cross-entropy from scores, before any sigmoid) takes targets from
- * 0 to 1 and "mse" (mean squared error) any numbers, both in the shape of the scores.
+ * "softmax" and "svm" take labels in [0, C) or one-hot rows (N, C); "bce" (binary cross-entropy
+ * from scores, before any sigmoid) takes targets from 0 to 1 and "mse" (mean squared error) any
+ * numbers, both in the shape of the scores.
  */
 export type LossName = "softmax" | "svm" | "bce" | "mse";
 
 /**
- * Names of classes, checked: texts that differ, one a score; a model of one score that tells two classes apart has two.
+ * Names of classes, checked: texts that differ, one a score; a model of one score that tells two
+ * classes apart has two.
  * @param source what the message calls them
- * @throws TypeError for what is no list of texts, RangeError for another number of them and for a name twice
+ * @throws TypeError for what is no list of texts, RangeError for another number of them and for a
+ *   name twice
  */
 export function checkNames(
   operation: string,

@@ -1,5 +1,5 @@
-// A model's engine: its layers, their tensors, and the plan of a batch, by which the passes call the
-// kernels with addresses and nothing is checked or allocated on the way.
+// A model's engine: its layers, their tensors, and the plan of a batch, by which the passes call
+// the kernels with addresses and nothing is checked or allocated on the way.
 
 import type { Kernels } from "../runtime/core.ts";
 import { DisposedError, DTypeError } from "../runtime/errors.ts";
@@ -35,7 +35,9 @@ export interface Plan {
   readonly targets: TensorHandle<FloatDType>;
   /** (capacity,) what each example counts in the loss. */
   readonly rowWeights: TensorHandle<"float64">;
-  /** The address of the batch's row weights, or 0 if it has none; W is their sum, or the batch's N. */
+  /**
+   * The address of the batch's row weights, or 0 if it has none; W is their sum, or the batch's N.
+   */
   weights: number;
   W: number;
   /** (capacity,) the classes with the highest scores. */
@@ -57,7 +59,9 @@ export class Network {
   /** What the layers take that take the input: the model's dtype, or int32. */
   readonly inDType: DType;
   disposed = false;
-  /** What the scores mean: the loss that the model is trained with, and the names of its classes. */
+  /**
+   * What the scores mean: the loss that the model is trained with, and the names of its classes.
+   */
   loss: LossName | undefined = undefined;
   classes: readonly string[] | undefined = undefined;
   private plan: Plan | null = null;
@@ -219,7 +223,8 @@ export class Network {
       buffers.push(rowWeights);
       const [labels, answers] = [whole(N), whole(N)];
       const targets = make(N, this.outSize);
-      // No spread of a list: a call takes so many arguments alone, and a file may have any number of layers.
+      // No spread of a list: a call takes so many arguments alone, and a file may have any number
+      // of layers.
       let bytes = 0;
       for (const layer of layers) bytes = Math.max(bytes, layer.workBytes(N));
       const work = whole(Math.ceil(bytes / 4));

@@ -28,9 +28,9 @@ interface View<D extends FloatDType> {
 }
 
 /**
- * A network compiled for serving: one call of the core for each prediction, and nothing allocated in its memory after it
- * was made. It keeps copies of the weights: the model may be trained on or disposed. Sequential.compile and loadPredictor
- * make it.
+ * A network compiled for serving: one call of the core for each prediction, and nothing allocated
+ * in its memory after it was made. It keeps copies of the weights: the model may be trained on or
+ * disposed. Sequential.compile and loadPredictor make it.
  */
 export interface Predictor<D extends FloatDType = "float32"> {
   /** The most examples of one run. */
@@ -39,13 +39,19 @@ export interface Predictor<D extends FloatDType = "float32"> {
   readonly inputShape: readonly number[];
   readonly outputShape: readonly number[];
   readonly dtype: D;
-  /** The names of the classes, where the model has names: as many as scores, or two for one score. */
+  /**
+   * The names of the classes, where the model has names: as many as scores, or two for one score.
+   */
   readonly classes: readonly string[] | undefined;
-  /** The metadata of the file that it was loaded from, to be read alone; empty for a model that was compiled. */
+  /**
+   * The metadata of the file that it was loaded from, to be read alone; empty for a model that was
+   * compiled.
+   */
   readonly metadata: ReadonlyMap<string, string>;
   /**
-   * The examples of a run, (maxBatch, …inputShape): a live view that the caller fills. The getter makes it anew when the
-   * memory has grown, so read it again rather than keep it across other calls.
+   * The examples of a run, (maxBatch, …inputShape): a live view that the caller fills. The getter
+   * makes it anew when the memory has grown, so read it again rather than keep it across other
+   * calls.
    * @throws DisposedError
    */
   readonly input: TypedArrayOf<D>;
@@ -60,9 +66,11 @@ export interface Predictor<D extends FloatDType = "float32"> {
    */
   run(batch?: number): void;
   /**
-   * The scores of up to maxBatch examples, as a new array. As everywhere, x is their numbers in a row, in an array or a typed
-   * array of any kind, nested arrays (N, …inputShape), or a tensor of that shape; other dtypes are converted.
-   * @throws ShapeError where x is not that many numbers; TypeError where an element is none; DisposedError
+   * The scores of up to maxBatch examples, as a new array. As everywhere, x is their numbers in a
+   * row, in an array or a typed array of any kind, nested arrays (N, …inputShape), or a tensor of
+   * that shape; other dtypes are converted.
+   * @throws ShapeError where x is not that many numbers; TypeError where an element is none;
+   *   DisposedError
    */
   predict(x: Examples): TypedArrayOf<D>;
   /** Gives its memory back. A second call does nothing. */

@@ -29,8 +29,8 @@ export interface SequentialOptions<D extends FloatDType = FloatDType> {
   /** Default "float32". */
   dtype?: D | undefined;
   /**
-   * Of the first weights, and of dropout: a whole number in [0, 2³²), or for the weights a generator, whose draws go
-   * on (dropout has 0 then). Default 0.
+   * Of the first weights, and of dropout: a whole number in [0, 2³²), or for the weights a
+   * generator, whose draws go on (dropout has 0 then). Default 0.
    */
   seed?: number | Random | undefined;
   /** Of the affine weights whose layer names none; default heNormal(). */
@@ -60,7 +60,10 @@ export type Classes<C extends number | string> = C extends string
   ? string[]
   : Int32Array<ArrayBuffer>;
 
-/** The engines of models: a map rather than a private field, so that a bundle without models goes without them. */
+/**
+ * The engines of models: a map rather than a private field, so that a bundle without models goes
+ * without them.
+ */
 const networks = new WeakMap<object, Network>();
 
 /** The engine of a model; refuses what is none, and one that has been disposed. */
@@ -72,7 +75,10 @@ export function networkOf(operation: string, model: unknown): Network {
   return network;
 }
 
-/** A model whose values come from somewhere else than its initializers, checked before anything is allocated. */
+/**
+ * A model whose values come from somewhere else than its initializers, checked before anything is
+ * allocated.
+ */
 export function sequentialFrom<D extends FloatDType, C extends number | string = number>(
   runtime: Runtime,
   options: SequentialOptions<D>,
@@ -84,11 +90,11 @@ export function sequentialFrom<D extends FloatDType, C extends number | string =
 }
 
 /**
- * Layers in a row. It owns its tensors: they belong to no scope, and are freed by dispose(), or by the garbage
- * collector some time after the model is forgotten.
+ * Layers in a row. It owns its tensors: they belong to no scope, and are freed by dispose(), or by
+ * the garbage collector some time after the model is forgotten.
  *
- * The buffers of a batch are planned with the first batch, and again only for a larger one, so that steps allocate
- * nothing. A ReLU after an affine layer is computed with it.
+ * The buffers of a batch are planned with the first batch, and again only for a larger one, so that
+ * steps allocate nothing. A ReLU after an affine layer is computed with it.
  */
 export class Sequential<
   D extends FloatDType = "float32",
@@ -98,8 +104,9 @@ export class Sequential<
   readonly layers: readonly LayerSpec[];
 
   /**
-   * @throws TypeError for a layer of no known kind; RangeError for a setting out of range; ShapeError where a layer
-   *   does not take what comes from below; DTypeError; MemoryError. The message names the layer by index and kind
+   * @throws TypeError for a layer of no known kind; RangeError for a setting out of range;
+   *   ShapeError where a layer does not take what comes from below; DTypeError; MemoryError. The
+   *   message names the layer by index and kind
    */
   constructor(runtime: Runtime, options: SequentialOptions<D>);
   constructor(
@@ -158,9 +165,10 @@ export class Sequential<
    * The scores of a batch: x (N, …input) → (N, …output), a new tensor.
    *
    * @param x a tensor, nested arrays, or numbers in a row
-   * @param options.mode "train" normalises by the batch, moves running values and drops; "test", the default, does not
-   * @throws RangeError for another mode, and for an empty batch in training; ShapeError, DTypeError, DisposedError,
-   *   RuntimeMismatchError, MemoryError
+   * @param options.mode "train" normalises by the batch, moves running values and drops; "test",
+   *   the default, does not
+   * @throws RangeError for another mode, and for an empty batch in training; ShapeError,
+   *   DTypeError, DisposedError, RuntimeMismatchError, MemoryError
    */
   forward(x: Examples, options: { mode?: "train" | "test" | undefined } = {}): Tensor<D> {
     const operation = "Sequential.forward";
@@ -187,14 +195,15 @@ export class Sequential<
   }
 
   /**
-   * The gradients of all parameters, from that of the last forward's scores: they are in `parameters()` then. May be
-   * called any number of times; after a forward in test mode, with the statistics as constants.
+   * The gradients of all parameters, from that of the last forward's scores: they are in
+   * `parameters()` then. May be called any number of times; after a forward in test mode, with the
+   * statistics as constants.
    *
    * @param dout (N, …output)
    * @param options.dx true computes the gradient of the input as well
    * @returns dx (N, …input), a new tensor, where it was asked for
-   * @throws TypeError where no forward came before, or something else went through the model since; ShapeError,
-   *   DTypeError, DisposedError, RuntimeMismatchError, MemoryError
+   * @throws TypeError where no forward came before, or something else went through the model since;
+   *   ShapeError, DTypeError, DisposedError, RuntimeMismatchError, MemoryError
    */
   backward(dout: Tensor<D>, options: { dx?: false | undefined }): { dx: undefined };
   backward(dout: Tensor<D>, options: { dx: true }): { dx: Tensor<D> };
@@ -234,15 +243,18 @@ export class Sequential<
     });
   }
 
-  /** What is learned, in the order of the layers: `weight` and `bias` of affine and batchnorm layers. */
+  /**
+   * What is learned, in the order of the layers: `weight` and `bias` of affine and batchnorm
+   * layers.
+   */
   parameters(): Parameter<D>[] {
     const { learned } = networkOf("Sequential.parameters", this);
     return learned.map((slot) => slot.parameter) as unknown as Parameter<D>[];
   }
 
   /**
-   * Every tensor that makes the model what it is, running values included, by PyTorch's names. They are the model's own,
-   * live; `toTypedArray()` of one is a copy. Affine weights are (D, M).
+   * Every tensor that makes the model what it is, running values included, by PyTorch's names. They
+   * are the model's own, live; `toTypedArray()` of one is a copy. Affine weights are (D, M).
    */
   stateDict(): Record<string, Tensor<D>> {
     const { slots } = networkOf("Sequential.stateDict", this);
@@ -252,7 +264,8 @@ export class Sequential<
   /**
    * Takes the values of tensors by their names, from any runtime.
    *
-   * @throws ShapeError with a list of all that is missing, extra or of another shape or dtype; nothing has changed then
+   * @throws ShapeError with a list of all that is missing, extra or of another shape or dtype;
+   *   nothing has changed then
    */
   loadStateDict(dict: Record<string, Tensor<D>>): void {
     const operation = "Sequential.loadStateDict";
@@ -267,7 +280,8 @@ export class Sequential<
   }
 
   /**
-   * The scores in test mode, a new tensor (N, …output). Any number of examples: they go through in batches.
+   * The scores in test mode, a new tensor (N, …output). Any number of examples: they go through in
+   * batches.
    * @throws as forward
    */
   predict(x: Examples): Tensor<D> {
@@ -290,12 +304,14 @@ export class Sequential<
   }
 
   /**
-   * The probability of each class, a new tensor (N, …output): the softmax of the scores of a model trained with the loss
-   * "softmax", the sigmoid of those of one trained with "bce". A model knows its loss once it has a Trainer, and a file keeps
-   * it. Where the last layer is softmax() or sigmoid(), its scores are probabilities already.
+   * The probability of each class, a new tensor (N, …output): the softmax of the scores of a model
+   * trained with the loss "softmax", the sigmoid of those of one trained with "bce". A model knows
+   * its loss once it has a Trainer, and a file keeps it. Where the last layer is softmax() or
+   * sigmoid(), its scores are probabilities already.
    *
    * @param options.loss the loss of a model that does not know it, as one of PyTorch's weights
-   * @throws TypeError where nothing tells the loss, RangeError for a loss whose scores are no probabilities; as forward
+   * @throws TypeError where nothing tells the loss, RangeError for a loss whose scores are no
+   *   probabilities; as forward
    */
   probabilities(x: Examples, options: { loss?: "softmax" | "bce" | undefined } = {}): Tensor<D> {
     const operation = "Sequential.probabilities";
@@ -322,8 +338,9 @@ export class Sequential<
   }
 
   /**
-   * The class with the highest score for each example, the first of equals; a model of one score that was trained with "bce"
-   * answers 1 where it is above 0. The names of the classes, as an array of texts, where the model has names.
+   * The class with the highest score for each example, the first of equals; a model of one score
+   * that was trained with "bce" answers 1 where it is above 0. The names of the classes, as an
+   * array of texts, where the model has names.
    * @throws as forward
    */
   classify(x: Examples): Classes<C> {
@@ -339,9 +356,10 @@ export class Sequential<
   }
 
   /**
-   * The mean loss and the share of right answers in test mode: the class with the highest score for "softmax" and
-   * "svm", and for "bce" a score above 0 where the target is above 0.5.
-   * @throws as forward; RangeError for a loss of no known name, a label out of range, and for no examples at all
+   * The mean loss and the share of right answers in test mode: the class with the highest score for
+   * "softmax" and "svm", and for "bce" a score above 0 where the target is above 0.5.
+   * @throws as forward; RangeError for a loss of no known name, a label out of range, and for no
+   *   examples at all
    */
   evaluate(options: EvaluateOptions): Evaluation {
     const operation = "Sequential.evaluate";
@@ -355,8 +373,9 @@ export class Sequential<
   }
 
   /**
-   * The model as it is now, for serving: batch normalisation folded into the weights, bias and ReLU in the product, weights
-   * packed, dropout gone. Its scores are those of predict to within 1e-5 of the largest.
+   * The model as it is now, for serving: batch normalisation folded into the weights, bias and ReLU
+   * in the product, weights packed, dropout gone. Its scores are those of predict to within 1e-5 of
+   * the largest.
    *
    * @param options.maxBatch the most examples that go through at once, from 1 up; default 1
    * @throws RangeError for another maxBatch; DisposedError, MemoryError
@@ -394,7 +413,10 @@ export class Sequential<
     );
   }
 
-  /** The layers as a table: what each puts out, and how many parameters it has. Of more than 100 layers it has 100. */
+  /**
+   * The layers as a table: what each puts out, and how many parameters it has. Of more than 100
+   * layers it has 100.
+   */
   summary(): string {
     const network = networkOf("Sequential.summary", this);
     const each = (shape: readonly number[]) => `(N, ${shape.join(", ")})`;

@@ -24,7 +24,9 @@ export interface Target {
   data(): Numbers;
 }
 
-/** Checks what a model is to be filled with before its tensors are made, and gives what fills them. */
+/**
+ * Checks what a model is to be filled with before its tensors are made, and gives what fills them.
+ */
 export type StateSource = (network: Network) => () => void;
 
 /** The dtypes of files that are read into tensors of either float dtype. */
@@ -54,7 +56,8 @@ export function checkState(
   alsoTaken: readonly string[] = [],
 ): Map<string, StateEntry> {
   const given = new Map(entries.map((entry) => [entry.name, entry]));
-  // A file may name any number of tensors that are not due: the message has the first of them, and how many more there are.
+  // A file may name any number of tensors that are not due: the message has the first of them, and
+  // how many more there are.
   let lines = "";
   let more = 0;
   const problem = (line: string) => {

@@ -203,7 +203,8 @@ class Loader {
     }
     const { file, hex } = this.build;
     const names = namesOf(module);
-    // It has to have what the entry's own has; a host that compiles no bytes does not know that one.
+    // It has to have what the entry's own has; a host that compiles no bytes does not know that
+    // one.
     const own = hex === undefined ? null : this.inlined(this.build);
     const faults = namesOf(own ?? module)
       .filter((name) => !names.includes(name))

@@ -17,7 +17,8 @@ export interface Random {
   /** Normal with mean 0 and deviation 1: `randn(2, 3)` or `randn([2, 3])`. */
   randn(...shape: ShapeArguments): Tensor<"float64">;
   /**
-   * Whole numbers on [low, high), or on [0, low) where high is left out; a single one, of shape (), where the shape is.
+   * Whole numbers on [low, high), or on [0, low) where high is left out; a single one, of shape (),
+   * where the shape is.
    * @throws RangeError where low ≥ high or they are no whole numbers of 32 bits
    */
   randint(low: number, high?: number | null, shape?: readonly number[] | number): Tensor<"int32">;
@@ -28,7 +29,10 @@ export interface Random {
   permutation(n: number): Tensor<"int32">;
 }
 
-/** Where the state has the number of words that have been drawn since all were made, behind these words. */
+/**
+ * Where the state has the number of words that have been drawn since all were made, behind these
+ * words.
+ */
 const POSITION = CoreConstants.mt19937Position;
 
 /** The state lives here between calls, so that a generator holds no memory of its runtime. */

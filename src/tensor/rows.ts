@@ -88,7 +88,8 @@ interface Taker {
 
 /**
  * Rows of this shape each, for this model; refuses what has another.
- * @param dtype of the tensor that the rows are copied to: numbers that int32 does not hold are refused
+ * @param dtype of the tensor that the rows are copied to: numbers that int32 does not hold are
+ *   refused
  */
 export function rowsOf(
   operation: string,

@@ -1,5 +1,6 @@
-// Windows that slide over images: what callers say of them (sizes, padding), where they lie, and how many there are.
-// Convolution and pooling have this in common, as calls and as layers of models. A sequence is an image of height 1.
+// Windows that slide over images: what callers say of them (sizes, padding), where they lie, and
+// how many there are. Convolution and pooling have this in common, as calls and as layers of
+// models. A sequence is an image of height 1.
 
 import { quote, ShapeError } from "../runtime/errors.ts";
 import { checkRange, count, type Range } from "./numbers.ts";
@@ -9,8 +10,8 @@ import { checkKeys } from "./options.ts";
 export type Size = number | readonly [number, number];
 
 /**
- * What lies around an image. "same": as much as gives ⌈in / stride⌉ pixels, of which the larger half is at bottom and
- * right; "valid": nothing.
+ * What lies around an image. "same": as much as gives ⌈in / stride⌉ pixels, of which the larger
+ * half is at bottom and right; "valid": nothing.
  */
 export type Padding =
   | "same"
@@ -154,12 +155,12 @@ function axesOf(size: Pair, { kernel, stride, dilation, padding }: Sliding): Axi
 }
 
 /**
- * Places the windows of a convolution or a pooling over an image, out = ⌊(size + padding − covered) / stride⌋ + 1 of
- * each axis, or says why there is none: "a window of 3 × 3 does not fit …".
+ * Places the windows of a convolution or a pooling over an image, out = ⌊(size + padding − covered)
+ * / stride⌋ + 1 of each axis, or says why there is none: "a window of 3 × 3 does not fit …".
  *
  * @param size height and width of the image
- * @param ceil rounds up, so that a last window may begin inside the image and end outside it; one that would begin
- *   beyond the image is dropped
+ * @param ceil rounds up, so that a last window may begin inside the image and end outside it; one
+ *   that would begin beyond the image is dropped
  * @param everywhere every window must have a cell of the image, which an average needs
  */
 export function placeWindow(
@@ -207,9 +208,9 @@ export function placeWindow(
 }
 
 /**
- * Places the windows of a transposed convolution, whose output is the image and whose input has one value for each
- * window: out = (size − 1) · stride − padding + covered + outputPadding of each axis, size · stride for "same"; or says
- * why there is none.
+ * Places the windows of a transposed convolution, whose output is the image and whose input has one
+ * value for each window: out = (size − 1) · stride − padding + covered + outputPadding of each
+ * axis, size · stride for "same"; or says why there is none.
  */
 export function placeTransposed(
   size: Pair,
@@ -245,8 +246,8 @@ const placementOf = ([OH, OW]: number[], [top, left]: number[]): Placement => ({
 });
 
 /**
- * Refuses an outputPadding that a convolution would not have left over: it is below the stride or the dilation, and 0
- * for "same", which has no choice.
+ * Refuses an outputPadding that a convolution would not have left over: it is below the stride or
+ * the dilation, and 0 for "same", which has no choice.
  * @throws RangeError
  */
 export function checkOutputPadding(

@@ -117,10 +117,10 @@ function checkProduct(
   row: (j: number) => number = () => 0,
 ): void {
   expect(actual.length).toBe(m * n);
-  // Every product is rounded once and passes through at most KC = 256 sums of its block, one sum for
-  // each block and one with the row; each rounds by ε/2 of what is there, which is never more than
-  // size = Σ|a||b| + |row| (but for ε²). In long sums, through at most 64 of its chunk, and it is rounded at the end.
-  // The float64 sums below round k + 1 times themselves.
+  // Every product is rounded once and passes through at most KC = 256 sums of its block, one sum
+  // for each block and one with the row; each rounds by ε/2 of what is there, which is never more
+  // than size = Σ|a||b| + |row| (but for ε²). In long sums, through at most 64 of its chunk, and it
+  // is rounded at the end. The float64 sums below round k + 1 times themselves.
   const sums = isLong(bytes, k) ? 1 + 64 + 1 : 1 + Math.min(k, 256) + Math.ceil(k / 256) + 1;
   const bound = (sums * epsilon) / 2 + (k + 2) * 2 ** -53;
   for (let i = 0; i < m; i++) {
@@ -211,7 +211,8 @@ describe.each(configurations)("GEMM in $name, $build core", ({ core, dtype }) =>
     }
   });
 
-  // Rows, columns and depth of the product, around MC = 128 (132 in relaxed builds), NC = 1024 and KC = 256.
+  // Rows, columns and depth of the product, around MC = 128 (132 in relaxed builds), NC = 1024 and
+  // KC = 256.
   test.each([
     ...[255, 256, 257, 511, 512, 513].map((k) => [5, 9, k] as const),
     ...[127, 128, 129].map((m) => [m, 9, 5] as const),
@@ -238,7 +239,8 @@ describe.each(configurations)("GEMM in $name, $build core", ({ core, dtype }) =>
     checkBackward(core, dtype, tn, draw(dtype, tn, random));
   });
 
-  // A part of C that is summed in float64 is 128 × 256. The last one needs more workspace than short sums would.
+  // A part of C that is summed in float64 is 128 × 256. The last one needs more workspace than
+  // short sums would.
   if (bytes === 4) {
     test.each([
       [129, 2],
@@ -330,7 +332,8 @@ describe.each(configurations)("GEMM in $name, $build core", ({ core, dtype }) =>
 
   test("with ReLU gives the bits of the product and 0 where it is below 0, on every path", () => {
     const random = seeded(27);
-    // gemv, rows read in place, panels read in place, packed; edges of tiles; one block of K, and several; long sums.
+    // gemv, rows read in place, panels read in place, packed; edges of tiles; one block of K, and
+    // several; long sums.
     const sizes = [1, 2, 3, 4, 7, 16, 17, 33, 131].flatMap((N) =>
       [1, 3, 8, 13, 32, 33].flatMap((M) => [0, 1, 7, 256, 257, 600].map((D) => ({ N, D, M }))),
     );

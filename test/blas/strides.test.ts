@@ -1,5 +1,6 @@
-// gemm as its contract has it, with rows that lie apart, a bias and a floor on every path: the layers, which gemm.test.ts goes
-// through, have dense operands, and a bias where neither is transposed.
+// gemm as its contract has it, with rows that lie apart, a bias and a floor on every path: the
+// layers, which gemm.test.ts goes through, have dense operands, and a bias where neither is
+// transposed.
 
 import { describe, expect, test } from "vitest";
 import { dtypes, openCore, seeded, testBuilds } from "../support/core.ts";
@@ -12,7 +13,10 @@ const sizes = [1, 2, 3, 5, 17, 33];
 describe.each(configurations)("gemm in $name, $build core", ({ core, dtype }) => {
   const { array, suffix } = dtype;
 
-  /** A matrix of whole numbers, whose sums no order rounds; between its rows, or its columns, lies a gap of NaN. */
+  /**
+   * A matrix of whole numbers, whose sums no order rounds; between its rows, or its columns, lies a
+   * gap of NaN.
+   */
   function draw(
     [rows, columns]: readonly [number, number],
     isTransposed: boolean,

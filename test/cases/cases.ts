@@ -1,5 +1,6 @@
-// What the three files of cases have in common: where they lie, which of them are run and which are not, how far a
-// result may be from what is expected, and the operations of other libraries spelled in this one's calls.
+// What the three files of cases have in common: where they lie, which of them are run and which are
+// not, how far a result may be from what is expected, and the operations of other libraries spelled
+// in this one's calls.
 
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
@@ -46,8 +47,8 @@ export function decoded<V extends { data: readonly Encoded[] }>(
 }
 
 /**
- * Makes a test of every case in a file of the folder, and one that they were all there. A file that is not there
- * makes one skipped test, whose name says so.
+ * Makes a test of every case in a file of the folder, and one that they were all there. A file that
+ * is not there makes one skipped test, whose name says so.
  *
  * @param atLeast how many cases the file is known to hold
  * @param operation a case's own name for what it tries
@@ -106,7 +107,10 @@ export function testCases<C extends { name: string }>(
 
 const largest = new Map<string, number>();
 
-/** Fails where the deviation is more than the tolerance; LAMELLA_REPORT=1 prints the largest of each kind. */
+/**
+ * Fails where the deviation is more than the tolerance; LAMELLA_REPORT=1 prints the largest of each
+ * kind.
+ */
 export function checkDeviation(kind: string, deviation: number, tolerance: number): void {
   largest.set(kind, Math.max(largest.get(kind) ?? 0, deviation));
   expect(deviation, kind).toBeLessThanOrEqual(tolerance);
@@ -159,7 +163,10 @@ function product(lengths: readonly number[]): number {
   return lengths.reduce((size, length) => size * length, 1);
 }
 
-/** The same elements with the axes in another order: axis i of the result is axis order[i] of the source. */
+/**
+ * The same elements with the axes in another order: axis i of the result is axis order[i] of the
+ * source.
+ */
 export function transpose({ shape, data }: Values, order: readonly number[]): Values {
   const stride = (axis: number) => product(shape.slice(axis + 1));
   const newShape = order.map((axis) => shape[axis]!);
@@ -204,7 +211,9 @@ export function product2d(
   return Array.from(affineForward(x, w, row).out.data);
 }
 
-/** NumPy's matmul: vectors become matrices for the time of the product, and leading axes broadcast. */
+/**
+ * NumPy's matmul: vectors become matrices for the time of the product, and leading axes broadcast.
+ */
 export function matmul(runtime: Runtime, dtype: FloatDType, a: Values, b: Values): Values {
   const left = a.shape.length === 1 ? [1, ...a.shape] : a.shape;
   const right = b.shape.length === 1 ? [...b.shape, 1] : b.shape;
@@ -249,9 +258,9 @@ export function softmax(runtime: Runtime, dtype: FloatDType, x: Values, axis: nu
 }
 
 /**
- * The same, read off softmaxLoss one row at a time: with N = 1, dx is softmax but for the label's column,
- * where 1 is taken off it. So each column is read with the label in another one; a row of one column has no other,
- * and there dx + 1 is exact.
+ * The same, read off softmaxLoss one row at a time: with N = 1, dx is softmax but for the label's
+ * column, where 1 is taken off it. So each column is read with the label in another one; a row of
+ * one column has no other, and there dx + 1 is exact.
  */
 export function softmaxOfLoss(
   runtime: Runtime,

@@ -1,5 +1,6 @@
-// The inputs and published outputs of the CS231n assignments' notebooks, in float64 and by their own tolerances.
-// Where a notebook says p of dropout, it is the probability of keeping; here p is that of dropping.
+// The inputs and published outputs of the CS231n assignments' notebooks, in float64 and by their
+// own tolerances. Where a notebook says p of dropout, it is the probability of keeping; here p is
+// that of dropping.
 
 import { expect } from "vitest";
 import {
@@ -32,7 +33,10 @@ interface Case {
 
 reportDeviations("");
 
-/** One step of an optimizer's kernel, whose results the notebook names next_w and as the state before it. */
+/**
+ * One step of an optimizer's kernel, whose results the notebook names next_w and as the state
+ * before it.
+ */
 function step(
   testCase: Case,
   kernel: "sgd_momentum_f64" | "rmsprop_f64" | "adam_f64",
@@ -108,7 +112,10 @@ function batchnorm(testCase: Case, runtime: Runtime) {
 /** The order in which a mean of 250 000 terms around 10 is summed; NumPy's is another than ours. */
 const SUM = 1e-10;
 
-/** The notebook's own stream: seed 231, x, and then the draws of a mask for each of these probabilities in turn. */
+/**
+ * The notebook's own stream: seed 231, x, and then the draws of a mask for each of these
+ * probabilities in turn.
+ */
 function notebookStream(runtime: Runtime, keep: number): { x: Tensor<"float64">; r: Float64Array } {
   const random = runtime.random(231);
   const x = random.randn(500, 500);
@@ -173,7 +180,8 @@ function dropoutGradient(testCase: Case, runtime: Runtime): void {
   const u = testCase.inputs.u!;
   expect(Array.from(runtime.random(seed!).rand(...u.shape).data)).toEqual(u.data);
 
-  // Of the same draws the notebook keeps those below `keep` and we those from p up, so the masks differ.
+  // Of the same draws the notebook keeps those below `keep` and we those from p up, so the masks
+  // differ.
   const seeded: DropoutParam = { p: p!, mode: "train", seed };
   for (const param of [seeded, { ...seeded, seed: undefined }]) {
     const { out, cache } = dropoutForward(x, param);

@@ -1,4 +1,5 @@
-// The node tests of ONNX' backends, in float32. They allow a relative error of 1e-3; here it is 1e-5.
+// The node tests of ONNX' backends, in float32. They allow a relative error of 1e-3; here it is
+// 1e-5.
 
 import { expect } from "vitest";
 import { type Runtime, reluForward } from "../../src/index.ts";
@@ -36,7 +37,10 @@ const ATOL = 1e-7;
 
 reportDeviations("of what is allowed");
 
-/** Holds the result to the case's only output. The deviation is in units of what is allowed: atol + rtol · |expected|. */
+/**
+ * Holds the result to the case's only output. The deviation is in units of what is allowed: atol +
+ * rtol · |expected|.
+ */
 function compare(testCase: Case, actual: Values): void {
   const [output, ...others] = testCase.outputs;
   expect(others).toEqual([]);
@@ -47,7 +51,9 @@ function compare(testCase: Case, actual: Values): void {
   checkDeviation(testCase.op, deviation, 1);
 }
 
-/** y = alpha · a · b + beta · c, each of a and b transposed if so told, c broadcast to y's shape. */
+/**
+ * y = alpha · a · b + beta · c, each of a and b transposed if so told, c broadcast to y's shape.
+ */
 function gemm(runtime: Runtime, attributes: Record<string, number>, operands: Values[]): Values {
   const { alpha = 1, beta = 1, transA = 0, transB = 0 } = attributes;
   const [a, b, c] = operands as [Values, Values, Values?];

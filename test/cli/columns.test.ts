@@ -1,4 +1,5 @@
-// What becomes of the columns of a table that people really have, and what the file is worth that was made of it.
+// What becomes of the columns of a table that people really have, and what the file is worth that
+// was made of it.
 
 import { afterAll, describe, expect, test } from "vitest";
 import { readSafetensors } from "../../src/index.ts";

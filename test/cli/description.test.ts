@@ -1,4 +1,5 @@
-// The map in a model's file may be anybody's: whatever stands in a field of it is refused as that, or taken as what it says.
+// The map in a model's file may be anybody's: whatever stands in a field of it is refused as that,
+// or taken as what it says.
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

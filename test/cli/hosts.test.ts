@@ -1,4 +1,5 @@
-// The same command in Deno and Bun, where they are on this machine: on the PATH, or installed for test/hosts.
+// The same command in Deno and Bun, where they are on this machine: on the PATH, or installed for
+// test/hosts.
 
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";

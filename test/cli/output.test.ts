@@ -1,4 +1,5 @@
-// Where `lamella train` writes: never over what it reads, never half, and found to be impossible before the work begins.
+// Where `lamella train` writes: never over what it reads, never half, and found to be impossible
+// before the work begins.
 
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";

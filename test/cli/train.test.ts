@@ -179,7 +179,8 @@ describe("a table of values", () => {
     expect(Number(rSquared)).toBeGreaterThan(0.999);
     const model = loadModel(createRuntimeSync(), folder.read("line"));
     const [answer] = model.predict([[10, 3]]).data;
-    expect(Math.abs((answer as number) - 9000)).toBeLessThan(200); // of values from −15,000 to 17,000
+    // of values from −15,000 to 17,000
+    expect(Math.abs((answer as number) - 9000)).toBeLessThan(200);
   });
 
   test("ends early, and tells after which epoch", async () => {

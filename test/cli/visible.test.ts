@@ -1,4 +1,5 @@
-// Whatever came from a file is visible before a terminal gets it, and what a spreadsheet would run is text.
+// Whatever came from a file is visible before a terminal gets it, and what a spreadsheet would run
+// is text.
 
 import { spawn } from "node:child_process";
 import { existsSync, openSync } from "node:fs";
@@ -20,7 +21,10 @@ import { Folder, iris, outcome, program } from "./command.ts";
 const folder = new Folder();
 afterAll(() => folder.remove());
 
-/** A screen cleared, a title set, a direction, ends of lines, half a pair, deletion, a C1 control, a tag. */
+/**
+ * A screen cleared, a title set, a direction, ends of lines, half a pair, deletion, a C1 control, a
+ * tag.
+ */
 const EVIL = "a\x1b[2Jb\x1b]0;t\x07c\u202ed\u2028e\u0085f\x7fg\x9bh\r\ni\u{e0041}j\u200b\x00k";
 /** The same in a table, where a zero byte would be refused at once. */
 const CELL = EVIL.replaceAll("\0", "");

@@ -1,5 +1,5 @@
-// Every block of code in the pages: run, compiled or opened, and its printed values compared with its comments. One that is
-// not says why in a comment of the page, or names the test that does.
+// Every block of code in the pages: run, compiled or opened, and its printed values compared with
+// its comments. One that is not says why in a comment of the page, or names the test that does.
 
 import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -59,7 +59,10 @@ function agrees(said: string, got: string): boolean {
   return said !== "" && got !== "" && Math.abs(Number(said) - Number(got)) <= half;
 }
 
-/** What the comment after a console.log of a block promises, by its line: values alone are a promise, words are not. */
+/**
+ * What the comment after a console.log of a block promises, by its line: values alone are a
+ * promise, words are not.
+ */
 const promisesOf = ({ code }: Block) =>
   code.split("\n").flatMap((text, i) => {
     const [, said] = /console\.log\(.*\);\s*\/\/ (.*)$/.exec(text) ?? [];

@@ -1,4 +1,5 @@
-// The blocks of docs/cli.md, and README's of the command, run one after the other in one folder, as a reader would.
+// The blocks of docs/cli.md, and README's of the command, run one after the other in one folder, as
+// a reader would.
 
 import {
   copyFileSync,

@@ -1,5 +1,5 @@
-// The handlers of docs/hosts/, taken from its pages and run: in a project that has the package as a stranger gets it, in the
-// runtime where it is on this machine.
+// The handlers of docs/hosts/, taken from its pages and run: in a project that has the package as a
+// stranger gets it, in the runtime where it is on this machine.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import {
@@ -152,7 +152,9 @@ const over =
       body: request.method === "POST" ? await request.text() : null,
     });
 
-/** A test that needs a program of this machine: CI must have it, elsewhere it is said to be missing. */
+/**
+ * A test that needs a program of this machine: CI must have it, elsewhere it is said to be missing.
+ */
 function needing(
   program: string | undefined,
   install: string,

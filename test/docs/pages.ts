@@ -1,4 +1,5 @@
-// The pages that people read, taken apart: their blocks of code, links, and the anchors of their headings.
+// The pages that people read, taken apart: their blocks of code, links, and the anchors of their
+// headings.
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { posix } from "node:path";

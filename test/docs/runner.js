@@ -1,4 +1,5 @@
-// Runs the blocks of a page, one after the other in one process, and tells what each printed and from which line:
+// Runs the blocks of a page, one after the other in one process, and tells what each printed and
+// from which line:
 //
 //   node runner.js block.mjs…
 

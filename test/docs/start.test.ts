@@ -1,4 +1,5 @@
-// docs/start.md, followed to the letter in an empty project that has the package as npm installs it.
+// docs/start.md, followed to the letter in an empty project that has the package as npm installs
+// it.
 
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { freePort, Program } from "../hosts/processes.ts";

@@ -1,5 +1,6 @@
-// Shapes, values and choices from one seed. fast-check draws the few numbers that make a case and shrinks them; what
-// follows from them comes from here, so that a case is cheap and replays from its numbers.
+// Shapes, values and choices from one seed. fast-check draws the few numbers that make a case and
+// shrinks them; what follows from them comes from here, so that a case is cheap and replays from
+// its numbers.
 
 import { seeded } from "../support/core.ts";
 

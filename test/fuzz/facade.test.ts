@@ -1,5 +1,6 @@
-// All calls on tensors, by the table in operations.ts: random shapes, dtypes, values from denormals to NaN, arguments and
-// destinations that share their data, disposed and foreign tensors, wrong caches, wrong types.
+// All calls on tensors, by the table in operations.ts: random shapes, dtypes, values from denormals
+// to NaN, arguments and destinations that share their data, disposed and foreign tensors, wrong
+// caches, wrong types.
 
 import fc from "fast-check";
 import { expect, test } from "vitest";

@@ -1,5 +1,6 @@
-// Hostile model files: what saveModel, a checkpoint and PyTorch write, with something done to it that knows how it is built.
-// Whatever comes of it is a model that works, or an error of SPEC's table, and nothing stays allocated.
+// Hostile model files: what saveModel, a checkpoint and PyTorch write, with something done to it
+// that knows how it is built. Whatever comes of it is a model that works, or an error of SPEC's
+// table, and nothing stays allocated.
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -142,7 +143,10 @@ function spoil(json: string, { kind, a, b }: Step): string {
   return tokens.join("");
 }
 
-/** Exchanges a tensor for one of another shape, dtype or name, or the metadata for what spoil makes of them. */
+/**
+ * Exchanges a tensor for one of another shape, dtype or name, or the metadata for what spoil makes
+ * of them.
+ */
 function mutate(bytes: Uint8Array, steps: readonly Step[]): Uint8Array {
   const file = readSafetensors(bytes);
   const tensors = new Map(

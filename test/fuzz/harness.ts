@@ -1,4 +1,5 @@
-// One case of one row of the table: operands, perhaps a fault, the call, and what must hold after it.
+// One case of one row of the table: operands, perhaps a fault, the call, and what must hold after
+// it.
 
 import {
   type Cache,
@@ -67,8 +68,8 @@ export const precisions: readonly (Precision & { type: DType; range: number })[]
 ];
 
 /**
- * What stands between a case and its call: makes it, perhaps after it was refused for want of memory. `unchanged` throws
- * where the memory's figures or an operand are not as they were before.
+ * What stands between a case and its call: makes it, perhaps after it was refused for want of
+ * memory. `unchanged` throws where the memory's figures or an operand are not as they were before.
  */
 export type Around = (call: () => Results, unchanged: () => void) => Results;
 
@@ -266,7 +267,10 @@ class Play {
     }
   }
 
-  /** Names of all operands of so many elements that share, or do not, their data with a destination by right. */
+  /**
+   * Names of all operands of so many elements that share, or do not, their data with a destination
+   * by right.
+   */
   private partners(destination: string, size: number, mayShare: boolean): string[] {
     const { operation, settings, shapes } = this;
     const saved = operation.saved ?? [];
@@ -432,7 +436,10 @@ class Play {
   }
 }
 
-/** Throws where a value is neither what is expected, nor within its bound, nor beyond the dtype's range. */
+/**
+ * Throws where a value is neither what is expected, nor within its bound, nor beyond the dtype's
+ * range.
+ */
 export function compare(
   name: string,
   actual: ArrayLike<number>,

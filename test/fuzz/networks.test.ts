@@ -1,5 +1,5 @@
-// Models of random layers: their passes, predictors, files and trainings against each other and against the calls by hand,
-// which facade.test.ts holds to the float64 twins.
+// Models of random layers: their passes, predictors, files and trainings against each other and
+// against the calls by hand, which facade.test.ts holds to the float64 twins.
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -113,8 +113,8 @@ function play(draw: Draw): string {
   expect(forward).toEqual(scores);
   const predictor = model.compile({ maxBatch: N });
   const served = predictor.predict(x);
-  // Folding rounds otherwise, what it adds up is of size 1 where scores are small, and each batch normalisation of a column
-  // without spread magnifies that by 1 / sqrt(eps), 316.
+  // Folding rounds otherwise, what it adds up is of size 1 where scores are small, and each batch
+  // normalisation of a column without spread magnifies that by 1 / sqrt(eps), 316.
   const norms = layers.filter(({ kind }) => kind === "batchnorm").length;
   const bound = (dtype === "float32" ? 1e-5 : 1e-13) * 400 ** Math.max(norms, 1);
   const apart = deviation(served, scores, Math.max(1, magnitude(scores)));
@@ -134,7 +134,8 @@ test(`${models} models (seed ${seed}) of random layers: refusals change nothing,
     fc.property(
       fc.record({ seed: fc.nat(2 ** 31 - 1), most: fc.integer({ min: 1, max: 33 }) }),
       ({ seed, most }) => {
-        // Not once for all: a case that fails leaves its tensors, and fast-check goes on to find a smaller one.
+        // Not once for all: a case that fails leaves its tensors, and fast-check goes on to find a
+        // smaller one.
         const { bytesLive, tensors } = runtime.memory;
         tally.count(play(new Draw(seed, most)));
         expect(runtime.memory).toMatchObject({ bytesLive, tensors });

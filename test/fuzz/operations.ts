@@ -1,5 +1,6 @@
-// The facade's calls as a table, one row each: what it takes by SPEC's rules, and what should come out of it by the float64
-// twins. A new layer is a new row; facade.test.ts and test/memory/ do the rest.
+// The facade's calls as a table, one row each: what it takes by SPEC's rules, and what should come
+// out of it by the float64 twins. A new layer is a new row; facade.test.ts and test/memory/ do the
+// rest.
 
 import {
   affineBackward,
@@ -54,14 +55,25 @@ export type ErrorName =
   | "ShapeError"
   | "TypeError";
 
-/** What should come out: within `bound` of the values, where no sum on the way can pass the dtype's largest number. */
+/**
+ * What should come out: within `bound` of the values, where no sum on the way can pass the dtype's
+ * largest number.
+ */
 export interface Expected {
   readonly values: ArrayLike<number>;
-  /** How far each may be off, in the units of the value; NaN where there is nothing to compare. Default 0. */
+  /**
+   * How far each may be off, in the units of the value; NaN where there is nothing to compare.
+   * Default 0.
+   */
   readonly bound?: ArrayLike<number> | number;
-  /** The largest that something on the way to each may become: beyond the dtype's range the result may be no number. */
+  /**
+   * The largest that something on the way to each may become: beyond the dtype's range the result
+   * may be no number.
+   */
   readonly scale?: ArrayLike<number>;
-  /** Where the twin has no number, an infinity and a NaN are the same: the formula is rearranged. */
+  /**
+   * Where the twin has no number, an infinity and a NaN are the same: the formula is rearranged.
+   */
   readonly loose?: boolean;
 }
 
@@ -91,7 +103,10 @@ export interface Operation {
   readonly name: string;
   /** The tensors of the call, in the order in which it looks at them. */
   operands(draw: Draw): Shapes;
-  /** Those of them that `prepare` takes, for a call that begins with a cache; the rest it takes itself. */
+  /**
+   * Those of them that `prepare` takes, for a call that begins with a cache; the rest it takes
+   * itself.
+   */
   readonly saved?: readonly string[];
   /** What SPEC makes of these shapes: a result, or the name of an error. */
   fits(shapes: Shapes, settings: Settings): true | ErrorName;
@@ -104,7 +119,10 @@ export interface Operation {
   mayShare?(destination: string, operand: string, settings: Settings): boolean;
   /** The destinations that may be left out. */
   readonly optional?: readonly string[];
-  /** A refusal may come after something was computed, as of an iterable's second batch; the peak of memory moves then. */
+  /**
+   * A refusal may come after something was computed, as of an iterable's second batch; the peak of
+   * memory moves then.
+   */
   readonly late?: boolean;
   /** Takes tensors of any dtype and runtime. */
   readonly free?: boolean;
@@ -133,7 +151,9 @@ function roundings(values: ArrayLike<number>, count: number, { epsilon, tiny }: 
   return Array.from(values, (v) => count * (epsilon * Math.abs(v) + tiny) || 0);
 }
 
-/** Each result of this sum of products: rounded once for each of its terms, whatever their order. */
+/**
+ * Each result of this sum of products: rounded once for each of its terms, whatever their order.
+ */
 function sum(
   values: ArrayLike<number>,
   scale: ArrayLike<number>,
@@ -201,7 +221,8 @@ function elementwise(
       saved: ["x"],
       fits: ({ x, dout }) => same(x!, dout!) || "ShapeError",
       destinations: ({ dout }) => ({ dx: dout! }),
-      // What the backward reads of the forward may be written over as it is read, element by element.
+      // What the backward reads of the forward may be written over as it is read, element by
+      // element.
       mayShare: () => true,
       prepare(t, settings) {
         const { out, cache } = forward(t.x!, settings);
@@ -234,7 +255,10 @@ function mostOf(x: ArrayLike<number>, D: number): number[] {
   return most;
 }
 
-/** For each element the largest |x| in its column over the column's deviation: by how much normalising magnifies errors. */
+/**
+ * For each element the largest |x| in its column over the column's deviation: by how much
+ * normalising magnifies errors.
+ */
 function magnification(
   x: ArrayLike<number>,
   { mean, variance }: reference.Statistics,
@@ -252,13 +276,16 @@ function magnification(
 const factorsOf = (gamma: ArrayLike<number>, { variance }: reference.Statistics, eps: number) =>
   variance.map((each, j) => Math.max(1, Math.abs(gamma[j]!)) / Math.sqrt(Math.abs(each + eps)));
 
-/** A scale that is no number, as 0 times infinity is none, though nothing that came in was an infinity. */
+/**
+ * A scale that is no number, as 0 times infinity is none, though nothing that came in was an
+ * infinity.
+ */
 const passing = (scale: number, isWhole: boolean) =>
   Number.isNaN(scale) && isWhole ? Infinity : scale;
 
 /**
- * Statistics are float64: a column of whose spread they have lost a hundredth has no result to compare, nor one whose
- * deviation is a denormal number of the dtype.
+ * Statistics are float64: a column of whose spread they have lost a hundredth has no result to
+ * compare, nor one whose deviation is a denormal number of the dtype.
  */
 const isLost = (magnified: number, N: number, deviation: number, { epsilon, tiny }: Precision) =>
   magnified * (N + 4) * 2 ** -52 > 1e-2 || deviation < (16 * tiny) / epsilon;
@@ -292,8 +319,8 @@ function batchnormTwin(given: Twin, statistics: reference.Statistics): Expected 
 }
 
 /**
- * The mean or the variance of each column. Up to eight rows are summed in the dtype, as differences from a value among them;
- * the rest is float64, as is the twin, which sums x itself.
+ * The mean or the variance of each column. Up to eight rows are summed in the dtype, as differences
+ * from a value among them; the rest is float64, as is the twin, which sums x itself.
  */
 function runningTwin(
   values: number[],
@@ -644,7 +671,8 @@ export const operations: readonly Operation[] = [
     within(4),
     { readsOut: true },
   ),
-  // The twin's exponential does not split x² / 2, of up to 745: as many roundings as that in float64.
+  // The twin's exponential does not split x² / 2, of up to 745: as many roundings as that in
+  // float64.
   ...elementwise(
     "gelu",
     geluForward,

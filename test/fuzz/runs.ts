@@ -1,4 +1,5 @@
-// How many cases, from which seed, and how far it is: `npm run fuzz` sets what npm test leaves small.
+// How many cases, from which seed, and how far it is: `npm run fuzz` sets what npm test leaves
+// small.
 
 import { writeSync } from "node:fs";
 

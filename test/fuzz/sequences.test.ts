@@ -1,5 +1,6 @@
-// Programs of calls, disposals, aliases and nested scopes, against a model of who holds what: after every step `tensors` is
-// the number of live handles, and `bytesLive` the sum of the blocks that they keep.
+// Programs of calls, disposals, aliases and nested scopes, against a model of who holds what: after
+// every step `tensors` is the number of live handles, and `bytesLive` the sum of the blocks that
+// they keep.
 
 import fc from "fast-check";
 import { expect, test } from "vitest";

@@ -1,4 +1,5 @@
-// Chromium and Firefox, without a bundler: a module script, a Web Worker and a service worker import the installed file.
+// Chromium and Firefox, without a bundler: a module script, a Web Worker and a service worker
+// import the installed file.
 
 import { cpSync } from "node:fs";
 import { join } from "node:path";

@@ -12,7 +12,9 @@ const node: Host = { name: "Node", version: process.versions.node, path: process
 const deno = packaged("Deno", "@deno/linux-x64-glibc", "deno");
 const bun = packaged("Bun", "@oven/bun-linux-x64-baseline", "bin/bun");
 
-/** A test of an example. A host that is not there fails in CI, and is said to be missing elsewhere. */
+/**
+ * A test of an example. A host that is not there fails in CI, and is said to be missing elsewhere.
+ */
 function example(name: string, host: Host, body: () => Promise<void>): void {
   test(`${name}, in ${host.name}`, { timeout: 120_000 }, async ({ skip }) => {
     if (host.missing) {
@@ -32,7 +34,9 @@ const prints = (name: string, host: Host, expected: RegExp[]) =>
     for (const line of expected) expect(stdout).toMatch(line);
   });
 
-/** Starts the example's server at a port of its own, and looks at its page until the output says so. */
+/**
+ * Starts the example's server at a port of its own, and looks at its page until the output says so.
+ */
 const shows = (name: string, args: string[], expected: RegExp) =>
   example(name, chromium, async () => {
     const program = new Program(process.execPath, ["examples/run.js", name, ...args], {
@@ -50,7 +54,8 @@ const shows = (name: string, args: string[], expected: RegExp) =>
         })(),
         90,
       );
-      // A server that prepares its files at the first request may take longer than Chromium's clock runs.
+      // A server that prepares its files at the first request may take longer than Chromium's clock
+      // runs.
       await expect.poll(() => documentAt(url), { timeout: 90_000 }).toMatch(expected);
     } finally {
       program.end();

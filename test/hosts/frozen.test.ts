@@ -1,4 +1,5 @@
-// Hosts whose built-in objects are frozen: SES after lockdown, Node with --frozen-intrinsics, and every object by hand.
+// Hosts whose built-in objects are frozen: SES after lockdown, Node with --frozen-intrinsics, and
+// every object by hand.
 
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";

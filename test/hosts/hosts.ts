@@ -134,7 +134,8 @@ function digestOf({ float32, float64 }: Report["training"]): string {
 }
 
 /**
- * A test that is a row of the table. A host that is not there fails in CI, and is said to be not run elsewhere.
+ * A test that is a row of the table. A host that is not there fails in CI, and is said to be not
+ * run elsewhere.
  * @param run gives what the suite reported, or null where it has looked at something else
  */
 export function row(

@@ -1,5 +1,5 @@
-// A Next.js application with edge routes, built and started by Next itself. `next start` is laxer than the edge it stands
-// for: here its contexts refuse to compile bytes, as that does.
+// A Next.js application with edge routes, built and started by Next itself. `next start` is laxer
+// than the edge it stands for: here its contexts refuse to compile bytes, as that does.
 
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -36,7 +36,10 @@ const strict = `
 const env = { NEXT_TELEMETRY_DISABLED: "1" };
 const cli = (folder: string) => join(folder, "node_modules/next/dist/bin/next");
 
-/** The built application. Turbopack takes no package from outside its folder, so the packages are linked into it. */
+/**
+ * The built application. Turbopack takes no package from outside its folder, so the packages are
+ * linked into it.
+ */
 async function build(name: string, flags: string[]): Promise<string> {
   const folder = folderWith(name, {
     "package.json": JSON.stringify({ private: true }),

@@ -1,4 +1,5 @@
-// A browser at a page of ours: the page posts what it found, the server counts what was asked of it.
+// A browser at a page of ours: the page posts what it found, the server counts what was asked of
+// it.
 
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
@@ -87,9 +88,10 @@ function close(server: Server): Promise<unknown> {
 }
 
 /**
- * Opens / of a folder in a browser, and waits until the page has posted to /done. Everything is served with these
- * headers; index.html is the page.
- * @param through another server, told the address of this one, that passes on to it what is posted: its own address
+ * Opens / of a folder in a browser, and waits until the page has posted to /done. Everything is
+ * served with these headers; index.html is the page.
+ * @param through another server, told the address of this one, that passes on to it what is posted:
+ *   its own address
  */
 export async function visit(
   browser: Host,

@@ -1,4 +1,5 @@
-// What a pool of workers does in every host that has workers: plain JavaScript without any host's API.
+// What a pool of workers does in every host that has workers: plain JavaScript without any host's
+// API.
 
 const EXAMPLES = 512;
 const FEATURES = 100;
@@ -31,9 +32,10 @@ function train(lamella, runtime, dtype) {
 }
 
 /**
- * Trains with two threads, and reports as suite.js does. Also in the report: `auto`, the threads of "auto"; `warnings`, what
- * was said on the console; `refused`, the error of `threads: 2` where that is one, and the training is then done on one;
- * `start`, the milliseconds that the pool's last start took; `relaxed`, the variant that computed there.
+ * Trains with two threads, and reports as suite.js does. Also in the report: `auto`, the threads of
+ * "auto"; `warnings`, what was said on the console; `refused`, the error of `threads: 2` where that
+ * is one, and the training is then done on one; `start`, the milliseconds that the pool's last
+ * start took; `relaxed`, the variant that computed there.
  */
 export async function suite({ lamella, shared, relaxed, relaxedShared }) {
   const report = { failures: [], training: {}, predictions: {}, warnings: [] };
@@ -62,7 +64,8 @@ export async function suite({ lamella, shared, relaxed, relaxedShared }) {
     }
     runtime.dispose();
 
-    // The relaxed builds promise no bits across hosts, but the same ones with any number of threads.
+    // The relaxed builds promise no bits across hosts, but the same ones with any number of
+    // threads.
     if (relaxed) {
       const [one, two] = [await create(relaxed, 1), await create([relaxedShared, shared], due)];
       report.relaxed = one.variant;

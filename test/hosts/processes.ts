@@ -57,7 +57,10 @@ export class Program {
     return this.until(answers(), 30);
   }
 
-  /** What a promise gives, while the program runs; an error with its output when it ends first, or takes too long. */
+  /**
+   * What a promise gives, while the program runs; an error with its output when it ends first, or
+   * takes too long.
+   */
   async until<T>(promise: Promise<T>, seconds: number): Promise<T> {
     let timer: NodeJS.Timeout | undefined;
     const failed = (what: string) =>
@@ -91,7 +94,10 @@ export interface Options {
   stdio?: StdioOptions;
 }
 
-/** Runs a program to its end; one that fails or takes more than two minutes is an error with all that it printed. */
+/**
+ * Runs a program to its end; one that fails or takes more than two minutes is an error with all
+ * that it printed.
+ */
 export async function run(
   program: string,
   args: readonly string[],

@@ -1,4 +1,5 @@
-// What every host must compute: plain JavaScript without any host's API, given the package's namespace.
+// What every host must compute: plain JavaScript without any host's API, given the package's
+// namespace.
 
 /** The twelve calls by hand, on values whose results are exact in both dtypes. */
 function callsOf(lamella, dtype) {
@@ -153,8 +154,8 @@ async function train(lamella, dtype) {
 }
 
 /**
- * Runs everything. What failed is named in the report, which is plain JSON; numbers that must be the same bits in every
- * host are in it as bytes in hex.
+ * Runs everything. What failed is named in the report, which is plain JSON; numbers that must be
+ * the same bits in every host are in it as bytes in hex.
  * @param lamella the package's namespace
  * @param predict that of lamella/predict
  * @param copy that of another copy of the package, where there is one

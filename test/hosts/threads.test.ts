@@ -1,4 +1,5 @@
-// A pool of workers in every host: a training on two threads, whose digest is that of one; and what is said where none can be.
+// A pool of workers in every host: a training on two threads, whose digest is that of one; and what
+// is said where none can be.
 
 import { copyFileSync, cpSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -208,8 +209,9 @@ describe.each([
   unthreaded(workerd, `\`import\` by esbuild, compatibility date ${date}`, why, ask, isWarned);
 });
 
-// Vite and webpack find the worker's file and bundle it, so that their pages run under a strict policy as well; beside
-// Rollup's it is copied. esbuild's default is no module, whose file could not be found.
+// Vite and webpack find the worker's file and bundle it, so that their pages run under a strict
+// policy as well; beside Rollup's it is copied. esbuild's default is no module, whose file could
+// not be found.
 describe("bundlers", () => {
   const sources = {
     "package.json": JSON.stringify({ private: true, type: "module" }),

@@ -1,5 +1,5 @@
-// The published types in TypeScript from 5.0 on, with every check on: each way to resolve them, each kind of module, with
-// the DOM's types and without.
+// The published types in TypeScript from 5.0 on, with every check on: each way to resolve them,
+// each kind of module, with the DOM's types and without.
 
 import { join } from "node:path";
 import { expect } from "vitest";
@@ -8,7 +8,10 @@ import { Program } from "./processes.ts";
 
 const root = join(here, "../..");
 
-/** A program of both entries and a variant. Its last lines are mistakes, which the compiler must find. */
+/**
+ * A program of both entries and a variant. Its last lines are mistakes, which the compiler must
+ * find.
+ */
 const program = `
   const data: Float32Array = {} as lamella.Tensor<"float32">["data"];
   export async function main(bytes: Uint8Array): Promise<number> {

@@ -1,4 +1,5 @@
-// A bare workerd, the runtime of Cloudflare's Workers: modules as they are, named in its configuration.
+// A bare workerd, the runtime of Cloudflare's Workers: modules as they are, named in its
+// configuration.
 
 import { join } from "node:path";
 import { build } from "esbuild";
@@ -31,8 +32,8 @@ async function bundle(name: string): Promise<string> {
   return join(folder, "out");
 }
 
-// From 2025-06-01 on bytes are compiled while a Worker starts, though not in a handler; before, never. nodejs_compat makes
-// a Worker look like Node.
+// From 2025-06-01 on bytes are compiled while a Worker starts, though not in a handler; before,
+// never. nodejs_compat makes a Worker look like Node.
 describe.each([["2024-09-23"], ["2025-06-01"], ["2026-11-01"], ["2026-11-01", "nodejs_compat"]])(
   "compatibility date %s %s",
   (date, ...flags) => {

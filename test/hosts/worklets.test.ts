@@ -1,4 +1,5 @@
-// An AudioWorklet, whose scope has no text codecs, no timers, no fetch and no workers: a module that a page adds.
+// An AudioWorklet, whose scope has no text codecs, no timers, no fetch and no workers: a module
+// that a page adds.
 
 import { cpSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

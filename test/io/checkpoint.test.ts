@@ -48,7 +48,9 @@ const data = problem();
 const options = { epochs: 4, batchSize: 12, earlyStopping: { patience: 3, minDelta: 0.01 } };
 const EVENTS = 4 * (5 + 1);
 
-/** Of all that a training leaves: parameters, running values, optimizer state, generators, counters. */
+/**
+ * Of all that a training leaves: parameters, running values, optimizer state, generators, counters.
+ */
 const digest = (trainer: Trainer) =>
   createHash("sha256").update(trainer.checkpoint()).digest("hex");
 
@@ -198,7 +200,8 @@ test("a fit that came to its end is not continued: the next adds its epochs", as
   expect(events.at(-1)).toMatchObject({ type: "epoch", epoch: 1, epochs: 1 });
   expect(resumed.steps).toBe(15);
   for await (const _ of b.fit(data, { epochs: 3, batchSize: 12 }));
-  expect(saveModel(resumed.model)).toEqual(saveModel(b.model)); // nothing of the sequence is lost between them
+  // nothing of the sequence is lost between them
+  expect(saveModel(resumed.model)).toEqual(saveModel(b.model));
 });
 
 test("a fit left with its last event has come to its end", async () => {
@@ -389,7 +392,8 @@ describe("a checkpoint that is none", () => {
     expect(runtime.memory).toMatchObject({ bytesLive: memory.bytesLive, tensors: memory.tensors });
   });
 
-  // What may stand in a field, whatever its kind is: a text, null or a fraction may be right in some.
+  // What may stand in a field, whatever its kind is: a text, null or a fraction may be right in
+  // some.
   const hostile: unknown[] = [
     ...[{}, [], [1], { toString: 1 }, "", "1", "NaN", true, false, null],
     ...[-1, 0.5, 2 ** 32, 2 ** 53, 1e308, "A".repeat(1e5)],
@@ -498,7 +502,10 @@ test("a process that is killed, again and again, and started anew ends with the 
       cwd: fileURLToPath(new URL("../../", import.meta.url)),
       stdio: ["ignore", "pipe", "inherit"],
     });
-  /** What a process printed, and whether it came to its end; it is killed so long after its first line. */
+  /**
+   * What a process printed, and whether it came to its end; it is killed so long after its first
+   * line.
+   */
   const outcome = (child: ReturnType<typeof start>, milliseconds?: number) =>
     new Promise<{ stdout: string; code: number | null }>((resolve) => {
       let stdout = "";

@@ -1,4 +1,5 @@
-// Files of other kinds, given in place of safetensors: the error says what they are, in every call that reads files.
+// Files of other kinds, given in place of safetensors: the error says what they are, in every call
+// that reads files.
 
 import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";

@@ -1,5 +1,6 @@
-// Files that were valid, with something done to them that knows how files are built. Whatever comes of it is either
-// what the twin reads too, or a FormatError. LAMELLA_FUZZ_RUNS and LAMELLA_FUZZ_SEED run it longer and otherwise.
+// Files that were valid, with something done to them that knows how files are built. Whatever comes
+// of it is either what the twin reads too, or a FormatError. LAMELLA_FUZZ_RUNS and
+// LAMELLA_FUZZ_SEED run it longer and otherwise.
 
 import { isDeepStrictEqual } from "node:util";
 import { setFlagsFromString } from "node:v8";
@@ -380,7 +381,8 @@ test("reading ten thousand files, most of them refused, leaves no memory held", 
   for (let i = 0; i < 5; i++) round(); // what engines keep: compiled code, shapes of objects
   const before = held();
   for (let i = 0; i < 20; i++) round();
-  expect(held() - before).toBeLessThan(256 * 1024); // 26 bytes a file; measured: below zero to some tens of KB
+  // 26 bytes a file; measured: below zero to some tens of KB
+  expect(held() - before).toBeLessThan(256 * 1024);
 });
 
 test("a hostile header makes the reader allocate for the bytes that are there, not for those it claims", () => {

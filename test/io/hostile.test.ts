@@ -1,5 +1,5 @@
-// What SECURITY.md promises of model files that somebody made to do harm. The format itself is in safetensors.test.ts and
-// fuzz.test.ts; here it is what the metadata claim.
+// What SECURITY.md promises of model files that somebody made to do harm. The format itself is in
+// safetensors.test.ts and fuzz.test.ts; here it is what the metadata claim.
 
 import { describe, expect, test } from "vitest";
 import {
@@ -225,7 +225,8 @@ describe("claims", () => {
     }
   });
 
-  // Examples of any size are what a layer without weights may claim: the memory is asked for when the model runs.
+  // Examples of any size are what a layer without weights may claim: the memory is asked for when
+  // the model runs.
   test("of examples that no memory holds are a MemoryError, at the latest when the model runs", () => {
     for (const input of [[2 ** 40], [2 ** 30, 2 ** 30, 2 ** 30], [2 ** 32]]) {
       const bytes = file({ input, dtype, layers });

@@ -85,7 +85,8 @@ describe("the reference implementation", () => {
     },
   );
 
-  // What it takes and we do not: each could be read in two ways, or by one reader and not by another.
+  // What it takes and we do not: each could be read in two ways, or by one reader and not by
+  // another.
   const stricter = [
     /"a":\["U8"/, // a tensor's fields as an array
     /"extra"/, // a field that the format does not have
@@ -598,8 +599,8 @@ describe("a file is refused with a FormatError that says what was expected and w
 });
 
 describe("a giant header takes time in proportion to its length, and no stack:", () => {
-  // 8 MB each: a scanner that were quadratic would take minutes and run into the tests' time limit, one that recursed would
-  // overflow. It takes 0.2 s at most.
+  // 8 MB each: a scanner that were quadratic would take minutes and run into the tests' time limit,
+  // one that recursed would overflow. It takes 0.2 s at most.
   const MB8 = 8_000_000;
   test.each([
     ["brackets", "[".repeat(MB8)],

@@ -28,7 +28,9 @@ const runtime = createRuntimeSync();
 const types = ["float32", "float16", "int8"] as const;
 const dtypes = ["float32", "float64"] as const;
 
-/** The half of two that is even, or the even of two integers as near, by searching and comparing. */
+/**
+ * The half of two that is even, or the even of two integers as near, by searching and comparing.
+ */
 function nearestHalf(value: number, halves: readonly number[]): number {
   const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
   const size = Math.abs(value);
@@ -197,7 +199,8 @@ test("columns of zeros, of the smallest numbers and of the greatest are stored, 
     const back = first(loaded);
     for (const [i, number] of Array.from(back.data).entries()) {
       const w = data[i] as number;
-      // Half a step of 255 for the greatest; scales of the smallest numbers are off by as much as they are.
+      // Half a step of 255 for the greatest; scales of the smallest numbers are off by as much as
+      // they are.
       expect(Math.abs(number - w)).toBeLessThanOrEqual(
         Math.max(Math.abs(w) / 250, 128 * 2 ** -149),
       );

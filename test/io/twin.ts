@@ -1,5 +1,6 @@
-// The slow plain twin of src/io: it shares no code with it, reads the header with JSON.parse, finds with tokens what
-// JSON.parse does not tell, counts how often each byte of data is owned, and decodes numbers by arithmetic.
+// The slow plain twin of src/io: it shares no code with it, reads the header with JSON.parse, finds
+// with tokens what JSON.parse does not tell, counts how often each byte of data is owned, and
+// decodes numbers by arithmetic.
 
 /** Bits per element. */
 export const bitsOf: Record<string, number> = {
@@ -88,7 +89,10 @@ function isNumbers(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((item) => typeof item === "number");
 }
 
-/** Whether valid JSON has what JSON.parse hides: a key twice, a number that is not plainly written, half a surrogate pair. */
+/**
+ * Whether valid JSON has what JSON.parse hides: a key twice, a number that is not plainly written,
+ * half a surrogate pair.
+ */
 function hides(text: string): boolean {
   const tokens = text.match(/"(?:[^"\\]|\\.)*"|[{}[\]:,]|[^\s"{}[\]:,]+/g) ?? [];
   const open: Set<string>[] = [];
@@ -121,7 +125,10 @@ export function half(bits: number, exponentBits: number): number {
   return sign * (1 + fraction) * 2 ** (exponent - bias);
 }
 
-/** A tensor's numbers one by one; undefined for a dtype without any. Big integers stay what they are. */
+/**
+ * A tensor's numbers one by one; undefined for a dtype without any. Big integers stay what they
+ * are.
+ */
 export function numbersOf({ dtype, data }: TwinTensor): (number | bigint)[] | undefined {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   const at: Record<string, (i: number) => number | bigint> = {

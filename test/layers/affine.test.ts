@@ -38,8 +38,9 @@ type Sizes = readonly [N: number, D: number, M: number];
 type Operands = Record<"x" | "w" | "b" | "dout", reference.Numbers>;
 
 /**
- * The largest errors of out, dx, dw and db against the plain twin, each relative to the same sum with all terms
- * taken positive. Where terms cancel, a sum's rounding errors stay proportional to that, and not to what is left.
+ * The largest errors of out, dx, dw and db against the plain twin, each relative to the same sum
+ * with all terms taken positive. Where terms cancel, a sum's rounding errors stay proportional to
+ * that, and not to what is left.
  */
 function errors(
   actual: Record<"out" | "dx" | "dw" | "db", reference.Numbers>,
@@ -94,8 +95,8 @@ describe.each(configurations)("the kernel in $dtype, $build core", ({ core, type
         dw: dw!.values(),
         db: db!.values(),
       };
-      // Each product and each sum rounds by half an epsilon of what is summed so far; the same again for the
-      // twin, and for the bias.
+      // Each product and each sum rounds by half an epsilon of what is summed so far; the same
+      // again for the twin, and for the bias.
       const bound = (Math.max(N, D, M) + 2) * epsilon;
       for (const error of Object.values(errors(actual, operands, [N, D, M]))) {
         expect(error).toBeLessThan(bound);
@@ -188,8 +189,8 @@ describe.each(dtypes)("the facade in $dtype", ({ dtype, array, epsilon }) => {
     }
     return all;
   }
-  // float32: what the library promises up to 4,096 terms. float64: the twin's own 4,096 roundings of
-  // 1.1e-16, of both signs, and ours.
+  // float32: what the library promises up to 4,096 terms. float64: the twin's own 4,096 roundings
+  // of 1.1e-16, of both signs, and ours.
   const bound = dtype === "float32" ? 1e-5 : 1e-13;
 
   test(`sums of 4,096 normal terms are within ${bound} of the sum of their magnitudes`, () => {
@@ -213,7 +214,8 @@ describe.each(dtypes)("the facade in $dtype", ({ dtype, array, epsilon }) => {
   test(`every sum of 4,096 equal terms, whose roundings add up, is within ${bound} of itself`, () => {
     for (const value of [0.1, 1 / 3, 0.7, 0.9]) {
       const equal = (n: number) => new Array(n).fill(value);
-      // The twin adds one by one, so its own roundings of equal terms add up as well: 4,096 · 1.1e-16.
+      // The twin adds one by one, so its own roundings of equal terms add up as well: 4,096 ·
+      // 1.1e-16.
       const limit = dtype === "float32" ? bound : 5e-13;
       for (const [name, error] of Object.entries(longSums(4096, equal))) {
         expect(track(`affine forward and backward ${dtype}: ${name}, equal`, error)).toBeLessThan(
@@ -514,7 +516,8 @@ describe("gradients", () => {
           const { cache } = affineForward(x64!, w64!, b64!);
           const double = affineBackward(float64Of(runtime, dout), cache);
           for (const name of ["dx", "dw", "db"] as const) {
-            // Of the largest element; up to 11 products and sums, each rounded by 6e-8 of what is summed.
+            // Of the largest element; up to 11 products and sums, each rounded by 6e-8 of what is
+            // summed.
             const error = deviation(single[name].data, double[name].data);
             expect(track(`affine gradient ${name} float32`, error)).toBeLessThan(1e-6);
           }

@@ -37,7 +37,9 @@ reportErrors();
 
 const modes = ["train", "test"] as const;
 
-/** What dx is made of before its terms cancel: |gamma| / std · the largest |dout|, for each element. */
+/**
+ * What dx is made of before its terms cancel: |gamma| / std · the largest |dout|, for each element.
+ */
 function termsOfDx(
   dout: reference.Numbers,
   x: reference.Numbers,
@@ -53,9 +55,8 @@ describe.each(configurations)("the kernel in $dtype, $build core", ({ core, type
   const { array, suffix } = type;
   const { exports } = core;
   // The statistics are float64; what is made of them takes four roundings of float32, ten in a sum
-  // whose terms cancel. Or up to 33 float64
-  // terms, magnified by as much as a column's mean is larger than its deviation, which two rows can make
-  // some 1e4.
+  // whose terms cancel. Or up to 33 float64 terms, magnified by as much as a column's mean is larger
+  // than its deviation, which two rows can make some 1e4.
   const bound = type.dtype === "float32" ? 6e-7 : 1e-11;
 
   test.each(modes)(
@@ -153,7 +154,8 @@ describe.each(configurations)("the kernel in $dtype, $build core", ({ core, type
     },
   );
 
-  // Σ (x − K)² less what the distance of K from the mean takes: rounding alone could make it negative.
+  // Σ (x − K)² less what the distance of K from the mean takes: rounding alone could make it
+  // negative.
   test("no variance is below 0, where all rows are the same", () => {
     const random = seeded(58);
     for (let N = 1; N < 40; N++) {
@@ -166,7 +168,8 @@ describe.each(configurations)("the kernel in $dtype, $build core", ({ core, type
     }
   });
 
-  // Eight rows that are K, and as many whose squares are 0 in T, but not in the float64 that the sum's is taken in.
+  // Eight rows that are K, and as many whose squares are 0 in T, but not in the float64 that the
+  // sum's is taken in.
   test("no variance is below 0, where x is so small that its squares are lost", () => {
     for (const D of [1, 4, 5]) {
       const rows = array.from({ length: 16 * D }, (_, i) => (i < 8 * D ? 0 : 1e-25));
@@ -240,7 +243,8 @@ describe.each(dtypes)("the facade in $dtype", ({ dtype, array, epsilon }) => {
       shape,
     );
   type Param = BatchnormParam<typeof dtype>;
-  const bound = dtype === "float32" ? 2.4e-7 : 1e-13; // four float32 roundings; some tens of float64 terms
+  // four float32 roundings; some tens of float64 terms
+  const bound = dtype === "float32" ? 2.4e-7 : 1e-13;
 
   test.each(modes)("%s mode forward and backward are the plain twin's", (mode) => {
     for (const [N, D] of [

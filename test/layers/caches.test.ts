@@ -1,4 +1,5 @@
-// Caches are as closed as tensors: what a backward goes by is what its forward left, whatever is done to the object.
+// Caches are as closed as tensors: what a backward goes by is what its forward left, whatever is
+// done to the object.
 
 import { describe, expect, test } from "vitest";
 import * as lamella from "../../src/index.ts";

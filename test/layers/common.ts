@@ -1,5 +1,5 @@
-// What the tests of the layers and losses share: the cores and sizes that every kernel is tried on, and the books
-// of the largest errors, which LAMELLA_REPORT=1 prints.
+// What the tests of the layers and losses share: the cores and sizes that every kernel is tried on,
+// and the books of the largest errors, which LAMELLA_REPORT=1 prints.
 
 import { afterAll } from "vitest";
 import type { Runtime, Tensor } from "../../src/index.ts";

@@ -75,7 +75,9 @@ describe.each(configurations)("the kernel in $dtype, $build core", ({ core, type
   const { array, suffix } = type;
   const { exports } = core;
 
-  /** Compares a forward call and its backward with the twin on the same draws, in and out of place. */
+  /**
+   * Compares a forward call and its backward with the twin on the same draws, in and out of place.
+   */
   function check(
     n: number,
     p: number,

@@ -24,7 +24,8 @@ testUnaryLayer({
   golden: golden("layers").gelu,
 });
 
-// float32 is computed in float64 and rounded. Measured: 0.58 (float32), 4.9 (float64), which is 6.6e-16 of the value.
+// float32 is computed in float64 and rounded. Measured: 0.58 (float32), 4.9 (float64), which is
+// 6.6e-16 of the value.
 checkUlp("gelu", { float32: 0.7, float64: 6 }, geluForward, geluExact, {
   float32: [
     [-13, 6],

@@ -204,7 +204,8 @@ describe("gradients", () => {
           const x = runtime.tensor(Array.from({ length: N * D }, away), shape, "float64");
           const dout = runtime.tensor(reference.normals(N * D, random), shape, "float64");
           const dx = reluBackward(dout, reluForward(x).cache);
-          // Linear between the kinks: a large step loses no accuracy, and rounding weighs less in it.
+          // Linear between the kinks: a large step loses no accuracy, and rounding weighs less in
+          // it.
           const expected = numericalGradient((x) => reluForward(x).out, x, dout, 2 ** -4);
           const error = track("relu gradient dx float64", relativeError(dx, expected));
           expect(error).toBeLessThan(GRADIENT_BOUND);

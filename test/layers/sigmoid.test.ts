@@ -16,12 +16,14 @@ testUnaryLayer({
   backward: sigmoidBackward,
   saves: "out",
   twin: { forward: reference.sigmoidForward, backward: reference.sigmoidBackward },
-  // exp's 1.1 ULP, and half a one for each further step; the twin's own in float64. Backward: three roundings.
+  // exp's 1.1 ULP, and half a one for each further step; the twin's own in float64. Backward: three
+  // roundings.
   bounds: { forward: 3, backward: 2 },
   golden: golden("layers").sigmoid,
 });
 
-// What assembly/math/sigmoid.ts states. Measured: 1.82 (every third float32), 1.55 (180,000 float64).
+// What assembly/math/sigmoid.ts states. Measured: 1.82 (every third float32), 1.55 (180,000
+// float64).
 const STATED_ULP = 2;
 
 checkUlp("sigmoid", STATED_ULP, sigmoidForward, sigmoidExact, {

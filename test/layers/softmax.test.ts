@@ -28,8 +28,8 @@ reportErrors();
 
 const { deviation, normals } = reference;
 
-// exp's 1.1 ULP, the sum's reciprocal and the product; all values are at most 1. Backward: the mean and two roundings,
-// of gradients up to 4.
+// exp's 1.1 ULP, the sum's reciprocal and the product; all values are at most 1. Backward: the mean
+// and two roundings, of gradients up to 4.
 const bounds = { float32: 4e-7, float64: 8e-16 };
 const backwardBounds = { float32: 1e-6, float64: 2e-15 };
 

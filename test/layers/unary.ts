@@ -1,4 +1,5 @@
-// The properties that all layers of one operand and an output of its shape share, tried on each by its own test file.
+// The properties that all layers of one operand and an output of its shape share, tried on each by
+// its own test file.
 
 import { describe, expect, test } from "vitest";
 import {
@@ -59,7 +60,10 @@ export interface UnaryLayer {
   golden: { x: GoldenArray; dout: GoldenArray; out: GoldenArray; dx: GoldenArray };
 }
 
-/** Values of both signs and of every size that counts, among them every kind that is not an ordinary number. */
+/**
+ * Values of both signs and of every size that counts, among them every kind that is not an ordinary
+ * number.
+ */
 function draw(array: (typeof dtypes)[number]["array"], n: number, random: () => number): Floats {
   const smallest = array.BYTES_PER_ELEMENT === 4 ? 2 ** -149 : 2 ** -1074;
   const special = [0, -0, NaN, Infinity, -Infinity, smallest, -smallest, 100, -80, 1e30, -1e30];
@@ -71,7 +75,10 @@ function draw(array: (typeof dtypes)[number]["array"], n: number, random: () => 
 export function testUnaryLayer(layer: UnaryLayer): void {
   const { name, forward, backward, saves, inPlace = true, twin, bounds } = layer;
 
-  /** The error in units of epsilon, relative to each value; numbers below the normal range are held to its border. */
+  /**
+   * The error in units of epsilon, relative to each value; numbers below the normal range are held
+   * to its border.
+   */
   const errorOf = (
     actual: Numbers,
     expected: Numbers,

@@ -47,7 +47,8 @@ describe.each(dtypes)("in $dtype", ({ dtype, epsilon }) => {
       ] as const) {
         const { loss, dx } = one(score, target);
         const error = reference.deviation([loss], [Math.log1p(e)]);
-        expect(track(`bce ${dtype}: small losses`, error)).toBeLessThan(1e-15); // float64 for either
+        // float64 for either
+        expect(track(`bce ${dtype}: small losses`, error)).toBeLessThan(1e-15);
         // Math.exp's own ULP, and the result's rounding.
         expect(reference.deviation([dx], [(sign * e) / (1 + e)])).toBeLessThan(2 * epsilon);
       }

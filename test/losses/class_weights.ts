@@ -220,7 +220,8 @@ export function testClassWeights({ name, loss, twin, golden, bounds }: LabelLoss
     for (const N of [1, 3, 8]) {
       runtime.scope(() => {
         const y = Array.from({ length: N }, () => Math.floor(C * random()));
-        // Whole numbers and a third: every margin is at least 1/3 away from the SVM loss's kink at 0.
+        // Whole numbers and a third: every margin is at least 1/3 away from the SVM loss's kink at
+        // 0.
         const scores = Array.from(
           { length: N * C },
           (_, i) => Math.floor(5 * random()) + (i % C === y[Math.floor(i / C)] ? 1 / 3 : 0),

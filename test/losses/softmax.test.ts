@@ -31,8 +31,9 @@ const { deviation, normals } = reference;
 
 reportErrors();
 
-// The exponentials are computed in the dtype: 1.1 ULP each, one rounding of the sum's reciprocal and one of
-// the product. dx is at most 1 / N, and the loss's error is that of the exponentials' sum.
+// The exponentials are computed in the dtype: 1.1 ULP each, one rounding of the sum's reciprocal
+// and one of the product. dx is at most 1 / N, and the loss's error is that of the exponentials'
+// sum.
 const bounds = { float32: 4e-7, float64: 8e-16 };
 
 describe.each(configurations)("the kernel in $dtype, $build core", ({ core, type }) => {
@@ -158,8 +159,8 @@ describe.each(dtypes)("the facade in $dtype", ({ dtype, array, epsilon }) => {
       expect(loss).toBeGreaterThanOrEqual(0);
       for (let n = 0; n < N; n++) {
         const row = values(dx).slice(n * C, n * C + C);
-        // The roundings of probabilities that sum to 1 / N, of the label's and of the common factor; and this
-        // sum's own C float64 roundings.
+        // The roundings of probabilities that sum to 1 / N, of the label's and of the common
+        // factor; and this sum's own C float64 roundings.
         const bound = (2 * epsilon + C * 2 ** -53) / N;
         expect(Math.abs(row.reduce((a, b) => a + b, 0))).toBeLessThan(bound);
         for (const [j, value] of row.entries()) {
@@ -192,15 +193,16 @@ describe.each(dtypes)("the facade in $dtype", ({ dtype, array, epsilon }) => {
     for (const gap of [8, 12, 16]) {
       const { loss, dx } = softmaxLoss(tensor([gap, 0, 0], [1, 3]), [0]);
       const others = 2 * Math.exp(-gap);
-      // The exponentials' own error; and what is lost where their sum, 1 + 2e-7 or more, is rounded to float64.
+      // The exponentials' own error; and what is lost where their sum, 1 + 2e-7 or more, is rounded
+      // to float64.
       const limit = dtype === "float32" ? 4e-7 : 1e-9;
       expect(deviation([loss], [Math.log1p(others)])).toBeLessThan(limit);
       expect(deviation([dx.data[0]!], [-others / (1 + others)])).toBeLessThan(limit);
     }
   });
 
-  // NumPy 1.24.2 on the module's formulas: scores, label → the loss, and the row's gradient times 2. A second
-  // row is ordinary.
+  // NumPy 1.24.2 on the module's formulas: scores, label → the loss, and the row's gradient times
+  // 2. A second row is ordinary.
   const lost = [NaN, NaN, NaN];
   test.each([
     [[1, Infinity, 2], 0, NaN, lost],
@@ -332,8 +334,8 @@ describe("gradients", () => {
         runtime.scope(() => {
           const { x, y } = draw("float64", N, C);
           const { dx } = softmaxLoss(x, y);
-          // The third derivative is no larger than the first here, so the step errs by h² / 6 = 2e-9 of it;
-          // the loss's own rounding by 2e-16 / h = 2e-12.
+          // The third derivative is no larger than the first here, so the step errs by h² / 6 =
+          // 2e-9 of it; the loss's own rounding by 2e-16 / h = 2e-12.
           const loss = (x: typeof dx) => softmaxLoss(x, y, { dx: false }).loss;
           const expected = numericalGradient(loss, x, undefined, 1e-4);
           const error = track("softmax gradient dx float64", relativeError(dx, expected));

@@ -176,8 +176,8 @@ describe.each(dtypes)("the facade in $dtype", ({ dtype, array, epsilon }) => {
     expect(values(dx)).toEqual([0.5, -1, 0.5, 0, 0.5, -0.5]);
   });
 
-  // NumPy 1.24.2 on the module's formulas: scores, label → the loss, and the row's gradient. A second row has
-  // no loss.
+  // NumPy 1.24.2 on the module's formulas: scores, label → the loss, and the row's gradient. A
+  // second row has no loss.
   test.each([
     [[1, Infinity, 2], 0, Infinity, [-1, 0.5, 0.5]],
     [[1, Infinity, 2], 1, 0, [0, 0, 0]],
@@ -279,7 +279,8 @@ describe("gradients", () => {
         runtime.scope(() => {
           const { x, y } = draw("float64", N, C);
           const { dx } = svmLoss(x, y);
-          // Linear between the kinks: a large step loses no accuracy, and rounding weighs less in it.
+          // Linear between the kinks: a large step loses no accuracy, and rounding weighs less in
+          // it.
           const loss = (x: typeof dx) => svmLoss(x, y, { dx: false }).loss;
           const expected = numericalGradient(loss, x, undefined, 2 ** -4);
           const error = track("svm gradient dx float64", relativeError(dx, expected));

@@ -7,7 +7,9 @@ export interface Exact {
   exponent: number;
 }
 
-/** Fraction bits of the arithmetic: 53 of the result, and as many again for log near 1, to spare. */
+/**
+ * Fraction bits of the arithmetic: 53 of the result, and as many again for log near 1, to spare.
+ */
 const BITS = 256;
 const ONE = 1n << BigInt(BITS);
 
@@ -131,7 +133,10 @@ function piFixed(bits: number): bigint {
   return (16n * artanInverse(5n) - 4n * artanInverse(239n)) >> 16n;
 }
 
-/** x · Φ(x), Φ(x) = ½ + exp(−x²/2) / √(2π) · (x + x³/3 + x⁵/(3·5) + …), with the digits that a tail cancels to spare */
+/**
+ * x · Φ(x), Φ(x) = ½ + exp(−x²/2) / √(2π) · (x + x³/3 + x⁵/(3·5) + …), with the digits that a tail
+ * cancels to spare
+ */
 export function geluExact(x: number): Exact {
   const bits = BITS + Math.ceil(1.5 * x * x);
   const one = 1n << BigInt(bits);
@@ -175,8 +180,9 @@ export function cosExact(x: number): Exact {
 }
 
 /**
- * |actual − exact| in units of the last place that exact has in float64 (or float32), subnormal numbers
- * included. ∞ counts as 2¹⁰²⁴, and as no error where exact rounds to it; for float32 it is not told.
+ * Gives |actual − exact| in units of the last place that exact has in float64 (or float32),
+ * subnormal numbers included. ∞ counts as 2¹⁰²⁴, and as no error where exact rounds to it; for
+ * float32 it is not told.
  */
 export function ulpError(
   actual: number,

@@ -1,4 +1,5 @@
-// Measures a layer's forward in units of the last place of the exact result, over ranges and at all magnitudes.
+// Measures a layer's forward in units of the last place of the exact result, over ranges and at all
+// magnitudes.
 
 import { describe, expect, test } from "vitest";
 import { createRuntimeSync, type FloatDType, type Tensor } from "../../src/index.ts";

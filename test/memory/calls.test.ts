@@ -1,4 +1,5 @@
-// Every call of the table in test/fuzz/operations.ts where memory is at its ends: beyond 2³¹, and where there is none.
+// Every call of the table in test/fuzz/operations.ts where memory is at its ends: beyond 2³¹, and
+// where there is none.
 
 import { describe, expect, test } from "vitest";
 import { createRuntimeSync, MemoryError, type Runtime } from "../../src/index.ts";

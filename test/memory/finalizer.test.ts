@@ -1,4 +1,5 @@
-// Tensors that nobody disposes, in a process of their own with node --expose-gc: of what is published, not of the sources.
+// Tensors that nobody disposes, in a process of their own with node --expose-gc: of what is
+// published, not of the sources.
 
 import { execFileSync } from "node:child_process";
 import { expect, test } from "vitest";

@@ -6,13 +6,17 @@ import { seeded } from "../support/core.ts";
 
 const MIB = 2 ** 20;
 
-/** Sizes over powers of two, as tensors of a model and of its batches are: most are small, most bytes are in large ones. */
+/**
+ * Sizes over powers of two, as tensors of a model and of its batches are: most are small, most
+ * bytes are in large ones.
+ */
 const mixed = (random: () => number) => Math.ceil(64 * 2 ** (14 * random() ** 2));
 /** A handful of sizes again and again, as training has them. */
 const few = [40, 4000, 12_800, 65_536, 401_408, 1_048_576];
 const repeated = (random: () => number) => few[Math.floor(few.length * random())]!;
 
-// Twice the most that was live at once, and a step of growth, a quarter: measured 1.6 to 2.03 times.
+// Twice the most that was live at once, and a step of growth, a quarter: measured 1.6 to 2.03
+// times.
 test.each([
   ["sizes from 64 bytes to 1 MiB, at random", mixed],
   ["six sizes again and again", repeated],
@@ -58,7 +62,8 @@ test("the worst that is known, every second block of all sizes kept, reserves le
   const memory = new Memory("createRuntime", { initialMemory: 65536 }, false);
   memory.open(64);
   let held: ReturnType<Memory["allocate"]>[] = [];
-  // Blocks twice as large each time, which none of the gaps between those kept can take: Robson's adversary.
+  // Blocks twice as large each time, which none of the gaps between those kept can take: Robson's
+  // adversary.
   for (let bytes = 64; bytes <= MIB; bytes *= 2) {
     while (memory.bytesLive < 8 * MIB) held.push(memory.allocate(bytes));
     const kept: typeof held = [];
@@ -69,7 +74,7 @@ test("the worst that is known, every second block of all sizes kept, reserves le
     held = kept;
   }
   while (memory.bytesLive < 8 * MIB) held.push(memory.allocate(2 * MIB));
-  // No allocator that moves nothing can promise less than 1 + log2(n) / 2 times, 8.5 for n = 2¹⁵ sizes (Robson, 1974);
-  // measured 9.5.
+  // No allocator that moves nothing can promise less than 1 + log2(n) / 2 times, 8.5 for n = 2¹⁵
+  // sizes (Robson, 1974); measured 9.5.
   expect(memory.bytesReserved).toBeLessThan(10 * 8 * MIB);
 });

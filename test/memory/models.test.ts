@@ -1,5 +1,5 @@
-// Models, trainings, predictors and files refused at each of their allocations in turn: what is live is as it was, and the
-// same call then gives what it gives where nothing was refused.
+// Models, trainings, predictors and files refused at each of their allocations in turn: what is
+// live is as it was, and the same call then gives what it gives where nothing was refused.
 
 import { describe, expect, test } from "vitest";
 import {
@@ -61,7 +61,9 @@ function begin(): State {
   return { runtime, model, trainer, fresh, dout, files };
 }
 
-/** All that a training is, as bytes: parameters, running values, the optimizer's state, generators. */
+/**
+ * All that a training is, as bytes: parameters, running values, the optimizer's state, generators.
+ */
 const digest = ({ trainer, fresh, dout }: State) => [
   ...[trainer.checkpoint(), saveModel(fresh), dout.toTypedArray()],
 ];

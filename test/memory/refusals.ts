@@ -3,7 +3,10 @@
 import { MemoryError, type Runtime } from "../../src/index.ts";
 import type { LamellaRuntime } from "../../src/tensor/runtime.ts";
 
-/** Runs fn with its k-th allocation refused; undefined where that was thrown, else what fn gives, which made fewer. */
+/**
+ * Runs fn with its k-th allocation refused; undefined where that was thrown, else what fn gives,
+ * which made fewer.
+ */
 export function refuse<T>(runtime: Runtime, k: number, fn: () => T): T | undefined {
   const { linear } = runtime as LamellaRuntime;
   const refusal = new MemoryError("out of memory: by this test", 1, linear.bytesLive);

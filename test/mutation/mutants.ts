@@ -1,17 +1,23 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: texts of sources
-// Mistakes that somebody could make, each a small replacement in a source: `npm run mutate` makes them one by one and
-// runs the tests that should notice. A mutant that no test kills is a test that is missing, unless `equivalent` says why
-// nobody can see it.
+// Mistakes that somebody could make, each a small replacement in a source: `npm run mutate` makes
+// them one by one and runs the tests that should notice. A mutant that no test kills is a test that
+// is missing, unless `equivalent` says why nobody can see it.
 
 export interface Mutant {
-  /** The function, constant, class or Class.method whose text is changed; a path for text that is in none. */
+  /**
+   * The function, constant, class or Class.method whose text is changed; a path for text that is in
+   * none.
+   */
   readonly within: string;
   /** What it breaks. */
   readonly breaks: string;
   /** Occurs once there, however it is formatted; test/mutation/mutants.test.ts checks it. */
   readonly from: string;
   readonly to: string;
-  /** What has to be built anew: a target of asconfig.json, "test" for what test/support/entry.ts shows, "none" for src/. */
+  /**
+   * What has to be built anew: a target of asconfig.json, "test" for what test/support/entry.ts
+   * shows, "none" for src/.
+   */
   readonly build: "release" | "test" | "relaxed" | "shared" | "predict" | "all" | "none";
   /** Test files, in the order in which they are tried. */
   readonly tests: readonly string[];
@@ -2059,8 +2065,8 @@ export const mutants: readonly Mutant[] = [
     [
       "readHeader",
       "bytes behind the last tensor",
-      "if (covered !== file.length - dataStart) {",
-      "if (covered > file.length - dataStart) {",
+      "if (covered !== available) {",
+      "if (covered > available) {",
     ],
     [
       "elementsOf",

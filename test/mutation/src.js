@@ -1,5 +1,5 @@
-// npm run mutate:src -- losses tensor/operands: Stryker over these folders and files of src/, one after the other; all of
-// them by default.
+// npm run mutate:src -- losses tensor/operands: Stryker over these folders and files of src/, one
+// after the other; all of them by default.
 // Its reports go to build/mutation/. It has packages of its own: npm ci --prefix test/mutation.
 
 import { spawnSync } from "node:child_process";

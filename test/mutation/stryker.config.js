@@ -8,7 +8,8 @@ const room = process.env.LAMELLA_ROOM;
 
 export default {
   mutate: [`src/${room}.ts`, `src/${room}/**/*.ts`],
-  // What an error says is compared in test/errors.test.ts; a mutant of every word would drown the rest.
+  // What an error says is compared in test/errors.test.ts; a mutant of every word would drown the
+  // rest.
   mutator: { excludedMutations: ["StringLiteral"] },
   plugins: [fileURLToPath(import.meta.resolve("@stryker-mutator/vitest-runner"))],
   testRunner: "vitest",

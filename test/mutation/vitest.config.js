@@ -1,6 +1,6 @@
-// The tests of one folder of src/, for the mutation tester: those that see its sources themselves. What the tests of other
-// folders would kill besides survives but for a few quick ones, so that a score is a lower bound, and a run takes minutes
-// rather than hours.
+// The tests of one folder of src/, for the mutation tester: those that see its sources themselves.
+// What the tests of other folders would kill besides survives but for a few quick ones, so that a
+// score is a lower bound, and a run takes minutes rather than hours.
 
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";

@@ -1,5 +1,5 @@
-// A layer may write its output where its input is. What the layer before it still needs for its backward pass has to survive
-// that, whichever two layers stand in a row.
+// A layer may write its output where its input is. What the layer before it still needs for its
+// backward pass has to survive that, whichever two layers stand in a row.
 
 import { describe, expect, test } from "vitest";
 import { affine, createRuntimeSync, Sequential } from "../../src/index.ts";

@@ -228,7 +228,8 @@ test("predictions allocate nothing, and dispose gives everything back", async ()
   const compiled = own.memory;
   const weights = 4 * (30 * 50 + 50 + 50 * 34 + 34 + 34 * 10 + 10);
   expect(compiled.bytesLive - before.bytesLive).toBeGreaterThan(weights);
-  // The largest of them twice while it is packed, columns rounded up to whole tiles, and a few rows.
+  // The largest of them twice while it is packed, columns rounded up to whole tiles, and a few
+  // rows.
   expect(compiled.bytesLive - before.bytesLive).toBeLessThan(3 * weights);
   for (let i = 0; i < 100; i++) predictor.predict(Float32Array.from(examples(3, 30)));
   expect(own.memory).toEqual(compiled);

@@ -1,5 +1,6 @@
-// Every call takes the same kinds of data, and reads them once: whatever an array does while it is read, and whatever a class
-// says of a typed array, the numbers that were checked are those that are computed with.
+// Every call takes the same kinds of data, and reads them once: whatever an array does while it is
+// read, and whatever a class says of a typed array, the numbers that were checked are those that
+// are computed with.
 
 import { runInNewContext } from "node:vm";
 import { afterEach, describe, expect, test } from "vitest";

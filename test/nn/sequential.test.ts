@@ -137,7 +137,10 @@ describe("the gradients of a whole network are the numeric ones, to 1e-6", () =>
     }
   }
 
-  /** The largest difference, relative to the largest gradient: a bias before batch normalisation has gradient 0. */
+  /**
+   * The largest difference, relative to the largest gradient: a bias before batch normalisation has
+   * gradient 0.
+   */
   function error(a: ArrayLike<number>, numeric: Tensor): number {
     const scale = Math.max(1e-3, ...Array.from(a, Math.abs));
     return Math.max(...Array.from(a, (value, i) => Math.abs(value - numeric.data[i]!))) / scale;
@@ -145,7 +148,8 @@ describe("the gradients of a whole network are the numeric ones, to 1e-6", () =>
 });
 
 describe("the three-layer network of CS231n, 15-20-30-10, from seed 231", () => {
-  // What the notebooks of published solutions print (FullyConnectedNets.ipynb, BatchNormalization.ipynb).
+  // What the notebooks of published solutions print (FullyConnectedNets.ipynb,
+  // BatchNormalization.ipynb).
   test.each([
     [false, [2.3004790897684924, 7.052114776533016]],
     [true, [2.2611955101340957, 6.996533220108303]],

@@ -1,5 +1,6 @@
-// docs/numerics.md states errors; here they are measured. A stated error is the measured one, rounded up: more is a
-// loss of accuracy, and less than half of it a page that nobody wrote anew (npm run numerics).
+// docs/numerics.md states errors; here they are measured. A stated error is the measured one,
+// rounded up: more is a loss of accuracy, and less than half of it a page that nobody wrote anew
+// (npm run numerics).
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
@@ -71,7 +72,8 @@ describe.each(columns)("$dtype, $build", ({ build, dtype }) => {
         return;
       }
       const stated = Number(statedOf(measure)?.[column]);
-      // Twins that use the host's Math.exp, and a host whose relaxed instructions are not fused, differ a little.
+      // Twins that use the host's Math.exp, and a host whose relaxed instructions are not fused,
+      // differ a little.
       const slack = build === "strict" ? 1.02 : 2;
       expect(error).toBeLessThanOrEqual(stated * slack);
       if (build === "strict") expect(error).toBeGreaterThanOrEqual(stated / 2);

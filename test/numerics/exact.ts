@@ -1,5 +1,5 @@
-// Layers in whole numbers: a value v is the bigint v · 2⁵¹², so that sums are exact and nothing else is rounded where a
-// float64 could tell.
+// Layers in whole numbers: a value v is the bigint v · 2⁵¹², so that sums are exact and nothing
+// else is rounded where a float64 could tell.
 
 import { type Exact, expExact, squareRoot, toExact, toFixed, ulpError } from "../math/oracle.ts";
 
@@ -19,7 +19,9 @@ export const exp = (x: number): bigint => fixedOf(expExact(x));
 /** The nearest float64, for values up to 2⁵¹¹. */
 export const approximate = (a: bigint): number => Number(a) / 2 ** BITS;
 
-/** log(a): float64's, and what is left of a beyond it as a series of terms each 1e-15 of the last. */
+/**
+ * log(a): float64's, and what is left of a beyond it as a series of terms each 1e-15 of the last.
+ */
 export function log(a: bigint): bigint {
   const first = Math.log(approximate(a));
   const rest = divide(a, exp(first)) - ONE;

@@ -1,4 +1,5 @@
-// Scores of ±10,000, infinities, NaN, one class and 100,000; batch normalisation far from 0; sums of a million float32.
+// Scores of ±10,000, infinities, NaN, one class and 100,000; batch normalisation far from 0; sums
+// of a million float32.
 
 import { describe, expect, test } from "vitest";
 import {
@@ -308,7 +309,8 @@ describe("sums of a million float32 are within 1e-6", () => {
     const squares = D * D * Math.fround(0.1) ** 2;
     within(loss, score * score + 0.5 * l2 * squares);
     const { data } = weight.gradient;
-    within(Math.sqrt(sumOf(data.length, (i) => data[i]! ** 2)), clipNorm, clipNorm / 2); // and the 1e-6 that the rule adds
+    // and the 1e-6 that the rule adds
+    within(Math.sqrt(sumOf(data.length, (i) => data[i]! ** 2)), clipNorm, clipNorm / 2);
     own.dispose();
   });
 });

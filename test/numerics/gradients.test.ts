@@ -1,4 +1,5 @@
-// Every layer, loss and option in float64 against central differences: as a call where there is one, and in a Sequential.
+// Every layer, loss and option in float64 against central differences: as a call where there is
+// one, and in a Sequential.
 
 import { beforeEach, describe, expect, test } from "vitest";
 import * as lamella from "../../src/index.ts";
@@ -42,7 +43,10 @@ type Float64 = Tensor<"float64">;
 // biome-ignore lint/suspicious/noExplicitAny: the calls of each kind are found by name
 const api = lamella as any;
 
-/** h² / 6 of a third derivative is 2e-11 at h = 1e-5, and rounding 2e-16 / h; the rest is a sum of a few dozen of either. */
+/**
+ * h² / 6 of a third derivative is 2e-11 at h = 1e-5, and rounding 2e-16 / h; the rest is a sum of a
+ * few dozen of either.
+ */
 const BOUND = 1e-7;
 
 const runtime = createRuntimeSync();
@@ -52,7 +56,10 @@ beforeEach(() => {
   random = seeded(401);
 });
 
-/** A tenth and more away from 0, where some have a kink, and from each other's distance of 1, where the SVM loss has one. */
+/**
+ * A tenth and more away from 0, where some have a kink, and from each other's distance of 1, where
+ * the SVM loss has one.
+ */
 const draw = (...shape: number[]): Float64 => {
   const n = shape.reduce((a, b) => a * b, 1);
   const values = Array.from(
@@ -69,7 +76,10 @@ const positive = (...shape: number[]): Float64 => {
   return tensor;
 };
 
-/** The largest difference, relative to the largest gradient of that operand, or to 1e-2: a bias before batch normalisation has gradient 0. */
+/**
+ * The largest difference, relative to the largest gradient of that operand, or to 1e-2: a bias
+ * before batch normalisation has gradient 0.
+ */
 function compare(name: string, actual: Float64, numeric: Float64): void {
   const scale = Math.max(1e-2, ...Array.from(numeric.data, Math.abs));
   const error = Math.max(0, ...Array.from(actual.data, (v, i) => Math.abs(v - numeric.data[i]!)));
@@ -79,7 +89,9 @@ function compare(name: string, actual: Float64, numeric: Float64): void {
 
 type Forward = () => { out: Float64; cache: Cache };
 
-/** All gradients that a backward gives for one dout, against those of the forward by each operand. */
+/**
+ * All gradients that a backward gives for one dout, against those of the forward by each operand.
+ */
 function check(
   operands: Record<string, Float64>,
   forward: Forward,
@@ -163,7 +175,8 @@ describe("calls", () => {
           if (N === 1 && mode === "train") continue; // out is beta, whatever x is
           test(`batch normalisation, ${mode} mode, eps ${eps}, momentum ${momentum}`, () => {
             const [x, gamma, beta] = [draw(N, D), draw(D), draw(D)];
-            // Each call has running values of its own, so that a training call does not move the next one's.
+            // Each call has running values of its own, so that a training call does not move the
+            // next one's.
             const [mean, variance] = [draw(D), positive(D)];
             const forward = () => {
               const param = { mode, eps, momentum };

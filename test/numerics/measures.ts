@@ -1,5 +1,6 @@
-// What docs/numerics.md says of each operation: inputs, what the result is held against, and the largest error.
-// errors.test.ts measures, compares with the page and, for npm run numerics, writes it.
+// What docs/numerics.md says of each operation: inputs, what the result is held against, and the
+// largest error. errors.test.ts measures, compares with the page and, for npm run numerics, writes
+// it.
 
 import {
   affineBackward,
@@ -187,8 +188,8 @@ function products(N: number, draw: (random: () => number) => number) {
 }
 const millionUniform = products(MILLION, (random) => random() + 2 ** -32 * random());
 const millionTenths = products(MILLION, () => 0.1);
-// Equal float32 terms lose the most where every rounding goes the same way: of 20,000 numbers in [0.5, 1) these lost the most
-// in blocks of 256, and in chunks of 64.
+// Equal float32 terms lose the most where every rounding goes the same way: of 20,000 numbers in
+// [0.5, 1) these lost the most in blocks of 256, and in chunks of 64.
 const manyEqual = products(16_384, () => 0.80236053);
 const millionEqual = products(MILLION, () => 0.970232);
 
@@ -302,7 +303,8 @@ function lossErrors(
       let gradient: bigint[];
       if (kind === "softmax") {
         const most = Math.max(...row);
-        // float64 differences of float32 scores are exact; float64's lose 1e-16 of the largest score.
+        // float64 differences of float32 scores are exact; float64's lose 1e-16 of the largest
+        // score.
         const exponentials = row.map((v) => exp(v - most));
         const share = sum(exponentials);
         total += log(share) - (fixed(row[label]!) - fixed(most));
@@ -446,7 +448,10 @@ const rules: Record<string, Rule> = {
   },
 };
 
-/** What one step moves w by is compared, not w, which hides it: the error is relative to |w| + |move|. */
+/**
+ * What one step moves w by is compared, not w, which hides it: the error is relative to |w| +
+ * |move|.
+ */
 function optimizer({ kernel, states, numbers, step }: Rule) {
   return ({ core, dtype }: Host) => {
     const random = seeded(311);

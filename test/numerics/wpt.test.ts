@@ -1,5 +1,6 @@
-// The tolerances that the Web Platform Tests give WebNN's operations in float32, as budgets of our own: on our inputs,
-// which are harder than theirs, and against exact results. ../cases/ has their own cases.
+// The tolerances that the Web Platform Tests give WebNN's operations in float32, as budgets of our
+// own: on our inputs, which are harder than theirs, and against exact results. ../cases/ has their
+// own cases.
 
 import { describe, expect, test } from "vitest";
 import {
@@ -37,7 +38,9 @@ type Forward = (x: Tensor) => { out: Tensor };
 const SLOPE = 0.01;
 const slope = fixed(Math.fround(SLOPE));
 
-/** Where results are in the normal range: a result below it is 0 or a few units, of another measure. */
+/**
+ * Where results are in the normal range: a result below it is 0 or a few units, of another measure.
+ */
 const unary: [string, number, Forward, (x: number) => bigint, number, number][] = [
   ["relu", 0, reluForward as Forward, (x) => fixed(Math.max(0, x)), -1e30, 1e30],
   [
@@ -64,7 +67,8 @@ test.each(unary)("%s: %d ULP", (_, budget, forward, exact, from, to) => {
   within(out.data, Array.from(Float32Array.from(x), exact), budget);
 });
 
-// x − max is rounded: a difference of d costs up to d / 2 ULP of exp(−d), so that no budget holds for all of them.
+// x − max is rounded: a difference of d costs up to d / 2 ULP of exp(−d), so that no budget holds
+// for all of them.
 describe("softmax: 3 · C + 3 ULP for scores within 16 of each other, by the layer and by the loss's gradient", () => {
   test.each([1, 2, 3, 4, 7, 24, 100])("C = %d", (C) => {
     for (const scale of [1, 4, 8]) {

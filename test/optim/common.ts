@@ -1,4 +1,5 @@
-// What the tests of the optimizers share: a kernel against its twin at all lengths and addresses, and against PyTorch.
+// What the tests of the optimizers share: a kernel against its twin at all lengths and addresses,
+// and against PyTorch.
 
 import { describe, expect, test } from "vitest";
 import { configurations, offsets, sizes, track } from "../layers/common.ts";

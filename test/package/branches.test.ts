@@ -1,4 +1,5 @@
-// The branches of the export map, each bundled as its host's tools do it, and run where nothing may be compiled.
+// The branches of the export map, each bundled as its host's tools do it, and run where nothing may
+// be compiled.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
-// The bundlers with their defaults: each makes one file that trains and serves as Node does, without a word and without a
-// file beside it.
+// The bundlers with their defaults: each makes one file that trains and serves as Node does,
+// without a word and without a file beside it.
 
 import { mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
-// What the built files ask of their host: no global but ECMAScript's own and WebAssembly, and to write to none. What is
-// missing is told by the call that needs it.
+// What the built files ask of their host: no global but ECMAScript's own and WebAssembly, and to
+// write to none. What is missing is told by the call that needs it.
 
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -141,7 +141,8 @@ describe("where everything is frozen", () => {
     const { suite } = await import(suiteFile);
     console.log(JSON.stringify(await suite({ lamella, predict })));`;
   const freeze = "Object.freeze(globalThis);";
-  // Without what Node and SES do so that a property of a frozen prototype can be assigned to all the same.
+  // Without what Node and SES do so that a property of a frozen prototype can be assigned to all
+  // the same.
   const intrinsics = `for (const name of ${JSON.stringify(language)}) {
       const { prototype } = globalThis[name] ?? {};
       if (prototype) Object.freeze(prototype);

@@ -89,7 +89,9 @@ export class Project {
     writeFileSync(join(this.folder, name), text);
   }
 
-  /** What a script prints in a process of its own; its name's ending says which module kind it is. */
+  /**
+   * What a script prints in a process of its own; its name's ending says which module kind it is.
+   */
   async node(name: string, text: string, flags: string[] = []): Promise<string> {
     this.write(name, text);
     return (await run(process.execPath, [...flags, name], this.folder)).stdout.trim();

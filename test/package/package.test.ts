@@ -54,7 +54,8 @@ describe("the tarball", () => {
     expect(forPackage("[the ABI](assembly/README.md)", project.manifest, isNamed)).toBe("the ABI");
   });
 
-  // What a program pays: the names it imports, minified and compressed as it is served. `npm run size` prints them all.
+  // What a program pays: the names it imports, minified and compressed as it is served.
+  // `npm run size` prints them all.
   test("bundles to what its budgets allow, in brotli", async () => {
     const root = fileURLToPath(new URL("../..", import.meta.url));
     const { stdout } = await run(process.execPath, ["scripts/size.js", "--json"], root);
@@ -64,7 +65,8 @@ describe("the tarball", () => {
     expect(bytes.get("serve a saved model")).toBeLessThanOrEqual(16_384);
     expect(bytes.get("a layer by hand")).toBeLessThanOrEqual(28_500);
     expect(bytes.get("everything")).toBeLessThanOrEqual(55_500);
-    // A variant is paid for by those who import it alone, and little: brotli finds most of it in the core beside it.
+    // A variant is paid for by those who import it alone, and little: brotli finds most of it in
+    // the core beside it.
     const more = bytes.get("train and infer, relaxed")! - bytes.get("train and infer")!;
     expect(more).toBeGreaterThan(1_000);
     expect(more).toBeLessThan(6_000);

@@ -1,4 +1,5 @@
-// Where the code comes from: what is installed with the package, what it was built with, and under which licences.
+// Where the code comes from: what is installed with the package, what it was built with, and under
+// which licences.
 
 import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
@@ -27,8 +28,9 @@ const folders = [
 ];
 
 /**
- * What a licence must not ask more than: a package under another is a decision, not an accident. LGPL stands for two
- * tools that are run and not passed on, rollup-plugin-dts and the pictures of Next.
+ * What a licence must not ask more than: a package under another is a decision, not an accident.
+ * LGPL stands for two tools that are run and not passed on, rollup-plugin-dts and the pictures of
+ * Next.
  */
 const known =
   /^(0BSD|Apache-2\.0|BSD-[23]-Clause|BlueOak-1\.0\.0|CC0-1\.0|CC-BY-4\.0|ISC|LGPL-3\.0-(only|or-later)|MIT(-0)?|MPL-2\.0|Python-2\.0|Unlicense|Zlib)( https?:\S+)?$/;

@@ -1,9 +1,12 @@
-// A tiny network's training, as a function that stands alone: the tests send its source text to other processes and
-// to a browser, and give it the package there.
+// A tiny network's training, as a function that stands alone: the tests send its source text to
+// other processes and to a browser, and give it the package there.
 
 type Lamella = typeof import("../../src/index.ts");
 
-/** The loss after some steps, to the last bit: "0.123 = 0x3fbf7ced916872b0". It uses nothing but its arguments. */
+/**
+ * The loss after some steps, to the last bit: "0.123 = 0x3fbf7ced916872b0". It uses nothing but its
+ * arguments.
+ */
 export async function train(
   lamella: Lamella,
   options?: import("../../src/index.ts").RuntimeOptions,

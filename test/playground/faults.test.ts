@@ -512,7 +512,8 @@ describe.each([chromium, firefox])("in $name", ({ name, path, missing }) => {
     await keyboard.press("Enter");
     const stroke = await ink();
     for (let i = 0; i < 4; i++) await keyboard.press("ArrowRight");
-    expect(Math.abs((await ink()) - stroke)).toBeLessThan(200); // the pen is up: only the cursor moved
+    // the pen is up: only the cursor moved
+    expect(Math.abs((await ink()) - stroke)).toBeLessThan(200);
     await keyboard.press(" ");
     expect(await ink()).toBeGreaterThan(stroke + 50);
     expect(await heard()).toMatch(/^Dot\. Row 12, column 12/);

@@ -239,8 +239,8 @@ describe.each([chromium, firefox])("in $name", ({ name, path, missing }) => {
       await visitor.press("Reset");
       await visitor.until(`${set}: 95 % right`, async () => (await accuracy()) > 95);
     }
-    // Blue in the middle of the circles, orange around them: colours of the plane where there are no points.
-    // The corners, where no point is, come later than the points.
+    // Blue in the middle of the circles, orange around them: colours of the plane where there are
+    // no points. The corners, where no point is, come later than the points.
     const colours = () =>
       page.$eval(".plane", (canvas) => {
         const context = (canvas as HTMLCanvasElement).getContext("2d")!;
@@ -292,7 +292,8 @@ describe.each([chromium, firefox])("in $name", ({ name, path, missing }) => {
       await visitor.figure(".lane-1", "loss"),
     ];
     expect(losses[0]).toBeLessThan(1.5); // it began at 2.3
-    expect(Math.abs(losses[0]! - losses[1]!)).toBeLessThan(0.01 * losses[0]!); // float32, summed in other orders
+    // float32, summed in other orders
+    expect(Math.abs(losses[0]! - losses[1]!)).toBeLessThan(0.01 * losses[0]!);
   });
 
   test("a keyboard is enough: all controls have names and show the focus", async () => {
@@ -326,7 +327,8 @@ describe.each([chromium, firefox])("in $name", ({ name, path, missing }) => {
         isShown: true,
       });
       names.push(name);
-      if (name === "Next") break; // before the page ends, and the focus goes to the browser's own controls
+      // before the page ends, and the focus goes to the browser's own controls
+      if (name === "Next") break;
     }
     const path = [
       "Colours",

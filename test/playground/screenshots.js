@@ -3,7 +3,8 @@
 //
 //   node test/playground/screenshots.js URL [chromium] [folder]
 //
-// URL is where `npm run playground` listens. Colours are cut down to 72, as most of a picture is paper.
+// URL is where `npm run playground` listens. Colours are cut down to 72, as most of a picture is
+// paper.
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -26,7 +27,8 @@ mkdirSync(folder, { recursive: true });
 /**
  * The button that starts it, and for how many seconds.
  *
- * @type {[name: string, tab: string, width: number, colours: string, start: string, seconds: number][]}
+ * @type {[name: string, tab: string, width: number, colours: string, start: string, seconds:
+ *   number][]}
  */
 const pictures = [
   ["digits", "digits", 1280, "light", "Train", 6],

@@ -1,5 +1,5 @@
-// Before all tests, once: what the page is made of and what drives browsers is installed, and its sources have the types
-// that they say.
+// Before all tests, once: what the page is made of and what drives browsers is installed, and its
+// sources have the types that they say.
 
 import { execFileSync } from "node:child_process";
 import { ensureInstalled } from "../../examples/support/install.js";

@@ -1,4 +1,5 @@
-// Somebody at the page: starts the example's command and a browser, and does with the page what people do.
+// Somebody at the page: starts the example's command and a browser, and does with the page what
+// people do.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -17,7 +17,9 @@ function allocatorOf(start: number, end: number): Allocator {
   return allocator;
 }
 
-/** Compares an allocator's books with what a test knows: the range, and the blocks that it holds. */
+/**
+ * Compares an allocator's books with what a test knows: the range, and the blocks that it holds.
+ */
 function audit(allocator: Allocator, start: number, end: number, held: Iterable<Block>): void {
   const blocks = [...allocator.blocks()];
   let at = start;

@@ -1,4 +1,5 @@
-// The memory of lamella/predict, which is one block; test/io/predictor.test.ts has what stands in it.
+// The memory of lamella/predict, which is one block; test/io/predictor.test.ts has what stands in
+// it.
 
 import { describe, expect, test } from "vitest";
 import { MemoryError } from "../../src/runtime/errors.ts";

@@ -21,7 +21,9 @@ const bytesOf = (name: string) =>
   new Uint8Array(readFileSync(new URL(`../../build/${name}`, import.meta.url)));
 const strictBytes = bytesOf("core.wasm");
 const relaxedBytes = bytesOf("core.relaxed.wasm");
-/** As a host sees a build whose instructions it does not know: a section with an unheard-of number. */
+/**
+ * As a host sees a build whose instructions it does not know: a section with an unheard-of number.
+ */
 const unknown = (bytes: Uint8Array) => Uint8Array.of(...bytes, 200, 1, 0);
 /** A variant's import in such a host. */
 const refused = {

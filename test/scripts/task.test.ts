@@ -11,7 +11,10 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const moduleOf = (path: string) => JSON.stringify(new URL(`../../${path}`, import.meta.url).href);
 
-/** A step that says by which stream it is told when it works, and that blocks its thread as typedoc's does. */
+/**
+ * A step that says by which stream it is told when it works, and that blocks its thread as
+ * typedoc's does.
+ */
 const task = (stream: string) => `{
   name: "a.wasm",
   inputs: ["source.ts"],

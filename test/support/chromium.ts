@@ -46,7 +46,10 @@ export async function documentAt(url: string): Promise<string> {
   }
 }
 
-/** Declares tests that open pages; without Chromium they are skipped in so many words, and fail in CI. */
+/**
+ * Declares tests that open pages; without Chromium they are skipped in so many words, and fail in
+ * CI.
+ */
 export function withChromium(name: string, declare: () => void): void {
   if (chromium || process.env.CI) {
     declare();

@@ -207,7 +207,10 @@ function toBytes(values: Values): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
 
-/** `npm run dev` compiles one debug core for the tests of a kernel that has just changed, with the exports of entry.ts. */
+/**
+ * `npm run dev` compiles one debug core for the tests of a kernel that has just changed, with the
+ * exports of entry.ts.
+ */
 const isQuick = process.env.LAMELLA_BUILD === "debug";
 const files = {
   release: "core.wasm",
@@ -240,7 +243,9 @@ export const testBuilds: readonly TestBuild[] = isQuick
   ? ["test, debug"]
   : chosen<TestBuild>("test", "test, relaxed");
 
-/** Those that this host knows; for test/mutation/run.js, which makes one build anew, that one alone. */
+/**
+ * Those that this host knows; for test/mutation/run.js, which makes one build anew, that one alone.
+ */
 function chosen<B extends Build>(...all: B[]): readonly B[] {
   const known = all.filter((build) => hasRelaxed || !build.includes("relaxed"));
   const wanted = known.filter((build) => build === process.env.LAMELLA_BUILD);

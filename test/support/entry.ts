@@ -1,5 +1,6 @@
-// What the tests see of the core's inside: array versions of functions that a kernel inlines and the core does not
-// export. global-setup.js compiles them, beside the core's entry and with asconfig.json's options, into build/test.wasm.
+// What the tests see of the core's inside: array versions of functions that a kernel inlines and
+// the core does not export. global-setup.js compiles them, beside the core's entry and with
+// asconfig.json's options, into build/test.wasm.
 
 import { gemm, gemmWorkBytes } from "../../assembly/blas/gemm";
 import { exp } from "../../assembly/math/exp";

@@ -1,5 +1,6 @@
-// Before all tests, once: build/test.wasm and build/test.relaxed.wasm, the release cores with the exports of entry.ts added.
-// With LAMELLA_BUILD=debug it is build/test.debug.wasm alone, which is compiled in a fraction of the time.
+// Before all tests, once: build/test.wasm and build/test.relaxed.wasm, the release cores with the
+// exports of entry.ts added. With LAMELLA_BUILD=debug it is build/test.debug.wasm alone, which is
+// compiled in a fraction of the time.
 
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";

@@ -1,4 +1,5 @@
-// What strangers send to a server of HTTP: each piece over a socket of its own, and the server has to answer others after it.
+// What strangers send to a server of HTTP: each piece over a socket of its own, and the server has
+// to answer others after it.
 
 import { connect } from "node:net";
 import fc from "fast-check";

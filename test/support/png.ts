@@ -42,7 +42,10 @@ const passes = [
 export interface Picture {
   width: number;
   height: number;
-  /** Bits of a sample, and PNG's number for what a pixel is made of: 0 grey, 2 RGB, 3 palette, 4 grey and alpha, 6 RGBA. */
+  /**
+   * Bits of a sample, and PNG's number for what a pixel is made of: 0 grey, 2 RGB, 3 palette, 4
+   * grey and alpha, 6 RGBA.
+   */
   depth?: number;
   colour?: 0 | 2 | 3 | 4 | 6;
   interlaced?: boolean;

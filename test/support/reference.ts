@@ -1,5 +1,5 @@
-// Every operation of the library as plain float64 loops, with no eye to speed, and how far two arrays
-// are apart. Arrays are row-major.
+// Every operation of the library as plain float64 loops, with no eye to speed, and how far two
+// arrays are apart. Arrays are row-major.
 
 export type Numbers = ArrayLike<number>;
 
@@ -91,7 +91,10 @@ export function normalDensity(x: number): number {
   return Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI);
 }
 
-/** Φ(x): the tail as a continued fraction (Laplace, 1805), the middle as ½ + φ(x) · (x + x³/3 + x⁵/(3·5) + …). */
+/**
+ * Φ(x): the tail as a continued fraction (Laplace, 1805), the middle as ½ + φ(x) · (x + x³/3 +
+ * x⁵/(3·5) + …).
+ */
 export function normalCdf(x: number): number {
   if (Number.isNaN(x)) return x;
   const a = Math.abs(x);
@@ -175,7 +178,10 @@ function normalise(x: Numbers, { mean, variance }: Statistics, eps: number): num
   return Array.from(x, (value, i) => (value - mean[i % D]!) / Math.sqrt(variance[i % D]! + eps));
 }
 
-/** out (N, D) = gamma · xNorm + beta, by the batch's own statistics in training, else by the running ones. */
+/**
+ * out (N, D) = gamma · xNorm + beta, by the batch's own statistics in training, else by the running
+ * ones.
+ */
 export function batchnormForward(
   x: Numbers,
   gamma: Numbers,
@@ -241,7 +247,10 @@ function sharesOf(y: Numbers, N: number, classWeights: Numbers | undefined): num
   return weights.map((weight) => (weight === 0 ? 0 : weight / sum));
 }
 
-/** loss = Σₙ wₙ Σ_{j ≠ yₙ} max(0, x[n,j] − x[n,yₙ] + 1) / Σₙ wₙ with wₙ the weight of yₙ, and its gradient */
+/**
+ * loss = Σₙ wₙ Σ_{j ≠ yₙ} max(0, x[n,j] − x[n,yₙ] + 1) / Σₙ wₙ with wₙ the weight of yₙ, and its
+ * gradient
+ */
 export function svmLoss(
   x: Numbers,
   y: Numbers,
@@ -322,9 +331,9 @@ export function normals(n: number, random: () => number): number[] {
 }
 
 /**
- * The largest |actual − expected| / scale. The scale is one number, by default the largest |expected|, or one
- * for each element. Equal values, NaNs and infinities included, are 0 apart; a NaN or an infinity on one side
- * alone, or another length, are Infinity apart.
+ * The largest |actual − expected| / scale. The scale is one number, by default the largest
+ * |expected|, or one for each element. Equal values, NaNs and infinities included, are 0 apart; a
+ * NaN or an infinity on one side alone, or another length, are Infinity apart.
  */
 export function deviation(
   actual: Numbers,

@@ -3,8 +3,9 @@ import { vi } from "vitest";
 const searches = ["indexOf", "lastIndexOf", "includes", "find", "findIndex", "some", "every"];
 
 /**
- * The elements that searches of arrays may have looked at, and those that were copied, while `action` ran: what is in
- * proportion to its input makes no more of them than so many times that, and no clock is asked.
+ * The elements that searches of arrays may have looked at, and those that were copied, while
+ * `action` ran: what is in proportion to its input makes no more of them than so many times that,
+ * and no clock is asked.
  */
 export async function searchedIn(action: () => unknown): Promise<number> {
   let elements = 0;

@@ -1,5 +1,6 @@
-// Tables made alike to those that people bring: the columns, types, gaps and counts of the UCI's car and glass, Palmer
-// Station's penguins and the Titanic's passengers. The rows are drawn, not copied.
+// Tables made alike to those that people bring: the columns, types, gaps and counts of the UCI's
+// car and glass, Palmer Station's penguins and the Titanic's passengers. The rows are drawn, not
+// copied.
 
 /** Numbers in [0, 1), the same ones for the same seed: mulberry32. */
 export function draws(seed: number): () => number {
@@ -19,7 +20,9 @@ const normal = (draw: () => number, mean: number, std: number) =>
 const csv = (rows: readonly (readonly (string | number)[])[]) =>
   rows.map((row) => `${row.join(",")}\n`).join("");
 
-/** All 1728 cars of six texts, without a header, and how good each is: by a rule, with rare classes. */
+/**
+ * All 1728 cars of six texts, without a header, and how good each is: by a rule, with rare classes.
+ */
 export function car(): string {
   const [price, doors] = [
     ["vhigh", "high", "med", "low"],

@@ -1,4 +1,5 @@
-// What calls say of counts and seeds is tried on the calls; here it is the check of a count by itself.
+// What calls say of counts and seeds is tried on the calls; here it is the check of a count by
+// itself.
 
 import { expect, test } from "vitest";
 import { checkCount } from "../../src/tensor/numbers.ts";

@@ -21,7 +21,9 @@ async function pass(): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
-/** Collects until these are what is left. The collector promises no moment, so it has several tries. */
+/**
+ * Collects until these are what is left. The collector promises no moment, so it has several tries.
+ */
 async function expectLeft(runtime: Runtime, left: { tensors: number; bytesLive: number }) {
   for (let i = 0; i < 20 && runtime.memory.bytesLive > left.bytesLive; i++) await pass();
   expect(runtime.memory).toMatchObject(left);
@@ -177,7 +179,8 @@ test("a disposed runtime gives its memory back, though it and its tensors are st
   const memory = (() => new WeakRef(x.data.buffer))();
   runtime.dispose();
   await settle();
-  // A view that was taken is no longer one of a living memory, either because it is detached or collected.
+  // A view that was taken is no longer one of a living memory, either because it is detached or
+  // collected.
   expect(memory.deref()?.byteLength ?? 0).toBe(0);
   expect([x.size, runtime.threads]).toEqual([100, 1]);
 });

@@ -27,7 +27,10 @@ const sliding = (
   padding,
 });
 
-/** The first cells of all windows, counted from the image's first cell, by trying one after the other. */
+/**
+ * The first cells of all windows, counted from the image's first cell, by trying one after the
+ * other.
+ */
 function countWindows(
   size: number,
   kernel: number,

@@ -1,5 +1,5 @@
-// Every kernel that threads share, raw: with any number of threads the bits of the default core, on sizes around the one from
-// which on it is split, and nothing written beside its outputs.
+// Every kernel that threads share, raw: with any number of threads the bits of the default core, on
+// sizes around the one from which on it is split, and nothing written beside its outputs.
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import shared from "../../build/shared.js";
@@ -76,7 +76,9 @@ class Call {
     return this.workspace;
   }
 
-  /** Whether anything has been written into the eight bytes of the last workspace from this one on. */
+  /**
+   * Whether anything has been written into the eight bytes of the last workspace from this one on.
+   */
   worksAt(offset: number): boolean {
     const bytes = new Uint8Array(this.linear.wasm.buffer, this.workspace + offset, 8);
     return bytes.some((byte) => byte !== GUARD);
@@ -286,7 +288,8 @@ const cases: Case[] = [
     },
   ]),
   {
-    // Float32 squares that overflow, infinities and NaN in some columns: what is done about them touches no other.
+    // Float32 squares that overflow, infinities and NaN in some columns: what is done about them
+    // touches no other.
     name: "batchnorm_forward of many columns that overflow",
     from: (dtype) => lines(few(dtype), 1, 1024)(dtype),
     call(c, n) {
@@ -502,7 +505,8 @@ describe("the bits of one thread, and nothing beside the outputs", () => {
     });
   }
 
-  // With one place for all, whose turn it is would decide: too seldom for the tests above to see it.
+  // With one place for all, whose turn it is would decide: too seldom for the tests above to see
+  // it.
   test.each(cases.filter(({ name }) => name.startsWith("batchnorm") && name.includes("columns")))(
     "$name: each range has a workspace of its own",
     ({ name, from, call }) => {

@@ -1,5 +1,6 @@
-// The protocol of assembly/threads/queue.ts as a small machine, in every order in which its threads' steps can follow each
-// other. What is one step here is one atomic access there, or touches nothing that others do.
+// The protocol of assembly/threads/queue.ts as a small machine, in every order in which its
+// threads' steps can follow each other. What is one step here is one atomic access there, or
+// touches nothing that others do.
 
 import { describe, expect, test } from "vitest";
 

@@ -116,7 +116,9 @@ function elementwise(runtime: Runtime, n: number, dtype: "float32" | "float64"):
   });
 }
 
-/** Some steps of a network of all kinds of layers, its parameters, and what a predictor makes of it. */
+/**
+ * Some steps of a network of all kinds of layers, its parameters, and what a predictor makes of it.
+ */
 function training(runtime: Runtime): string {
   return runtime.scope(() => {
     const [features, classes, batch] = [200, 10, 128];

@@ -1,6 +1,7 @@
-// The code of assembly/threads/queue.ts itself, compiled so that another thread comes between two of its atomic accesses
-// where the test says so: what threads do to each other by luck happens here in every run. Sleep, and the orders of steps in
-// which the one that was interrupted is not the last to go on, are in model.test.ts.
+// The code of assembly/threads/queue.ts itself, compiled so that another thread comes between two
+// of its atomic accesses where the test says so: what threads do to each other by luck happens here
+// in every run. Sleep, and the orders of steps in which the one that was interrupted is not the
+// last to go on, are in model.test.ts.
 
 import { readFileSync } from "node:fs";
 import asc from "assemblyscript/asc";
@@ -84,8 +85,8 @@ beforeAll(async () => {
 });
 
 /**
- * Posts a job; before each of these steps another thread takes a task. Gives what ran, on which threads, and how many steps
- * there were.
+ * Posts a job; before each of these steps another thread takes a task. Gives what ran, on which
+ * threads, and how many steps there were.
  */
 function play(tasks: number, turns: readonly number[]) {
   const memory = new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true });

@@ -1,4 +1,5 @@
-// How a pool comes to its workers and its memory where the host refuses some of the ways, and how a forgotten one ends.
+// How a pool comes to its workers and its memory where the host refuses some of the ways, and how a
+// forgotten one ends.
 
 import { resolveObjectURL } from "node:buffer";
 import { execFile } from "node:child_process";
@@ -462,7 +463,8 @@ describe("a pool", () => {
       browser(hangs, failsAfter(0));
       const { pool } = poolOf();
       const started = pool.start("createRuntime", 2);
-      // What a loop that stood still for a minute does: one timer that was due, then the worker's message.
+      // What a loop that stood still for a minute does: one timer that was due, then the worker's
+      // message.
       await vi.advanceTimersToNextTimerAsync();
       vi.setSystemTime(Date.now() + 60_000);
       await vi.advanceTimersToNextTimerAsync();
@@ -615,7 +617,10 @@ describe("Node's workers", () => {
 });
 
 describe("a shared memory that the host refuses", () => {
-  /** A host that reserves no more than so many bytes; gives the maxima that it was asked for, in pages. */
+  /**
+   * A host that reserves no more than so many bytes; gives the maxima that it was asked for, in
+   * pages.
+   */
   function limited(bytes: number): number[] {
     const asked: number[] = [];
     const { Memory } = WebAssembly;

@@ -32,7 +32,10 @@ export class Slot {
     return Boolean(this.record[list]?.includes(this.key));
   }
 
-  /** The gradient: it is made, all 0, when it is first asked for, as a model that only predicts needs none. */
+  /**
+   * The gradient: it is made, all 0, when it is first asked for, as a model that only predicts
+   * needs none.
+   */
   get gradient(): TensorHandle<FloatDType> {
     if (!this.made) {
       const { runtime, dtype, disposed } = this.value;
@@ -62,7 +65,9 @@ export class Slot {
   }
 }
 
-/** Where the dropout layers of one model draw from: counters of the core's generator under one key. */
+/**
+ * Where the dropout layers of one model draw from: counters of the core's generator under one key.
+ */
 export class DropoutStream {
   counter = 0;
 
@@ -129,7 +134,10 @@ export abstract class Engine {
     );
   }
 
-  /** The first values of its tensors, by their names; refuses what the description has in their place. */
+  /**
+   * The first values of its tensors, by their names; refuses what the description has in their
+   * place.
+   */
   protected first(_spec: object): Record<string, Initializer> {
     return {};
   }

@@ -48,7 +48,10 @@ export function placesOf(lives: readonly Life[]): Places {
 export interface TrainingPlaces {
   /** For each value its place. */
   readonly values: readonly number[];
-  /** For each value that of its gradient, and −1 for the network's input, whose gradient is the caller's. */
+  /**
+   * For each value that of its gradient, and −1 for the network's input, whose gradient is the
+   * caller's.
+   */
   readonly gradients: readonly number[];
   /**
    * For each node and input where the node writes a gradient that another has begun, and to which

@@ -3,7 +3,9 @@
 
 import { readSetting, type Setting } from "../../tensor/numbers.ts";
 
-/** The numbers of a tensor, made when they are asked for, so that one layer's are there at a time. */
+/**
+ * The numbers of a tensor, made when they are asked for, so that one layer's are there at a time.
+ */
 export interface Operand {
   readonly length: number;
   values(): ArrayLike<number>;
@@ -21,7 +23,9 @@ export interface Operation {
   readonly columns: number;
   /** Its first tensor is the weights of a product, which the core packs. */
   readonly isProduct?: boolean | undefined;
-  /** Its numbers, in the order in which the core takes them: a product's first is its lower bound. */
+  /**
+   * Its numbers, in the order in which the core takes them: a product's first is its lower bound.
+   */
   values: number[];
   /** The fields of its Window, in their order. */
   readonly window?: readonly number[] | undefined;
@@ -42,7 +46,10 @@ export interface ServingRecord<Kind extends string = string> {
   readonly settings?: Readonly<Record<string, Setting>>;
   /** A file's description has these in the place of settings whose values are tensors. */
   readonly stored?: object;
-  /** It takes whole numbers, as indices are, in place of the model's dtype: those of a network's input. */
+  /**
+   * It takes whole numbers, as indices are, in place of the model's dtype: those of a network's
+   * input.
+   */
   readonly takes?: "int32";
   /** Why an example of this shape is not taken; undefined where it is. */
   refusal?(inShape: readonly number[], settings: Settings): string | undefined;
@@ -85,13 +92,19 @@ export interface TrainingRecord {
    */
   readonly learned?: readonly string[];
   readonly decays?: readonly string[];
-  /** The tensors that PyTorch has with their two axes exchanged, and those of its layer that have no use here. */
+  /**
+   * The tensors that PyTorch has with their two axes exchanged, and those of its layer that have no
+   * use here.
+   */
   readonly transposed?: readonly string[];
   readonly dropped?: readonly string[];
 
   /** The forward pass may write its output where its input is. */
   readonly inPlace?: boolean;
-  /** What the backward pass reads beside dout: its input, its output, or where its output is above 0. */
+  /**
+   * What the backward pass reads beside dout: its input, its output, or where its output is above
+   * 0.
+   */
   readonly keeps?: "x" | "out" | "sign";
   /** The output is above 0 exactly where the input is, or the gradient is 0 there anyway. */
   readonly keepsSign?: boolean;

@@ -1,5 +1,5 @@
-// The places of values, against a machine that runs the plan on tokens: each cell tells which value it holds, and of which values
-// it still has the signs.
+// The places of values, against a machine that runs the plan on tokens: each cell tells which value
+// it holds, and of which values it still has the signs.
 
 import fc from "fast-check";
 import { expect, test } from "vitest";

@@ -1,5 +1,5 @@
-// What fit does beyond minibatches and events: the history, a training that has gone wrong, the best epoch, and a resumed
-// iterable.
+// What fit does beyond minibatches and events: the history, a training that has gone wrong, the
+// best epoch, and a resumed iterable.
 
 import { createHash } from "node:crypto";
 import { afterEach, describe, expect, test, vi } from "vitest";

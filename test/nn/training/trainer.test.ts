@@ -108,7 +108,8 @@ describe("200 steps on MNIST in float64 follow PyTorch to 1e-9", () => {
         `mnist ${run.optimizer}, ${run.loss}, batchnorm ${run.batchnorm}: ${worst.toExponential(1)}`,
       );
     }
-    // Sums in another order: some 1e-16 of a loss of a few units, with room for what training magnifies.
+    // Sums in another order: some 1e-16 of a loss of a few units, with room for what training
+    // magnifies.
     expect(worst).toBeLessThan(1e-9);
   });
 });
@@ -554,7 +555,8 @@ describe("fit", () => {
   test.each([
     // A rate of 0: no loss is below the first.
     [0, 0, 3],
-    // (1 − w)² of a weight that each step of 0.002 · (1 − w) brings nearer to 1: some 0.004 less each epoch.
+    // (1 − w)² of a weight that each step of 0.002 · (1 − w) brings nearer to 1: some 0.004 less
+    // each epoch.
     [0.001, 0.01, 3],
     [0.001, 0.001, 9],
   ])(
@@ -682,7 +684,10 @@ describe("the event loop", () => {
     vi.restoreAllMocks();
   });
 
-  /** The most steps that a fit takes between two turns of the loop, with a clock that a step moves on by so much. */
+  /**
+   * The most steps that a fit takes between two turns of the loop, with a clock that a step moves
+   * on by so much.
+   */
   async function longestStretch(milliseconds: number) {
     let taken = 0;
     vi.spyOn(performance, "now").mockImplementation(() => taken * milliseconds);
@@ -1219,7 +1224,8 @@ describe.each(["float32", "float64"] as const)(
       const model = new Sequential(runtime, { input: [2], layers, dtype });
       const trainer = new Trainer(model, { loss: "softmax", optimizer });
       trainer.step([1, 1], [0]);
-      // 0.75 to this power is far below either dtype; 0.75 times the smallest number is the smallest number.
+      // 0.75 to this power is far below either dtype; 0.75 times the smallest number is the
+      // smallest number.
       while (trainer.steps < 40 * 64) {
         trainer.step([1, 0], [0]);
         if (trainer.steps % 64 > 0) continue;
@@ -1255,7 +1261,8 @@ describe.each(["float32", "float64"] as const)(
 );
 
 test("a batch that is smaller than one of long sums has the workspace that it needs", () => {
-  // Between them lies the length from which float32 sums are taken otherwise, dw's over the examples.
+  // Between them lies the length from which float32 sums are taken otherwise, dw's over the
+  // examples.
   const [more, fewer] = [20_000, 10_000];
   const x = runtime.random(5).randn(more, 4).toTypedArray();
   const y = Array.from({ length: more }, (_, n) => n % 3);
