@@ -30,12 +30,53 @@ export {
   recalibrate,
 } from "./layers/batchnorm.ts";
 export {
+  type AddCache,
+  addBackward,
+  addForward,
+  type MultiplyCache,
+  multiplyBackward,
+  multiplyForward,
+} from "./layers/broadcast.ts";
+export { type ConcatCache, concatBackward, concatForward } from "./layers/concat.ts";
+export {
   type DropoutCache,
   type DropoutParam,
   dropoutBackward,
   dropoutForward,
 } from "./layers/dropout.ts";
+export {
+  type GlobalAvgPoolCache,
+  globalAvgPoolBackward,
+  globalAvgPoolForward,
+} from "./layers/global_average_pool.ts";
+export { type GroupnormParam, groupnormBackward, groupnormForward } from "./layers/groupnorm.ts";
+export type { ImageLayout, SequenceLayout } from "./layers/images.ts";
+export { layernormBackward, layernormForward } from "./layers/layernorm.ts";
+export type { NormCache } from "./layers/norm.ts";
 export { type NormalizeCache, normalizeBackward, normalizeForward } from "./layers/normalize.ts";
+export { type PermuteCache, permuteBackward, permuteForward } from "./layers/permute.ts";
+export {
+  type AvgPool1dParam,
+  type AvgPool2dParam,
+  avgPool1dBackward,
+  avgPool1dForward,
+  avgPool2dBackward,
+  avgPool2dForward,
+  type MaxPool1dParam,
+  type MaxPool2dParam,
+  maxPool1dBackward,
+  maxPool1dForward,
+  maxPool2dBackward,
+  maxPool2dForward,
+  type PoolCache,
+} from "./layers/pool.ts";
+export {
+  type Upsample2dCache,
+  type Upsample2dParam,
+  upsample2dBackward,
+  upsample2dForward,
+} from "./layers/upsample.ts";
+export { type ZeroPad2dCache, zeroPad2dBackward, zeroPad2dForward } from "./layers/zero_pad.ts";
 export { bceWithLogitsLoss } from "./losses/bce.ts";
 export type { LabelLossOptions, LossResult } from "./losses/loss.ts";
 export { mseLoss } from "./losses/mse.ts";
@@ -112,4 +153,5 @@ export {
   type RuntimeOptions,
 } from "./tensor/runtime.ts";
 export type { Tensor } from "./tensor/tensor.ts";
+export type { Padding, Padding1d, Size } from "./tensor/window.ts";
 export { Trainer } from "./trainer.ts";

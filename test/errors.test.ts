@@ -75,11 +75,24 @@ function ofDisposedRuntime(shape: Shape): lamella.Tensor {
   return tensor;
 }
 
-/** What a forward takes between its operands and its options. */
-function parametersOf(forward: string): object[] {
-  if (forward === "batchnormForward") return [{ mode: "train" }];
-  return forward === "dropoutForward" ? [{ mode: "train", p: 0.5 }] : [];
-}
+const pool = { kernel: 1 };
+/** What a forward takes between its operands and its options: by that argument's name. */
+const parameters: Record<string, readonly [name: string, value: Any]> = {
+  avgPool1dForward: ["poolParam", pool],
+  avgPool2dForward: ["poolParam", pool],
+  batchnormForward: ["bnParam", { mode: "train" }],
+  dropoutForward: ["dropoutParam", { mode: "train", p: 0.5 }],
+  groupnormForward: ["param", { groups: 1 }],
+  layernormForward: ["param", {}],
+  maxPool1dForward: ["poolParam", pool],
+  maxPool2dForward: ["poolParam", pool],
+  permuteForward: ["axes", [1, 0]],
+  upsample2dForward: ["upsampleParam", { scale: 1 }],
+  zeroPad2dForward: ["padding", 0],
+};
+/** A copy each time: training stores running values in it. */
+const parametersOf = (forward: string): Any[] =>
+  structuredClone(parameters[forward]?.slice(1) ?? []);
 
 /** A forward's cache, made by one copy of the package on one of its runtimes, and the operands. */
 function cacheOf(forward: string, api: Any = lamella, on: Any = runtime, of = calls) {
@@ -152,7 +165,84 @@ function callsAt(N: number, D: number, M: number): Record<string, Call> {
     apart: { dx: ["x"] },
     run: ({ x, y, dx }) => loss(x, y === undefined ? labels : y, { dx }),
   });
+  /** Calls of one operand whose output is apart from it. */
+  const apartCalls = (name: string, x: Shape, out: Shape) => ({
+    [`${name}Forward`]: {
+      operands: { x },
+      optional: { out },
+      first: "x",
+      apart: { out: ["x"] },
+      run: ({ x, out }: Arguments) =>
+        (lamella as Any)[`${name}Forward`](x, ...parametersOf(`${name}Forward`), { out }),
+    },
+    [`${name}Backward`]: {
+      operands: { dout: out },
+      optional: { dx: x },
+      first: "the cache",
+      forward: `${name}Forward`,
+      apart: { dx: ["dout"] },
+      run: ({ dout, cache, dx }: Arguments) =>
+        (lamella as Any)[`${name}Backward`](dout, cache, { dx }),
+    },
+  });
+  /** Normalisations with a gain and a bias, and no running values. */
+  const normCalls = (name: string, x: Shape) => ({
+    [`${name}Forward`]: {
+      operands: { x, gamma: [D], beta: [D] },
+      optional: { out: x },
+      first: "x",
+      apart: { out: ["x", "gamma", "beta"] },
+      run: ({ x, gamma, beta, out }: Arguments) =>
+        (lamella as Any)[`${name}Forward`](x, gamma, beta, ...parametersOf(`${name}Forward`), {
+          out,
+        }),
+    },
+    [`${name}Backward`]: {
+      operands: { dout: x },
+      optional: { dx: x, dgamma: [D], dbeta: [D] },
+      first: "the cache",
+      forward: `${name}Forward`,
+      apart: {
+        dx: ["dout", "the cache's x", "dgamma"],
+        dgamma: ["dout", "the cache's gamma", "dbeta"],
+        dbeta: ["dout", "the cache's gamma"],
+      },
+      run: ({ dout, cache, dx, dgamma, dbeta }: Arguments) =>
+        (lamella as Any)[`${name}Backward`](dout, cache, { dx, dgamma, dbeta }),
+    },
+  });
+  const broadcastCalls = (name: string, apart: Call["apart"], saved: string[]) => ({
+    [`${name}Forward`]: {
+      operands: { a: [N, D], b: [D] },
+      optional: { out: [N, D] },
+      first: "a",
+      ...(apart && { apart }),
+      run: ({ a, b, out }: Arguments) => (lamella as Any)[`${name}Forward`](a, b, { out }),
+    },
+    [`${name}Backward`]: {
+      operands: { dout: [N, D] },
+      optional: { da: [N, D], db: [D] },
+      first: "the cache",
+      forward: `${name}Forward`,
+      apart: { da: ["dout", ...saved, "db"], db: ["dout", ...saved] },
+      run: ({ dout, cache, da, db }: Arguments) =>
+        (lamella as Any)[`${name}Backward`](dout, cache, { da, db }),
+    },
+  });
+  const image = [N, D, M, M];
   return {
+    ...apartCalls("maxPool2d", image, image),
+    ...apartCalls("avgPool2d", image, image),
+    ...apartCalls("maxPool1d", [N, D, M], [N, D, M]),
+    ...apartCalls("avgPool1d", [N, D, M], [N, D, M]),
+    ...apartCalls("globalAvgPool", [N, D, M], [N, D]),
+    ...apartCalls("zeroPad2d", image, image),
+    ...apartCalls("upsample2d", image, image),
+    ...apartCalls("permute", [N, D], [D, N]),
+    ...normCalls("layernorm", [N, D]),
+    ...normCalls("groupnorm", [N, D, M]),
+    ...broadcastCalls("add", undefined, []),
+    ...broadcastCalls("multiply", { out: ["a", "b"] }, ["the cache's a", "the cache's b"]),
     affineForward: {
       operands: { x: [N, D], w: [D, M], b: [M] },
       optional: { out: [N, M] },
@@ -260,7 +350,7 @@ function goodFor(calls: Record<string, Call>): Record<string, Arguments> {
     for (const [operand, shape] of Object.entries(operands)) given[operand] = made(shape);
     if (forward) {
       given.cache = cacheOf(forward, lamella, runtime, calls).cache;
-      for (const key of ["x", "w", "b", "gamma", "mask", "out", "std"]) {
+      for (const key of ["x", "w", "a", "b", "gamma", "mask", "out", "std"]) {
         if (given.cache[key]) watched.push(given.cache[key]);
       }
     }
@@ -436,8 +526,8 @@ describe("shapes that do not fit each other are a ShapeError", () => {
     ["bceWithLogitsLoss", { y: [3, 4] }, "y must have shape (4, 3), got (3, 4)"],
     ["bceWithLogitsLoss", { x: [12] }, "y must have shape (12,), got (4, 3)"],
     ["mseLoss", { y: [4] }, "y must have shape (4, 3), got (4,)"],
-    ["batchnormForward", { x: [12] }, "x must have shape (N, D), got (12,)"],
-    ["batchnormForward", { x: [2, 2, 3] }, "x must have shape (N, D), got (2, 2, 3)"],
+    ["batchnormForward", { x: [12] }, "x must have shape (N, C, …), got (12,)"],
+    ["batchnormForward", { x: [2, 2, 3] }, "gamma must have shape (2,), got (3,)"],
     ["batchnormForward", { x: [3, 4] }, "gamma must have shape (4,), got (3,)"],
     ["batchnormForward", { gamma: [1, 3] }, "gamma must have shape (3,), got (1, 3)"],
     ["batchnormForward", { gamma: [4] }, "gamma must have shape (3,), got (4,)"],
@@ -445,8 +535,8 @@ describe("shapes that do not fit each other are a ShapeError", () => {
     ["batchnormForward", { beta: [] }, "beta must have shape (3,), got ()"],
     ["batchnormBackward", { dout: [3, 4] }, "dout must have shape (4, 3), got (3, 4)"],
     ["batchnormBackward", { dout: [12] }, "dout must have shape (4, 3), got (12,)"],
-    ["recalibrate", { "batches[0]": [12] }, "batches[0] must have shape (N, D), got (12,)"],
-    ["recalibrate", { "batches[1]": [3] }, "batches[1] must have shape (N, D), got (3,)"],
+    ["recalibrate", { "batches[0]": [12] }, "batches[0] must have shape (N, C, …), got (12,)"],
+    ["recalibrate", { "batches[1]": [3] }, "batches[1] must have shape (N, C, …), got (3,)"],
     ["recalibrate", { "batches[1]": [2, 4] }, "batches[1] has 4 features but batches[0] has 3"],
     ["dropoutBackward", { dout: [3, 4] }, "dout must have shape (4, 3), got (3, 4)"],
     ["dropoutBackward", { dout: [12] }, "dout must have shape (4, 3), got (12,)"],
@@ -518,7 +608,10 @@ describe.each(names.filter((name) => calls[name]?.forward))("%s: the cache", (na
   test("whose operands were disposed through it is a DisposedError, not a read of freed memory", () => {
     const { cache, operands } = cacheOf(forward);
     for (const tensor of operands) tensor.dispose();
-    for (const key of ["x", "w", "gamma", "mask", "out", "std"]) cache[key]?.dispose();
+    const shown = ["x", "w", "a", "b", "gamma", "mask", "out", "std"].filter((key) => cache[key]);
+    // Where shapes are all that a backward needs, there is nothing to dispose of.
+    if (shown.length === 0) return;
+    for (const key of shown) cache[key].dispose();
     refuses(name, { cache }, DisposedError, /disposed/);
   });
 });
@@ -542,7 +635,7 @@ describe("a destination that shares data is an AliasError with both", () => {
     const both = [target, other].join(".*");
     const swapped = [other, target].join(".*");
     const message = new RegExp(
-      `^AliasError: ${name}: (${both}|${swapped}).* (not elementwise|\\w+Backward needs x)$`,
+      `^AliasError: ${name}: (${both}|${swapped}).* (not elementwise|\\w+Backward needs (x|a and b))$`,
     );
     refuses(name, exchanged, AliasError, message);
   });
@@ -791,11 +884,9 @@ describe("parameters", () => {
     for (const name of names) {
       if (name === "recalibrate" || name === "numericalGradient") continue;
       const { cache, ...given } = good[name] as Arguments;
-      const param = { mode: "train", p: 0.5 };
       const isLabelLoss = /^(softmax|svm)Loss$/.test(name);
-      const more = cache ?? (isLabelLoss ? [0, 1, 2, 0] : param);
-      const takesMore = cache || isLabelLoss || /^(batchnorm|dropout)Forward$/.test(name);
-      const args = [...Object.values(given), ...(takesMore ? [more] : []), null];
+      const more = cache ? [cache] : isLabelLoss ? [[0, 1, 2, 0]] : parametersOf(name);
+      const args = [...Object.values(given), ...more, null];
       const before = snapshot();
       const message = `${name}: options must be an object, got null`;
       expect(() => (lamella as Any)[name](...args)).toThrow(new TypeError(message));
@@ -1122,6 +1213,21 @@ describe("a key that an options object does not have", () => {
       keys: ["maxBatch", "wasm"],
     },
   };
+  const pooling = ["kernel", "stride", "padding", "ceil", "layout"];
+  const keysOf = {
+    bnParam: ["mode", "eps", "momentum", "runningMean", "runningVar", "axis"],
+    dropoutParam: ["p", "mode", "seed"],
+    upsampleParam: ["scale", "layout"],
+  };
+  takers.concatForward = {
+    call: (options) => lamella.concatForward([steady, steady], options),
+    keys: ["axis", "out"],
+  };
+  const joined = lamella.concatForward([steady, steady]);
+  takers.concatBackward = {
+    call: (options) => lamella.concatBackward(joined.out, joined.cache, options),
+    keys: ["dx"],
+  };
   for (const [name, { operands, optional, forward }] of Object.entries(calls)) {
     const { cache, ...given } = good[name] as Arguments;
     const isLabelLoss = /^(softmax|svm)Loss$/.test(name);
@@ -1132,13 +1238,15 @@ describe("a key that an options object does not have", () => {
     if (name === "recalibrate") {
       takers["recalibrate: bnParam"] = {
         call: (bnParam) => lamella.recalibrate(Object.values(given) as Any, bnParam),
-        keys: ["mode", "eps", "momentum", "runningMean", "runningVar"],
+        keys: keysOf.bnParam,
       };
       continue;
     }
     if (name === "numericalGradient") continue; // its settings are arguments
     const own = {
       affineForward: ["activation"],
+      globalAvgPoolForward: ["layout"],
+      zeroPad2dForward: ["layout"],
       leakyReluForward: ["negativeSlope"],
       softmaxLoss: ["classWeights"],
       svmLoss: ["classWeights"],
@@ -1150,16 +1258,16 @@ describe("a key that an options object does not have", () => {
         ...((own as Record<string, string[]>)[name] ?? []),
       ],
     };
-    if (forward || !parametersOf(name).length) continue;
-    const [parameters] = parametersOf(name);
-    const parameterName = name === "dropoutForward" ? "dropoutParam" : "bnParam";
+    const [parameterName = "", needs] = parameters[name] ?? [];
+    if (forward || !/[pP]aram$/.test(parameterName)) continue;
+    const keys = {
+      ...{ ...keysOf, param: name === "groupnormForward" ? ["groups", "eps"] : ["eps"] },
+      poolParam: [...pooling, name.startsWith("max") ? "dilation" : "countPadding"],
+    };
     takers[`${name}: ${parameterName}`] = {
       call: (param) => (lamella as Any)[name](...Object.values(given), param),
-      keys:
-        name === "dropoutForward"
-          ? ["p", "mode", "seed"]
-          : ["mode", "eps", "momentum", "runningMean", "runningVar"],
-      needs: parameters as object,
+      keys: keys[parameterName as keyof typeof keys],
+      needs: structuredClone(needs),
     };
     expect(Object.keys(given)).toEqual(Object.keys(operands));
   }

@@ -22,7 +22,7 @@ import { at, jobOf, planSplit, split } from "../threads/split";
 const STRIP: usize = 1024;
 
 /** A column needs this many bytes of workspace, six float64. @inline */
-const COLUMN_WORK: usize = 6 * sizeof<f64>();
+export const COLUMN_WORK: usize = 6 * sizeof<f64>();
 
 /**
  * Returns how many bytes of workspace a forward or a backward pass needs. Each thread has a strip.
@@ -161,7 +161,7 @@ function sumChunk<T extends number>(
  * mean (columns,) and m2 (columns,) = Σ (x − mean)², float64, over N ≥ 1 rows that are step bytes
  * apart.
  */
-function momentsOfStrip<T extends number>(
+export function momentsOfStrip<T extends number>(
   mean: usize,
   m2: usize,
   x: usize,
@@ -247,7 +247,7 @@ export function batchnormMoments<T extends number>(
 }
 
 /** Returns what is left of a float64 beyond its rounding to T, or 0 if that is infinite. @inline */
-function lowPart<T extends number>(value: f64): f64 {
+export function lowPart<T extends number>(value: f64): f64 {
   const low = value - <f64>(<T>value);
   return low == low ? low : 0;
 }
@@ -353,7 +353,7 @@ function applyRows<T extends number>(
   eachRow<T>(out, x, high, scale, shift, step, N, columns);
 }
 
-function eachRow<T extends number>(
+export function eachRow<T extends number>(
   out: usize,
   x: usize,
   high: usize,
@@ -552,7 +552,7 @@ function sumsOfFour<T extends number>(
 }
 
 /** Sets the float64 sums of a strip's columns to Σ dout and Σ dout · (x − high). */
-function sumsOfStrip<T extends number>(
+export function sumsOfStrip<T extends number>(
   sums: usize,
   products: usize,
   dout: usize,

@@ -1,25 +1,23 @@
 import { ShapeError, show, textOf } from "../runtime/errors.ts";
-import { type Cache, type Saved, SavedState } from "../tensor/cache.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
 import { checkRange, positive, weight } from "../tensor/numbers.ts";
 import {
   checkAliases,
-  checkCache,
   checkObject,
-  checkRank,
   checkTensorShape,
   destination,
   floatOperand,
   type Named,
   operandLike,
-  upstream,
 } from "../tensor/operands.ts";
 import { checkKeys } from "../tensor/options.ts";
+import { formatShape, sizeOf } from "../tensor/shape.ts";
 import type { Tensor, TensorHandle, TensorRuntime } from "../tensor/tensor.ts";
+import { type Channels, channelsLast, readAxis, scratchBytes } from "./axes.ts";
+import { type Gradient, type NormCache, type NormSaved, NormState, normBackward } from "./norm.ts";
 
 const FORWARD = ["out"];
-const BACKWARD = ["dx", "dgamma", "dbeta"];
-const PARAM = ["mode", "eps", "momentum", "runningMean", "runningVar"];
+const PARAM = ["mode", "eps", "momentum", "runningMean", "runningVar", "axis"];
 
 /** The parameters of batch normalisation that are not learned, and its running values. */
 export interface BatchnormParam<D extends FloatDType = FloatDType> {
@@ -36,38 +34,46 @@ export interface BatchnormParam<D extends FloatDType = FloatDType> {
   runningMean?: Tensor<D> | undefined;
   /** (D,), of the biased variance (1/N), otherwise as runningMean. */
   runningVar?: Tensor<D> | undefined;
+  /** Where the channels are, from the end if it is below 0; default 1, as (N, C, H, W) has them. */
+  axis?: number | undefined;
 }
 
 /** What batchnormForward leaves for batchnormBackward: its operands, by reference, and the statistics it used. */
-export interface BatchnormCache<D extends FloatDType = FloatDType> extends Cache {
-  readonly x: Tensor<D>;
-  readonly gamma: Tensor<D>;
+export interface BatchnormCache<D extends FloatDType = FloatDType> extends NormCache<D> {
   readonly mode: "train" | "test";
 }
 
-interface BatchnormSaved<D extends FloatDType> extends Saved {
-  readonly x: TensorHandle<D>;
-  readonly gamma: TensorHandle<D>;
-  /** (2, D): the mean, then 1 / sqrt(var + eps). */
-  readonly statistics: TensorHandle<"float64">;
+interface BatchnormSaved<D extends FloatDType> extends NormSaved<D> {
   readonly mode: "train" | "test";
+  readonly axis: number;
 }
 
 class BatchnormState<D extends FloatDType>
-  extends SavedState<BatchnormSaved<D>>
+  extends NormState<D, BatchnormSaved<D>>
   implements BatchnormCache<D>
 {
-  get x(): Tensor<D> {
-    return this.saved.x;
-  }
-
-  get gamma(): Tensor<D> {
-    return this.saved.gamma;
-  }
-
   get mode(): "train" | "test" {
     return this.saved.mode;
   }
+}
+
+/** x as (N, C, S), C its axis of channels. */
+function channelsOf({ shape }: TensorHandle, axis: number): Omit<Channels, "address"> {
+  return {
+    N: sizeOf(shape.slice(0, axis)),
+    C: shape[axis] as number,
+    S: sizeOf(shape, axis + 1),
+  };
+}
+
+/** The axis of the channels of an operand, which has two or more. */
+function axisOf(operation: string, name: string, { shape }: TensorHandle, axis: unknown): number {
+  if (shape.length < 2) {
+    throw new ShapeError(
+      `${operation}: ${name} must have shape (N, C, …), got ${formatShape(shape)}`,
+    );
+  }
+  return readAxis(operation, "bnParam.axis", axis, name, shape);
 }
 
 /** The running values that a bnParam has, checked against the layer's input. */
@@ -77,8 +83,9 @@ function runningOperands<D extends FloatDType>(
   { runningMean, runningVar }: Pick<BatchnormParam<D>, "runningMean" | "runningVar">,
   name: string,
   x: TensorHandle<D>,
+  C: number,
 ): { mean: TensorHandle<D> | undefined; variance: TensorHandle<D> | undefined } {
-  const shape = [x.shape[1] as number];
+  const shape = [C];
   const check = (key: string, value: Tensor<D> | undefined | null) =>
     destination(operation, `bnParam.${key}`, value ?? undefined, shape, name, x);
   const mean = check("runningMean", runningMean);
@@ -122,12 +129,13 @@ function zeros<D extends FloatDType>(runtime: TensorRuntime, dtype: D, D: number
 }
 
 /**
- * Batch normalisation of each column over the rows of x.
+ * Batch normalisation of each column over the rows of x, and of each channel of an image over all other axes.
  *
- * x (N, D), gamma (D,), beta (D,) → out (N, D) = gamma · xNorm + beta. Training: xNorm = (x − mu) / sqrt(var + eps)
+ * x (N, D), gamma (D,), beta (D,) → out (N, D) = gamma · xNorm + beta; x (N, C, …), gamma (C,), beta (C,) → out
+ * (N, C, …), or with bnParam.axis any other axis of channels, of which the last is the quickest. Training: xNorm = (x − mu) / sqrt(var + eps)
  * with the batch's mean and biased variance (1/N), and then running = momentum · running + (1 − momentum) ·
  * batch for both. Test: xNorm = (x − runningMean) / sqrt(runningVar + eps), and the running values stay.
- * The statistics are float64 whatever the dtype.
+ * The statistics are float64 whatever the dtype. Over a single value in training, out is beta and the running values stay.
  *
  * Ioffe and Szegedy, "Batch Normalization", 2015, arXiv:1502.03167.
  *
@@ -149,21 +157,28 @@ export function batchnormForward<D extends FloatDType>(
   checkKeys(operation, "bnParam", bnParam, PARAM);
   // Once, and before the operands are looked at.
   const { out: wanted } = options;
-  const { mode, eps = 1e-5, momentum = 0.9, runningMean, runningVar } = bnParam;
+  const {
+    mode,
+    eps = 1e-5,
+    momentum = 0.9,
+    runningMean,
+    runningVar,
+    axis: wantedAxis = 1,
+  } = bnParam;
   const xs = floatOperand(operation, "x", x);
   const gammas = operandLike(operation, "gamma", gamma, "x", xs);
   const betas = operandLike(operation, "beta", beta, "x", xs);
-  checkRank(operation, "x", xs, 2, "(N, D)");
-  const N = xs.shape[0] as number;
-  const D = xs.shape[1] as number;
-  checkTensorShape(operation, "gamma", gammas, [D]);
-  checkTensorShape(operation, "beta", betas, [D]);
+  const axis = axisOf(operation, "x", xs, wantedAxis);
+  const channels = channelsOf(xs, axis);
+  const { N, C, S } = channels;
+  checkTensorShape(operation, "gamma", gammas, [C]);
+  checkTensorShape(operation, "beta", betas, [C]);
   if (mode !== "train" && mode !== "test") {
     throw new RangeError(`Invalid forward batchnorm mode "${textOf(mode)}"`);
   }
   checkRange(operation, "eps", positive, eps);
   checkRange(operation, "momentum", weight, momentum);
-  const running = runningOperands(operation, bnParam, { runningMean, runningVar }, "x", xs);
+  const running = runningOperands(operation, bnParam, { runningMean, runningVar }, "x", xs, C);
   const given = destination(operation, "out", wanted, xs.shape, "x", xs);
   const operands: Named[] = [
     ["x", xs],
@@ -176,55 +191,63 @@ export function batchnormForward<D extends FloatDType>(
   ];
   if (mode === "train") checkAliases(operation, [["out", given], ...updated], operands);
   else checkAliases(operation, [["out", given]], [...operands, ...updated]);
-  if (mode === "train" && N === 0) {
+  if (mode === "train" && N * S === 0) {
     throw new RangeError(
-      `${operation}: x has no rows (N = 0), and training takes a mean over them`,
+      xs.shape.length === 2
+        ? `${operation}: x has no rows (N = 0), and training takes a mean over them`
+        : `${operation}: x has shape ${formatShape(xs.shape)}, in which no channel has a value to take a mean over`,
     );
   }
 
   const { runtime, dtype } = xs;
-  return runtime.withWorkspace(runtime.core.exports.batchnorm_work_bytes(D), (work) =>
-    runtime.atomically(() => {
-      const out = given ?? runtime.create(dtype, xs.shape);
-      const saved = runtime.create("float64", [2, D]);
-      const mean = running.mean ?? zeros(runtime, dtype, D);
-      const variance = running.variance ?? zeros(runtime, dtype, D);
-      runtime
-        .kernels(dtype)
-        .batchnorm_forward(
-          out.address,
-          saved.address,
-          mean.address,
-          variance.address,
-          xs.address,
-          gammas.address,
-          betas.address,
-          work,
-          N,
-          D,
-          eps,
-          momentum,
-          mode === "train",
-        );
-      storeRunning(bnParam, running, mean, variance);
-      const [x, gamma, outShape] = [xs.alias(), gammas.alias(), xs.shape];
-      const state = new BatchnormState<D>(
-        { operation, runtime, dtype, outShape, x, gamma, statistics: saved, mode },
-        [x, gamma, saved],
-      );
-      return { out, cache: runtime.own(state) };
-    }),
+  return runtime.withWorkspace(runtime.core.exports.batchnorm_work_bytes(C), (work) =>
+    runtime.atomically(() =>
+      channelsLast(runtime, dtype, false, scratchBytes(dtype, false, channels, channels), () => {
+        const out = given ?? runtime.create(dtype, xs.shape);
+        const saved = runtime.create("float64", [2, C]);
+        const mean = running.mean ?? zeros(runtime, dtype, C);
+        const variance = running.variance ?? zeros(runtime, dtype, C);
+        return {
+          inputs: [{ ...channels, address: xs.address }],
+          outputs: [{ ...channels, address: out.address }],
+          run(from, to) {
+            runtime
+              .kernels(dtype)
+              .batchnorm_forward(
+                to,
+                saved.address,
+                mean.address,
+                variance.address,
+                from,
+                gammas.address,
+                betas.address,
+                work,
+                N * S,
+                C,
+                eps,
+                momentum,
+                mode === "train",
+              );
+            storeRunning(bnParam, running, mean, variance);
+            const [x, gamma, outShape] = [xs.alias(), gammas.alias(), xs.shape];
+            const state = new BatchnormState<D>({
+              ...{ operation, runtime, dtype, outShape, x, gamma, statistics: saved, mode, axis },
+            });
+            return { out, cache: runtime.own(state) };
+          },
+        };
+      }),
+    ),
   );
 }
-
-type Gradient<D extends FloatDType, Given> = Given extends false ? undefined : Tensor<D>;
 
 /**
  * Gradients of batchnormForward: dbeta = Σₙ dout, dgamma = Σₙ dout · xNorm, and after training
  * dx = gamma / (N · sqrt(var + eps)) · (N · dout − dbeta − xNorm · dgamma). After test mode the
  * statistics are constants: dx = dout · gamma / sqrt(runningVar + eps).
  *
- * dout (N, D) → dx (N, D), dgamma (D,), dbeta (D,).
+ * dout (N, D) → dx (N, D), dgamma (D,), dbeta (D,); of a higher rank dout and dx have x's shape, and N is the number of
+ * a channel's values.
  *
  * @param options.dx a tensor to write into, or false to leave it out; likewise dgamma and dbeta. They may not
  *   share data with each other, with dout or with what the cache holds
@@ -241,60 +264,41 @@ export function batchnormBackward<
   cache: BatchnormCache<NoInfer<D>>,
   options: { dx?: X | undefined; dgamma?: G | undefined; dbeta?: B | undefined } = {},
 ): { dx: Gradient<D, X>; dgamma: Gradient<D, G>; dbeta: Gradient<D, B> } {
-  const operation = "batchnormBackward";
-  checkKeys(operation, "options", options, BACKWARD);
-  const { dx: wantedX, dgamma: wantedG, dbeta: wantedB } = options;
-  const state = checkCache<BatchnormSaved<D>>(operation, cache, "batchnormForward");
-  const up = upstream(operation, dout, state);
-  const { x, gamma, statistics: saved, mode, runtime } = state;
-  const N = x.shape[0] as number;
-  const D = x.shape[1] as number;
-  const givenX = destination(operation, "dx", wantedX, x.shape, "the cache", state);
-  const givenG = destination(operation, "dgamma", wantedG, [D], "the cache", state);
-  const givenB = destination(operation, "dbeta", wantedB, [D], "the cache", state);
-  checkAliases(
-    operation,
-    [
-      ["dx", givenX],
-      ["dgamma", givenG],
-      ["dbeta", givenB],
-    ],
-    [
-      ["dout", up],
-      ["the cache's x", x],
-      ["the cache's gamma", gamma],
-    ],
-  );
-
-  const create = (wanted: unknown, like: TensorHandle<D>) =>
-    wanted === false ? undefined : runtime.create(up.dtype, like.shape);
-  const bytes = runtime.core.exports.batchnorm_work_bytes(D);
-  return runtime.withWorkspace(bytes, (work) =>
-    runtime.atomically(() => {
-      const dx = givenX ?? create(wantedX, x);
-      const dgamma = givenG ?? create(wantedG, gamma);
-      const dbeta = givenB ?? create(wantedB, gamma);
-      runtime
-        .kernels(up.dtype)
-        .batchnorm_backward(
-          dx?.address ?? 0,
-          dgamma?.address ?? 0,
-          dbeta?.address ?? 0,
-          up.address,
-          x.address,
-          gamma.address,
-          saved.address,
-          work,
-          N,
-          D,
-          mode === "train",
-        );
-      return { dx, dgamma, dbeta } as {
-        dx: Gradient<D, X>;
-        dgamma: Gradient<D, G>;
-        dbeta: Gradient<D, B>;
-      };
-    }),
+  return normBackward<D, BatchnormSaved<D>, X, G, B>(
+    "batchnormBackward",
+    "batchnormForward",
+    dout,
+    cache,
+    options,
+    ({ runtime, gamma }) => runtime.core.exports.batchnorm_work_bytes(gamma.size),
+    ({ runtime, x, gamma, statistics, mode, axis, dtype }, work, up, dx, dgamma, dbeta) => {
+      const channels = channelsOf(x, axis);
+      const { N, C, S } = channels;
+      const arrays = dx ? [channels, channels, channels] : [channels, channels];
+      channelsLast(runtime, dtype, false, scratchBytes(dtype, false, ...arrays), () => ({
+        inputs: [
+          { ...channels, address: up.address },
+          { ...channels, address: x.address },
+        ],
+        outputs: [{ ...channels, address: dx?.address ?? 0 }],
+        run: (dout, x, dx) =>
+          runtime
+            .kernels(dtype)
+            .batchnorm_backward(
+              dx,
+              dgamma?.address ?? 0,
+              dbeta?.address ?? 0,
+              dout,
+              x,
+              gamma.address,
+              statistics.address,
+              work,
+              N * S,
+              C,
+              mode === "train",
+            ),
+      }));
+    },
   );
 }
 
@@ -302,7 +306,8 @@ export function batchnormBackward<
  * Replaces the running values by the mean and the biased variance over all rows of these batches,
  * in one pass: the batch-normalisation paper's own inference statistics (its algorithm 2), in place of moving averages.
  *
- * @param batches tensors (N, D), the inputs that would enter the layer; they stay the caller's
+ * @param batches tensors (N, D), or (N, C, …) by bnParam.axis, the inputs that would enter the layer; they stay the
+ *   caller's
  * @param bnParam its runningMean and runningVar are written in place, made where absent; nothing changes
  *   where a batch is refused
  * @throws RangeError where there is no row at all; ShapeError, DTypeError, DisposedError, RuntimeMismatchError,
@@ -315,6 +320,7 @@ export function recalibrate<D extends FloatDType>(
   const operation = "recalibrate";
   checkObject(operation, "bnParam", bnParam);
   checkKeys(operation, "bnParam", bnParam, PARAM);
+  const { axis = 1 } = bnParam;
   if (
     ArrayBuffer.isView(batches) ||
     typeof (batches as Partial<Iterable<unknown>> | undefined)?.[Symbol.iterator] !== "function"
@@ -323,22 +329,22 @@ export function recalibrate<D extends FloatDType>(
   }
   let first: TensorHandle<D> | undefined;
   let population: Moments | undefined;
+  let C = 0;
   let index = 0;
   for (const batch of batches) {
     const name = `batches[${index++}]`;
     const x = first
       ? operandLike(operation, name, batch, "batches[0]", first)
       : floatOperand(operation, name, batch);
-    checkRank(operation, name, x, 2, "(N, D)");
-    const N = x.shape[0] as number;
-    const D = x.shape[1] as number;
-    if (first && first.shape[1] !== D) {
+    const channels = channelsOf(x, axisOf(operation, name, x, axis));
+    if (first && C !== channels.C) {
       throw new ShapeError(
-        `${operation}: ${name} has ${D} features but batches[0] has ${first.shape[1]}`,
+        `${operation}: ${name} has ${channels.C} features but batches[0] has ${C}`,
       );
     }
     if (!first) {
-      const { mean, variance } = runningOperands(operation, bnParam, bnParam, "batches[0]", x);
+      C = channels.C;
+      const { mean, variance } = runningOperands(operation, bnParam, bnParam, "batches[0]", x, C);
       checkAliases(
         operation,
         [
@@ -349,8 +355,8 @@ export function recalibrate<D extends FloatDType>(
       );
       first = x;
     }
-    if (N === 0) continue;
-    const moments = momentsOf(x);
+    if (channels.N * channels.S === 0) continue;
+    const moments = momentsOf(x, channels);
     population = population ? joinMoments(population, moments) : moments;
   }
   if (!first || !population) {
@@ -360,7 +366,7 @@ export function recalibrate<D extends FloatDType>(
   const { mean, m2, count } = population;
   const x = first;
   runtime.atomically(() => {
-    const running = runningOperands(operation, bnParam, bnParam, "batches[0]", x);
+    const running = runningOperands(operation, bnParam, bnParam, "batches[0]", x, C);
     const runningMean = running.mean ?? zeros(runtime, dtype, mean.length);
     const runningVar = running.variance ?? zeros(runtime, dtype, mean.length);
     // Views only now: what was made above may have grown the memory.
@@ -377,19 +383,24 @@ interface Moments {
   count: number;
 }
 
-function momentsOf(x: TensorHandle<FloatDType>): Moments {
-  const { runtime } = x;
-  const N = x.shape[0] as number;
-  const D = x.shape[1] as number;
+function momentsOf(x: TensorHandle<FloatDType>, channels: Omit<Channels, "address">): Moments {
+  const { runtime, dtype } = x;
+  const { N, C, S } = channels;
   const { exports } = runtime.core;
-  return runtime.withWorkspace(16 * D, (mean) =>
-    runtime.withWorkspace(exports.batchnorm_work_bytes(D), (work) => {
-      const m2 = mean + 8 * D;
-      runtime.kernels(x.dtype).batchnorm_moments(mean, m2, x.address, work, N, D);
-      const read = (address: number) =>
-        new Float64Array(runtime.linear.wasm.buffer, address, D).slice();
-      return { mean: read(mean), m2: read(m2), count: N };
-    }),
+  return runtime.withWorkspace(16 * C, (mean) =>
+    runtime.withWorkspace(exports.batchnorm_work_bytes(C), (work) =>
+      channelsLast(runtime, dtype, false, scratchBytes(dtype, false, channels), () => ({
+        inputs: [{ ...channels, address: x.address }],
+        outputs: [],
+        run(from) {
+          const m2 = mean + 8 * C;
+          runtime.kernels(dtype).batchnorm_moments(mean, m2, from as number, work, N * S, C);
+          const read = (address: number) =>
+            new Float64Array(runtime.linear.wasm.buffer, address, C).slice();
+          return { mean: read(mean), m2: read(m2), count: N * S };
+        },
+      })),
+    ),
   );
 }
 

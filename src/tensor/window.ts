@@ -2,6 +2,7 @@
 // how many there are. Convolution and pooling have this in common, as calls and as layers of
 // models. A sequence is an image of height 1.
 
+import { WindowWords } from "../runtime/abi.ts";
 import { quote, ShapeError } from "../runtime/errors.ts";
 import { checkRange, count, type Range } from "./numbers.ts";
 import { checkKeys } from "./options.ts";
@@ -272,4 +273,39 @@ export function checkOutputPadding(
 export function placed(operation: string, placement: Placement | string): Placement {
   if (typeof placement !== "string") return placement;
   throw new ShapeError(`${operation}: ${placement}`);
+}
+
+/**
+ * Writes the core's window over an image (height, width, C) into words of its memory.
+ * @param size height and width of the image
+ * @param placement for a transposed convolution, whose image is its output: with its input's size
+ *   as `out`
+ * @param F the channels of what comes out
+ */
+export function writeWindow(
+  words: Uint32Array,
+  size: Pair,
+  C: number,
+  { kernel, stride, dilation }: Pick<Sliding, "kernel" | "stride" | "dilation">,
+  { out, top, left }: Placement,
+  F = C,
+  groups = 1,
+): void {
+  // Of one place or one cell there is no next, however far it would be.
+  const within = (value: number) => Math.min(value, MOST);
+  words[WindowWords.H] = size[0];
+  words[WindowWords.W] = size[1];
+  words[WindowWords.C] = C;
+  words[WindowWords.OH] = out[0];
+  words[WindowWords.OW] = out[1];
+  words[WindowWords.F] = F;
+  words[WindowWords.KH] = kernel[0];
+  words[WindowWords.KW] = kernel[1];
+  words[WindowWords.SH] = within(stride[0]);
+  words[WindowWords.SW] = within(stride[1]);
+  words[WindowWords.top] = top;
+  words[WindowWords.left] = left;
+  words[WindowWords.DH] = within(dilation[0]);
+  words[WindowWords.DW] = within(dilation[1]);
+  words[WindowWords.groups] = groups;
 }
