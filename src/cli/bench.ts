@@ -1,4 +1,5 @@
-// How fast this machine is with Lamella, beside what it can do at most through WebAssembly.
+// `lamella bench` tells how fast this machine is with Lamella, beside the most that it can do in
+// WebAssembly.
 
 import { arch, cpus, platform } from "node:os";
 import process from "node:process";
@@ -14,7 +15,7 @@ export interface BenchOptions {
   json?: boolean;
 }
 
-/** bench/support/limits.ts. */
+/** The exports of bench/support/limits.ts. */
 interface Limits {
   multiply_add(turns: number, factor: number): number;
   read(address: number, bytes: number): number;
@@ -23,12 +24,12 @@ interface Limits {
 
 interface Row extends Timed {
   group: "limits" | "product" | "training" | "prediction";
-  /** What the figure counts, a call. */
+  /** One call does this much of what the figure counts. */
   work: number;
   unit: "GFLOP/s" | "GB/s" | "examples/s";
   variant?: string;
   threads?: number;
-  /** The row that tells what could be had at most. */
+  /** The name of the row that tells the upper bound. */
   limit?: string;
 }
 
@@ -40,7 +41,7 @@ const BATCH = 128;
 function openLimits(bytes: Uint8Array<ArrayBuffer>): Limits | undefined {
   if (!WebAssembly.validate(bytes)) return undefined;
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes));
-  // What has never been written is one page of zeros that always lies in the first cache.
+  // Memory that has never been written is one page of zeros, which always lies in the first cache.
   new Uint8Array((exports.memory as WebAssembly.Memory).buffer).fill(1);
   return exports as unknown as Limits;
 }
@@ -73,7 +74,7 @@ const network = (runtime: Runtime) =>
     layers: [affine(512), relu(), affine(256), relu(), affine(10)],
   });
 
-/** What each build of the core does. */
+/** Returns the rows of one build of the core. */
 function computing(runtime: Runtime): Row[] {
   const { variant, threads } = runtime;
   const by = threads > 1 ? `${variant}, ${threads} threads` : variant;
@@ -152,7 +153,7 @@ export async function bench({ seconds, json: isJson }: BenchOptions): Promise<vo
   const began = performance.now();
   const times = measure(rows, seconds);
   const { user, system } = process.cpuUsage(cpu);
-  /** Of the time that passed; threads have more than one. */
+  /** The processor's share of the time that passed; several threads have more than 1. */
   const share = (user + system) / 1000 / (performance.now() - began);
   const secondsOf = (name: string) => times.get(name) as number[];
   const results = rows.map(({ group, name, work, unit, variant, threads, limit }) => {
@@ -160,7 +161,7 @@ export async function bench({ seconds, json: isJson }: BenchOptions): Promise<vo
     const scale = unit === "examples/s" ? 1 : 1e9;
     const rate = (seconds: number) => work / seconds / scale;
     const [middle, least] = [median(all), all.reduce((a, b) => (b < a ? b : a))];
-    // Within each round, where both saw the same machine.
+    // The ratio is taken within each round, in which both ran on the same machine at one time.
     const limitRow = rows.find((row) => row.name === limit);
     const ofLimit =
       limitRow &&
@@ -194,7 +195,7 @@ export async function bench({ seconds, json: isJson }: BenchOptions): Promise<vo
     unit === "examples/s" ? duration(seconds) : "",
     ofLimit === undefined ? "" : `${(100 * ofLimit).toFixed(0)} %`,
   ]);
-  // All groups have the same columns, and each figure stays beside its unit in any terminal.
+  // All groups have the same columns, and each figure stays beside its unit in every terminal.
   const options = { together: 4, among: [head, ...lines].map((line) => line.slice(0, 4)) };
   for (const [group, title] of Object.entries(titles)) {
     const shown = lines.filter((_, i) => results[i]?.group === group);

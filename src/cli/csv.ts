@@ -1,5 +1,5 @@
-// Tables: CSV into rows of cells, as often as they are asked for. What does not fit is refused by
-// its line and column.
+// This file makes CSV into rows of cells, as often as they are asked for. A cell that does not fit
+// is refused by its line and column.
 
 import { CsvError, parse } from "csv-parse/sync";
 import { isMissing } from "../io/table_map.ts";
@@ -11,7 +11,7 @@ import { quantityOf } from "./quantity.ts";
 import { RowLimits } from "./row_limits.ts";
 
 export interface CsvOptions extends Partial<Limits> {
-  /** undefined: looked for. */
+  /** It is looked for where this is undefined. */
   header?: boolean | undefined;
   delimiter?: string | undefined;
   encoding?: string | undefined;
@@ -20,9 +20,9 @@ export interface CsvOptions extends Partial<Limits> {
 type Cells = readonly string[];
 
 export interface Rows {
-  /** What messages call the table. */
+  /** The name of the table in messages. */
   name: string;
-  /** The first lines, all of them data but perhaps the first. */
+  /** The first lines; all of them are data, but the first may be names. */
   sample: readonly Cells[];
   /** Reads all lines anew; none of them is kept. */
   each(visit: (cells: string[], line: number) => void): void;
@@ -30,27 +30,28 @@ export interface Rows {
 
 /** The columns of a table. */
 export interface Layout {
-  /** Does the first line name the columns? Else it is data. */
+  /** True if the first line names the columns; otherwise it is data. */
   header: boolean;
-  /** By name; as many as a row has cells. */
+  /** The names of the columns, as many as a row has cells. */
   columns: readonly string[];
 }
 
 /**
- * Lines that are looked at before anything is decided, and bytes in which delimiters are counted.
+ * This many lines are looked at before anything is decided, and delimiters are counted in this many
+ * bytes.
  */
 const SAMPLE = 1000;
 const SAMPLE_BYTES = 262_144;
 
 export const isNumber = (cell: string) => cell !== "" && Number.isFinite(Number(cell));
-/** All cells are numbers: hardly a header. */
+/** True if all cells are numbers, which a header hardly has. */
 export const allNumbers = (cells: Cells) => cells.every(isNumber);
 
 const DELIMITERS = [",", ";", "\t", "|"];
 
 /**
- * The delimiter that the lines agree on: that which most of them have equally often, outside
- * quotes, and of several such that which they have most of.
+ * Returns the delimiter that the lines agree on. Most lines have it equally often outside quotes;
+ * among several such it is the most frequent one.
  */
 function sniff(text: string): string {
   const counts = new Map(DELIMITERS.map((delimiter) => [delimiter, new Map<number, number>()]));
@@ -104,7 +105,7 @@ function refuse(name: string, kind: Foreign | undefined, more: string): void {
   if (kind) throw new Fault(`${name}: looks like ${kind.what}, not CSV: ${kind.advice}${more}`);
 }
 
-/** @param name what messages call the table */
+/** @param name the name of the table in messages */
 export function openTable(
   given: Uint8Array<ArrayBuffer>,
   name: string,
@@ -113,9 +114,9 @@ export function openTable(
   refuse(name, binaryKind(given), "");
   let bytes = toUtf8(given, name, encoding);
   let begin = new TextDecoder().decode(bytes.subarray(0, SAMPLE_BYTES));
-  // A text could be a table all the same, which whoever names its delimiter knows.
+  // Such a text may still be a table, as a caller knows who names its delimiter.
   if (chosen === undefined) refuse(name, textKind(begin), " (--delimiter , reads it as a table)");
-  // Excel's way to name the delimiter, in a line of its own.
+  // Excel names the delimiter in a line of its own.
   const [line, told] = /^"?sep=([^"\r\n])"?[ \t]*(?:\r\n|\r|\n)/i.exec(begin) ?? [];
   if (line !== undefined) {
     const mark = bytes[0] === 0xef ? 3 : 0;
@@ -138,9 +139,9 @@ export function openTable(
         bom: true,
         trim: true,
         skip_empty_lines: true,
-        // What a spreadsheet leaves below its table.
+        // A spreadsheet may leave empty rows below its table.
         skip_records_with_empty_values: true,
-        relax_column_count: true, // counted by eachRow, by the column's name
+        relax_column_count: true, // eachRow counts them, and names the column
         ...(to !== undefined && { to }),
         on_record: (cells: string[], { lines }) => {
           visit(cells, lines + skipped);
@@ -158,7 +159,7 @@ export function openTable(
   return { name, sample, each: (visit) => read(visit) };
 }
 
-/** Is the first line data, seen beside those below it? */
+/** Tells whether the first line is data, by comparing it with those below it. */
 function judge([first = [], ...rest]: readonly Cells[]): "names" | "data" | "unclear" {
   const isFraction = (cell: string) => isNumber(cell) && !Number.isInteger(Number(cell));
   const isEvenlyNumbered = first.every(
@@ -172,7 +173,7 @@ function judge([first = [], ...rest]: readonly Cells[]): "names" | "data" | "unc
     return first.some(isFraction) || new Set(first).size < first.length ? "data" : "unclear";
   }
   if (rest.length === 0) return "names";
-  // For each column: does its first cell look like those below it, or like their name?
+  // In each column the first cell looks like those below it, or like their name.
   let [alike, alikeTexts, named, fractions] = [0, 0, 0, 0];
   for (const [j, cell] of first.entries()) {
     if (isMissing(cell)) continue;
@@ -187,7 +188,7 @@ function judge([first = [], ...rest]: readonly Cells[]): "names" | "data" | "unc
     const quantities = below.map(quantityOf);
     const measured = quantities.filter((one) => one !== undefined).length;
     if (below.length > 0 && measured >= 0.9 * below.length) {
-      // Dates, shares, sums of money: a word above them is a name.
+      // A word above dates, shares or sums of money is a name.
       if (quantities.includes(quantityOf(cell) ?? "a word")) alike++;
       else named++;
     } else if (new Set(below).size <= below.length / 2) {
@@ -202,7 +203,7 @@ function judge([first = [], ...rest]: readonly Cells[]): "names" | "data" | "unc
 }
 
 /**
- * Which columns a table has, and whether its first line names them.
+ * Tells which columns a table has, and whether its first line names them.
  *
  * @param onData is called where the first line is taken for data because it looks like that
  */
@@ -230,7 +231,7 @@ export function layoutOf(
   // A delimiter at the end of each line makes no column.
   const isEnded = (line: Cells, from: number) => line.slice(from).every((cell) => cell === "");
   let width = first.length;
-  // What is beyond the first line's cells is looked at once, and then each column alone.
+  // Cells beyond those of the first line are looked at together, and then each column alone.
   const isOver = sample.every((line) => isEnded(line, width));
   while (isOver && width > 1 && sample.every((line) => !line[width - 1])) width--;
   const columns = header ? first.slice(0, width) : unnamed(width);
@@ -243,10 +244,10 @@ export function layoutOf(
   return { header, columns };
 }
 
-/** Names of columns that have none: 1, 2, … */
+/** Returns names for columns that have none: 1, 2, … */
 export const unnamed = (count: number) => Array.from({ length: count }, (_, i) => `${i + 1}`);
 
-/** All rows of data, each with as many cells as there are columns. Returns how many there were. */
+/** Visits all rows of data, each with a cell for every column. Returns the number of rows. */
 export function eachRow(
   { name, each }: Rows,
   { header, columns }: Layout,
@@ -271,7 +272,7 @@ export function eachRow(
   return count;
 }
 
-/** The index of a column, or a Fault that names the option and what there is. */
+/** Returns the index of a column; a Fault names the option and the columns that there are. */
 export function columnOf(option: string, column: string, columns: Cells, name: string) {
   const index = columns.indexOf(column);
   if (index >= 0) return index;

@@ -1,4 +1,4 @@
-// One cell of CSV that is printed.
+// This file writes one cell of CSV.
 
 /**
  * A spreadsheet takes a cell that begins so for a formula, quoted or not, and runs it when the file
@@ -8,9 +8,9 @@ const FORMULA = /^\s*[=+\-@＝＋－＠]|^[\t\r\n]/;
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
 
 /**
- * A text as a cell. One that a spreadsheet would run has an apostrophe in front, by which it is
- * text; numbers stay numbers. Semicolons and tabs are quoted too, as some spreadsheets separate by
- * them.
+ * Returns a text as a cell. A text that a spreadsheet would run gets an apostrophe in front, which
+ * makes it text; numbers stay numbers. Semicolons and tabs are quoted too, as some spreadsheets
+ * separate by them.
  *
  * @param isRaw leaves formulas as they are
  */

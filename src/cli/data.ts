@@ -1,5 +1,5 @@
-// What networks are trained on and asked about: tables and images, by what the file is and not by
-// what it is called.
+// This file reads what networks are trained on and asked about: tables and images. The content of a
+// file decides which it is, and not its name.
 
 import { existsSync } from "node:fs";
 import {
@@ -43,7 +43,7 @@ export interface DataOptions extends CsvOptions {
   decimal?: string;
 }
 
-/** And of the one that decides what becomes of a table's columns. */
+/** Options of the command that decides what becomes of a table's columns. */
 export interface ColumnsOptions extends DataOptions {
   loss?: "softmax" | "svm" | "mse";
   keep?: string[];
@@ -56,50 +56,49 @@ export interface ColumnsOptions extends DataOptions {
 export interface Table extends TableMap {
   label: string | undefined;
   header: boolean;
-  /** Columns that are left out. */
+  /** The names of the columns that are left out. */
   dropped: string[];
   /**
-   * All columns of the training as they stand there, where that is not the features and then the
-   * label.
+   * The columns of the training in their order, where that is not the features and then the label.
    */
   order?: string[] | undefined;
 }
 
 export interface Data {
-  /** How messages call it. */
+  /** Its name in messages. */
   name: string;
   format: "csv" | "idx";
   count: number;
-  /** Of one example. */
+  /** The shape of one example. */
   shape: number[];
-  /** Example by example. */
+  /** The numbers of the examples, one after the other. */
   x: Idx["data"] | Float64Array;
-  /** What is known of each, as text; undefined where nothing is, "" where one example has none. */
+  /** The label of each example as text, "" for one without; undefined where no example has one. */
   labels: string[] | undefined;
   table?: Table;
 }
 
 /** The most different texts that a label may have. */
 const MOST_CLASSES = 65_536;
-/** Values of a column that are one-hot, where no option says otherwise. */
+/** A column may have this many one-hot values where no option says otherwise. */
 const MOST_CATEGORIES = 50;
 /**
- * Whole numbers with more values than this are rather measured than classes, where texts could be
- * the class.
+ * A column of whole numbers with more values than this counts as measured, where another column of
+ * texts could be the class.
  */
 const MOST_WHOLE = 20;
 
-/** Which columns are read, by their places in a row. */
+/** The columns that are read, by their places in a row. */
 interface Choice extends Layout {
   features: readonly number[];
   label: number | undefined;
 }
 
 /**
- * The numbers of all rows, by the map of the table.
+ * Returns the numbers of all rows, by the map of the table.
  *
- * @param more limits; is a row with an empty cell left out, may the label be empty, and may the
- *   first line be names?
+ * @param more the limits, whether a row with an empty cell is left out, whether the label may be
+ *   empty, and whether the first line may be names
  */
 function numbersOf(
   rows: Rows,
@@ -112,7 +111,7 @@ function numbersOf(
   let x = new Float64Array(4096);
   let start = 0;
   let count = 0;
-  // One string for each class, not one for each row.
+  // There is one string for each class, not one for each row.
   const known = new Map<string, string>();
   const labels: string[] = [];
   eachRow(rows, choice, (cells, place) => {
@@ -160,14 +159,14 @@ function numbersOf(
   };
 }
 
-/** train-images-idx3-ubyte.gz → train-labels-idx1-ubyte.gz, where that is there. */
+/** Returns train-labels-idx1-ubyte.gz for train-images-idx3-ubyte.gz, if there is such a file. */
 function siblingOf(path: string): string | undefined {
   const sibling = path.replace(/images([-.])idx\d+/, "labels$1idx1");
   const plain = sibling.replace(/\.gz$/, "");
   return [sibling, plain, `${plain}.gz`].find((file) => file !== path && existsSync(file));
 }
 
-/** Every file that is read for this one, and it. */
+/** Returns the paths of this file and of every other that is read with it. */
 export function pathsOf(path: string, { labels = siblingOf(path) }: DataOptions): string[] {
   return labels === undefined ? [path] : [path, labels];
 }
@@ -208,8 +207,8 @@ async function imagesOf(
 }
 
 /**
- * The data of a file to train on: in a table the label is the last column, unless an option names
- * it.
+ * Reads the data of a file to train on. In a table the label is the last column, unless an option
+ * names it.
  */
 export async function readTraining(path: string, options: ColumnsOptions): Promise<Data> {
   const bytes = await readInput(path, options);
@@ -232,13 +231,13 @@ export async function readTraining(path: string, options: ColumnsOptions): Promi
 }
 
 /**
- * Where each name stands first. A search for every name among all would be quadratic in the
- * columns.
+ * Returns the first place of each name. To search for every name among all would be quadratic in
+ * the columns.
  */
 const indexesOf = (names: readonly string[]) =>
   new Map(names.map((name, i) => [name, i] as const).reverse());
 
-/** Decides what becomes of each column, tells it, and reads the table by that. */
+/** Decides what becomes of each column, says so, and reads the table accordingly. */
 function tableOf(rows: Rows, options: ColumnsOptions): Data {
   const { name } = rows;
   const layout = layoutOf(rows, options.header, () =>
@@ -357,11 +356,11 @@ function tableOf(rows: Rows, options: ColumnsOptions): Data {
   }
 }
 
-/** Names for columns that have none, as a header of pandas or R leaves one out. */
+/** Gives names to columns that have none, as a header of pandas or R leaves one out. */
 const named = (columns: readonly string[]) =>
   columns.map((column, i) => (column === "" ? `column_${i + 1}` : column));
 
-/** What becomes of the columns that are not simply numbers. */
+/** Says what becomes of the columns that are not simply numbers. */
 function tellColumns(
   name: string,
   map: readonly TableColumn[],
@@ -403,7 +402,7 @@ function tellColumns(
 }
 
 /**
- * A last column that was rather measured, beside one that looks like classes, is hardly the label.
+ * Asks which column is the label where the last one seems measured and another looks like classes.
  */
 function askForLabel(profiles: readonly Profile[], label: number, left: readonly number[]): void {
   const last = profiles[label] as Profile;
@@ -425,10 +424,10 @@ function askForLabel(profiles: readonly Profile[], label: number, left: readonly
 }
 
 /**
- * The data of a file to ask a network about.
+ * Reads the data of a file to ask a network about.
  *
  * @param input the shape of an example
- * @param known the table that it was trained on, if it was one and the file tells
+ * @param known the table that the network was trained on, where the model's file tells
  */
 export async function readQuestions(
   path: string,
@@ -452,7 +451,7 @@ export async function readQuestions(
       USAGE,
     );
   }
-  // A file of a hundred bytes may claim any number.
+  // A file of a hundred bytes may claim any number of inputs.
   checkLimit("maxColumns", options, size, "the model", "inputs, of which a row has a column each");
   const table: Table = {
     ...(known ?? { columns: unnamed(size).map((column) => ({ name: column })), dropped: [] }),
@@ -479,7 +478,7 @@ export async function readQuestions(
     const isNames = known && taken.every((column) => names.has(column));
     const header = options.header ?? usual ?? (isNames || !looksLikeData(first));
     if (!header || !known) return byPlace(first, header);
-    // The names of this line are none that the training had, so that it is the places that count.
+    // The training had no names like those of this line, so that the places count.
     if (known.header === false && !isNames) return { ...byPlace(first, false), header };
     const given = layoutOf(rows, true, () => {}).columns;
     const columns = taken.includes("") ? given : named(given);
@@ -511,8 +510,8 @@ export async function readQuestions(
   }
 
   /**
-   * Without the label or with it, a line of data has cells that the map takes, where it takes not
-   * every text.
+   * True if a line can be data: the map takes its cells, with the label or without it, and the map
+   * does not take every text.
    */
   function looksLikeData(first: readonly string[]): boolean {
     if (!known) return allNumbers(first.slice(0, size));
@@ -530,7 +529,7 @@ export async function readQuestions(
     });
   }
 
-  /** The names of so many columns, in the orders in which a table without names may have them. */
+  /** Returns the names of this many columns, in the orders that a table without names may have. */
   function orders(length: number): string[][] {
     const label = known?.label ?? "the label";
     const { order = [...taken, label], dropped } = table;
@@ -543,7 +542,7 @@ export async function readQuestions(
     );
   }
 
-  /** Columns in the order of the training, without the label or with it. */
+  /** Finds the columns in the order of the training, with the label or without it. */
   function byPlace(first: readonly string[], isHeader: boolean): Choice {
     const usual = known ? orders(first.length)[0] : undefined;
     const names = isHeader ? [...first] : [...(usual ?? [...taken, known?.label ?? "the label"])];

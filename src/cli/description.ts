@@ -1,5 +1,6 @@
-// What `lamella train` writes into a model's file beside the model, and `lamella predict` reads:
-// the metadata's "data", JSON as here. To everybody else it is a model's file like any other.
+// `lamella train` writes a description of the data into a model's file, and `lamella predict` reads
+// it: it is JSON as described here, in the metadata's "data". To all other programs the file is a
+// model's file like any other.
 
 import { readSafetensors, type SafetensorsFile, writeSafetensors } from "lamella";
 import { isTableMap, type TableColumn, type TableMap } from "../io/table_map.ts";
@@ -9,16 +10,16 @@ import { Fault, visible } from "./fault.ts";
 export interface Description {
   format: "csv" | "idx";
   loss: "softmax" | "svm" | "mse";
-  /** By label; undefined for values. */
+  /** The names of the classes; undefined for values. */
   classes?: string[] | undefined;
-  /** Of a table. */
+  /** The names of a table's columns that the model takes. */
   features?: string[] | undefined;
   label?: string | undefined;
   header?: boolean | undefined;
   dropped?: string[] | undefined;
   /**
-   * What becomes of each feature, where one is more than a number as it stands; encodeRow reads
-   * them too.
+   * This says what becomes of each feature, where one is more than a number as it stands; encodeRow
+   * reads it too.
    */
   columns?: readonly TableColumn[] | undefined;
   decimal?: string | undefined;
@@ -29,8 +30,8 @@ export interface Description {
 const KEY = "data";
 
 /**
- * Columns of numbers as they stand need no more than their names, as files had them before there
- * were maps.
+ * Describes a table. Columns of numbers as they stand need no more than their names, which is all
+ * that files had before there were maps.
  */
 export function describe(table: Table): Partial<Description> {
   const { columns, label, header, dropped, decimal, target, order } = table;
@@ -39,16 +40,19 @@ export function describe(table: Table): Partial<Description> {
     ...(header && { features: columns.map(({ name }) => name) }),
     ...{ label, header },
     ...(dropped.length > 0 && { dropped }),
-    // Without a header, columns are 1, 2, … only where nothing stands before or among them.
+    // Without a header the columns are named 1, 2, … only where no other column stands before or
+    // among them.
     ...((!isPlain || (!header && (order || dropped.length > 0))) && { columns }),
     ...{ decimal, target, order },
   };
 }
 
 /**
- * The table that a file was trained on, as its description tells; undefined where it was none.
+ * Returns the table that a file was trained on, as its description tells; undefined where it was
+ * trained on none.
  *
- * @param most inputs that are named by their numbers, as a file may claim any number of them
+ * @param most the greatest number of inputs that are named by their numbers, as a file may claim
+ *   any number of them
  */
 export function tableIn(
   description: Description | undefined,
@@ -63,7 +67,7 @@ export function tableIn(
   return { columns, label, header, dropped, decimal, target, order };
 }
 
-/** The same file with a description. */
+/** Returns the same file with a description. */
 export function withDescription(model: Uint8Array, description: Description): Uint8Array {
   const { tensors, metadata } = readSafetensors(model);
   return writeSafetensors(tensors, [...metadata, [KEY, JSON.stringify(description)]]);
@@ -73,8 +77,8 @@ const isStrings = (value: unknown): value is string[] =>
   Array.isArray(value) && value.every((item) => typeof item === "string");
 
 /**
- * The description in a file, undefined where it has none; a Fault for one that is nothing of the
- * kind.
+ * Returns the description in a file, and undefined where it has none; refuses one that is nothing
+ * of the kind by a Fault.
  */
 export function descriptionOf(
   path: string,
@@ -86,7 +90,7 @@ export function descriptionOf(
   try {
     value = JSON.parse(text);
   } catch {
-    // Said below.
+    // The Fault below says so.
   }
   const isOptional = (given: unknown, is: (value: unknown) => boolean) =>
     given === undefined || is(given);

@@ -1,16 +1,16 @@
-// The bytes of a text as UTF-8, whatever they were: as an option says, as a byte order mark says,
-// or as they look.
+// This file makes the bytes of a text UTF-8. Their encoding is what an option says, what a byte
+// order mark says, or what they look like.
 
 import { Fault } from "./fault.ts";
 import { note } from "./terminal.ts";
 
-/** Bytes that are looked at, and that are converted at once. */
+/** This many bytes are looked at, and this many are converted at once. */
 const CHUNK = 65_536;
 
-/** The characters of Windows-1252 from 0x80 to 0x9f; it has all others as Latin-1 has them. */
+/** The characters of Windows-1252 from 0x80 to 0x9f; all others are those of Latin-1. */
 const WINDOWS = "€\x81‚ƒ„…†‡ˆ‰Š‹Œ\x8dŽ\x8f\x90‘’“”•–—˜™š›œ\x9džŸ";
 
-/** The name of an encoding as the host knows it, undefined for one that it does not know. */
+/** Returns the host's name of an encoding, and undefined for one that it does not know. */
 export function encodingOf(label: string): string | undefined {
   try {
     return new TextDecoder(label).encoding;
@@ -19,7 +19,7 @@ export function encodingOf(label: string): string | undefined {
   }
 }
 
-/** Where the first sequence begins that is no UTF-8; -1 where there is none. */
+/** Returns where the first sequence begins that is no UTF-8, and -1 where there is none. */
 function firstNoUtf8(bytes: Uint8Array): number {
   for (let i = 0; i < bytes.length; ) {
     const byte = bytes[i] as number;
@@ -32,10 +32,10 @@ function firstNoUtf8(bytes: Uint8Array): number {
     const isWrong =
       byte < 0xc2 ||
       byte > 0xf4 ||
-      (byte === 0xe0 && next < 0xa0) || // longer than it needs to be
-      (byte === 0xed && next > 0x9f) || // half a surrogate pair
+      (byte === 0xe0 && next < 0xa0) || // the sequence is longer than it needs to be
+      (byte === 0xed && next > 0x9f) || // it is half a surrogate pair
       (byte === 0xf0 && next < 0x90) ||
-      (byte === 0xf4 && next > 0x8f); // above U+10FFFF
+      (byte === 0xf4 && next > 0x8f); // it is above U+10FFFF
     if (isWrong) return i;
     for (let k = 1; k <= more; k++) if (((bytes[i + k] ?? 0) & 0xc0) !== 0x80) return i;
     i += more + 1;
@@ -72,17 +72,18 @@ function convert(bytes: Uint8Array, encoding: string, name: string): Uint8Array<
     }
     if (!isWindows) parts.push(Buffer.from(decoder.decode()));
   } catch (error) {
-    if (!(error instanceof TypeError)) throw error; // what a fatal decoder throws
+    if (!(error instanceof TypeError)) throw error; // a fatal decoder throws a TypeError
     throw new Fault(`${name}: its bytes are not ${encoding}: --encoding names what they are`);
   }
   return new Uint8Array(Buffer.concat(parts));
 }
 
 /**
- * The same text as UTF-8. What is decided here rather than said by an option or a mark is told.
+ * Returns the same text as UTF-8. It says which encoding it chose where no option and no mark said
+ * it.
  *
- * @param name what messages call the bytes
- * @param encoding what they are; undefined: looked for
+ * @param name the name of the bytes in messages
+ * @param encoding their encoding, which is looked for where it is undefined
  */
 export function toUtf8(
   bytes: Uint8Array<ArrayBuffer>,

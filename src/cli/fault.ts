@@ -5,7 +5,8 @@ const FAILED = 1;
 export const USAGE = 2;
 
 /**
- * What went wrong in one line that names the file or the argument; the process ends with its code.
+ * This error says in one line what went wrong, and names the file or the argument; the process ends
+ * with its code.
  */
 export class Fault extends Error {
   constructor(
@@ -17,30 +18,31 @@ export class Fault extends Error {
 }
 
 /**
- * What a terminal obeys, or shows as if it were not there: controls, directions, line separators,
- * half surrogates.
+ * A terminal obeys these characters, or does not show them: controls, directions, line separators
+ * and half surrogates.
  */
 const HIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 const escaped = (character: string) => `\\u{${character.codePointAt(0)?.toString(16)}}`;
 
 /**
- * Text of lines without what a terminal would obey. Every line that is printed goes through here.
+ * Returns lines of text without what a terminal would obey. Every line that is printed goes through
+ * this function.
  */
 export const visibleLines = (text: string) =>
   text.replace(HIDDEN, (character) => (/[\n\t]/.test(character) ? character : escaped(character)));
 
 /**
- * Text of a file or an argument in a message: on one line, without what a terminal would obey, and
- * not too long.
+ * Returns a text of a file or an argument for a message: on one line, without what a terminal would
+ * obey, and not too long.
  */
 export function visible(text: string, most = 200): string {
-  // A character takes nine at most, and what is beyond is not looked at.
+  // A character becomes nine at most, and the rest of the text is not looked at.
   const shown = text.slice(0, most + 1).replace(HIDDEN, escaped);
   if (shown.length <= most) return shown;
   return `${shown.slice(0, most).replace(/[\ud800-\udbff]$/, "")}…`;
 }
 
-/** The same in quotes. */
+/** Returns the same in quotes. */
 export const quoted = (text: string) => `"${visible(text)}"`;
 
 const systemErrors: Record<string, string> = {
@@ -64,7 +66,7 @@ const systemErrors: Record<string, string> = {
   ERR_FS_FILE_TOO_LARGE: "the file is larger than can be read at once (2 GiB)",
 };
 
-/** Why the system refused something, in words. */
+/** Says in words why the system refused something. */
 export function reasonOf(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
   return systemErrors[code ?? ""] ?? visible(message);
@@ -75,7 +77,8 @@ export function touching<T>(path: string, action: () => T): T {
   try {
     return action();
   } catch (error) {
-    if (typeof (error as NodeJS.ErrnoException).code !== "string") throw error; // not the system's
+    // it is none of the system's
+    if (typeof (error as NodeJS.ErrnoException).code !== "string") throw error;
     throw new Fault(`${visible(path)}: ${reasonOf(error)}`);
   }
 }
@@ -84,8 +87,8 @@ export function touching<T>(path: string, action: () => T): T {
 const LONGEST = 2000;
 
 /**
- * Tells an error in one line, where it came from as well if somebody wants to know, and the exit
- * code.
+ * Prints an error in one line, with the places that it came from where they are asked for, and
+ * returns the exit code.
  */
 export function report(command: string, error: unknown, verbose: boolean): number {
   const { message, stack } =

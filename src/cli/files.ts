@@ -1,4 +1,4 @@
-// Bytes from files and the standard input, within limits. What is written is in output.ts.
+// This file reads files and the standard input within limits; output.ts writes.
 
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import process from "node:process";
@@ -6,7 +6,7 @@ import { createGunzip } from "node:zlib";
 import { FormatError, readSafetensors, type SafetensorsFile } from "lamella";
 import { Fault, reasonOf, touching, visible } from "./fault.ts";
 
-/** How much data may cost, whatever their file claims. Each has an option of its name. */
+/** Data may take no more than this, whatever their file claims. Each limit has its own option. */
 export interface Limits {
   /** The bytes of a file of data, after gzip is unpacked. */
   maxBytes: number;
@@ -26,7 +26,7 @@ export const limits: Readonly<Limits> = {
   maxCells: 100_000_000,
 };
 
-/** maxRowBytes → --max-row-bytes. */
+/** Returns --max-row-bytes for maxRowBytes. */
 export const optionOf = (limit: keyof Limits) =>
   `--${limit.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
@@ -45,7 +45,7 @@ export function checkLimit(
   throw new Fault(`${name}: has more than ${most} ${unit}; ${optionOf(limit)} raises this limit`);
 }
 
-/** How messages call an input. */
+/** Returns the name of an input in messages. */
 export const nameOf = (path: string) => (path === "-" ? "the standard input" : visible(path));
 
 /**
@@ -55,11 +55,11 @@ export const nameOf = (path: string) => (path === "-" ? "the standard input" : v
 const CHUNK = 2 ** 18;
 
 /**
- * A file, or the standard input. Its bytes as they lie there are held, so that several readings are
- * of the same bytes; what gzip makes of them is not held, but unpacked anew by each reading.
+ * A file, or the standard input. Its bytes are held as they lie there, so that every reading is of
+ * the same bytes; a file packed by gzip is unpacked anew by each reading.
  */
 export class Input {
-  /** How messages call it. */
+  /** Its name in messages. */
   readonly name: string;
 
   constructor(
@@ -80,7 +80,7 @@ export class Input {
     checkLimit("maxBytes", this.given, length, this.name, unit);
   }
 
-  /** All bytes in their order, unpacked where they are gzip; every call begins anew. */
+  /** Gives all bytes in their order, unpacked where they are gzip; every call begins anew. */
   async *chunks(): AsyncGenerator<Uint8Array<ArrayBuffer>> {
     if (!this.isPacked) {
       yield this.raw;
@@ -105,15 +105,17 @@ export class Input {
     }
   }
 
-  /** The first bytes, at least four where there are so many: they tell what the file is. */
+  /**
+   * Returns the first bytes, at least four where there are that many: they tell what the file is.
+   */
   async head(): Promise<Uint8Array<ArrayBuffer>> {
     for await (const chunk of this.chunks()) if (chunk.length > 0) return chunk;
     return new Uint8Array(0);
   }
 
   /**
-   * All bytes in one array. They are counted first, since a list of chunks and their sum would be
-   * held twice.
+   * Returns all bytes in one array. They are counted first, since to gather chunks in a list would
+   * hold them twice.
    */
   async bytes(): Promise<Uint8Array<ArrayBuffer>> {
     if (!this.isPacked) return this.raw;
@@ -137,13 +139,13 @@ export async function openInput(path: string, given: Partial<Limits> = {}): Prom
   return new Input(path, raw, given);
 }
 
-/** All of a file, or of the standard input for "-"; unpacked where it is gzip. */
+/** Reads all of a file, or of the standard input for "-", and unpacks it where it is gzip. */
 export const readInput = async (path: string, given: Partial<Limits> = {}) =>
   (await openInput(path, given)).bytes();
 
 /**
- * Reads a file, a device or a pipe. Where it has no end, or grows, no more is read than shows that
- * it is too long; a file that is too long by its size is not read at all.
+ * Reads a file, a device or a pipe. Where it has no end, or grows, it is read until it is seen
+ * to be too long; a file whose size is too large is not read at all.
  *
  * @param refuse throws
  */
@@ -153,7 +155,7 @@ const readFile = (path: string, most: number, refuse: (size: number) => void) =>
     try {
       const { size } = fstatSync(file);
       if (size > most) refuse(size);
-      // A byte more shows the end.
+      // One more byte shows whether that is the end.
       let bytes = new Uint8Array(Math.max(size + 1, CHUNK));
       let length = 0;
       for (let count = -1; count !== 0 && length <= most; length += count) {
@@ -173,7 +175,7 @@ const readFile = (path: string, most: number, refuse: (size: number) => void) =>
 /** A model's file may have this many bytes. */
 const MOST_BYTES = 2 ** 31;
 
-/** A safetensors file and its bytes; what is none is told by the file's name. */
+/** Reads a safetensors file, and returns its bytes too; the error for any other names the file. */
 export function readModel(path: string): { bytes: Uint8Array<ArrayBuffer>; file: SafetensorsFile } {
   const bytes = readFile(path, MOST_BYTES, () => {
     throw new Fault(`${visible(path)}: is larger than 2 GiB, and no such model is read`);

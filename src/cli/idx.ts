@@ -1,13 +1,13 @@
-// IDX, the format of the MNIST files: two zero bytes, the type of the elements, the number of
-// dimensions, each dimension as a big-endian uint32, and then the elements in C order, big-endian
-// too. http://yann.lecun.com/exdb/mnist/
+// IDX is the format of the MNIST files. It has two zero bytes, the type of the elements, the number
+// of dimensions, each dimension as a big-endian uint32, and then the elements in C order,
+// big-endian too. http://yann.lecun.com/exdb/mnist/
 
 import { Fault } from "./fault.ts";
 
 type Elements = Uint8Array | Int8Array | Int16Array | Int32Array | Float32Array | Float64Array;
 
 export interface Idx {
-  /** Examples first. */
+  /** The first length is the number of examples. */
   shape: number[];
   data: Elements;
 }
@@ -24,7 +24,7 @@ const types: Record<number, { View: new (length: number) => Elements; read: stri
 /** No text begins with two zero bytes. */
 export const isIdx = (bytes: Uint8Array) => bytes.length >= 4 && bytes[0] === 0 && bytes[1] === 0;
 
-/** @param name what errors call it */
+/** @param name the name of the file in errors */
 export function parseIdx(bytes: Uint8Array<ArrayBuffer>, name: string): Idx {
   const type = types[bytes[2] as number];
   if (!isIdx(bytes) || !type) {

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// The command `lamella`: its words, options and help. What each does is in the file of its name.
+// The command `lamella` has its words, options and help here. Each of its commands is in the file
+// of that name.
 
 import process from "node:process";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
@@ -11,14 +12,14 @@ import { answers } from "./predict.ts";
 import { watchOutput } from "./terminal.ts";
 import { optimizers, schedules, storedTypes } from "./train.ts";
 
-/** A whole number in this range. */
+/** Reads a whole number in this range. */
 const whole = (least: number, most: number) => (text: string) => {
   const value = Number(text);
   if (/^\d+$/.test(text) && value >= least && value <= most) return value;
   throw new InvalidArgumentError(`expected a whole number from ${least} to ${most}`);
 };
 
-/** A number for which this holds; `expected` says it in words. */
+/** Reads a number for which a condition holds; `expected` says it in words. */
 const number = (expected: string, is: (value: number) => boolean) => (text: string) => {
   const value = Number(text);
   if (text.trim() !== "" && Number.isFinite(value) && is(value)) return value;
@@ -29,7 +30,7 @@ const threads = (text: string) => (text === "auto" ? text : whole(1, 64)(text));
 const list = (text: string, before: string[] = []) => [...before, text];
 const separator = (text: string) => {
   const known = text === "\\t" || text === "tab" ? "\t" : text;
-  // What ends a line or quotes a cell cannot separate cells as well.
+  // A character that ends a line or quotes a cell cannot separate cells as well.
   if (/^[^"\r\n]$/.test(known)) return known;
   throw new InvalidArgumentError("expected one character, or tab");
 };
@@ -44,8 +45,8 @@ const program = new Command("lamella")
   .version(VERSION, "-V, --version", "print the version")
   .helpOption("-h, --help", "show help")
   .enablePositionalOptions()
-  .exitOverride() // inherited by the commands, as the next
-  .configureOutput({ outputError: () => {} }) // told below
+  .exitOverride() // the commands inherit this and the next
+  .configureOutput({ outputError: () => {} }) // the error is printed below
   .addHelpText(
     "after",
     `
@@ -69,7 +70,7 @@ const limitTexts: Record<keyof Limits, string> = {
   maxRows: "rows of a table, or images",
   maxCells: "cells of a table, its rows times its columns",
 };
-/** What data may cost; files beyond it are refused. */
+/** Adds the options for limits of data; larger files are refused. */
 const withLimits = (command: Command) => {
   command.optionsGroup("Limits, beyond which data are refused:");
   for (const [limit, text] of Object.entries(limitTexts) as [keyof Limits, string][]) {
@@ -338,7 +339,7 @@ for (const command of [program, ...program.commands]) {
     );
 }
 
-/** What options are called elsewhere; the nearest name by its letters would be another one. */
+/** Options have these names elsewhere, to which the letters of another option come nearer. */
 const elsewhere: Record<string, string> = {
   "--lr": "--learning-rate",
   "--batch-size": "--batch",
@@ -353,7 +354,7 @@ const elsewhere: Record<string, string> = {
   "--separator": "--delimiter",
 };
 
-/** What commander finds wrong, in the shape of all errors here. */
+/** Makes an error of commander's one like all others of this command. */
 function usage(error: CommanderError): Fault {
   const text = error.message
     .replace(/^(error: unknown option '([^'=]*).*?')[\s\S]*/, (all, start, option) => {

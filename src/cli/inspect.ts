@@ -1,4 +1,4 @@
-// What is in a safetensors file, ours or anybody's.
+// `lamella inspect` tells what is in a safetensors file, whoever wrote it.
 
 import type { SafetensorsEntry, SafetensorsFile } from "lamella";
 import { type Description, descriptionOf } from "./description.ts";
@@ -8,12 +8,12 @@ import { tell } from "./kinds.ts";
 import { refuseToAppend } from "./output.ts";
 import { bold, bytes, integer, json, plural, print, short, table } from "./terminal.ts";
 
-/** Of the finite numbers, but for the counts. NaN where there are none. */
+/** All but the counts are statistics of the finite numbers, and NaN where there are none. */
 interface Statistics {
   min: number;
   max: number;
   mean: number;
-  /** Of the population: divided by the count. */
+  /** The population's deviation, which divides by the count. */
   std: number;
   zeros: number;
   nan: number;
@@ -22,24 +22,24 @@ interface Statistics {
 
 interface LayerRow {
   layer: string;
-  /** Of one example; null where it cannot be told. */
+  /** The shape of one example's output; null where it cannot be told. */
   output: readonly number[] | null;
-  /** Learned numbers. */
+  /** The number of learned numbers. */
   parameters: number;
 }
 
 interface Architecture {
   input: number[];
-  /** What the model computes in, however its tensors are stored. */
+  /** The model computes in this dtype, however its tensors are stored. */
   dtype: string;
   layers: LayerRow[];
 }
 
-/** The numbers of a tensor, null for a dtype that has none for us. */
+/** Returns the numbers of a tensor, and null for a dtype whose numbers we do not know. */
 function numbersOf(entry: SafetensorsEntry): ArrayLike<number> | null {
   const { dtype, data, size } = entry;
   if (/^[IU]64$/.test(dtype)) {
-    // Beyond 2^53 they are rounded here, which statistics do not mind and copyTo refuses.
+    // Numbers beyond 2^53 are rounded here, which does no harm to statistics; copyTo refuses them.
     const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
     const get = dtype === "I64" ? view.getBigInt64 : view.getBigUint64;
     return Float64Array.from({ length: size }, (_, i) => Number(get.call(view, 8 * i, true)));
@@ -79,8 +79,8 @@ const MOST_AXES = 64;
 const isLength = (value: unknown) => Number.isSafeInteger(value) && (value as number) > 0;
 
 /**
- * The architecture that the metadata tell of; undefined where they tell of none, or of nothing that
- * is one.
+ * Returns the architecture in the metadata, and undefined where they have none, or something else
+ * in its place.
  */
 function architectureOf({ metadata, tensors }: SafetensorsFile): Architecture | undefined {
   if (metadata.get("format") !== "lamella") return undefined;
@@ -92,7 +92,7 @@ function architectureOf({ metadata, tensors }: SafetensorsFile): Architecture | 
   }
   const { input, layers, dtype } = claimed ?? {};
   if (!Array.isArray(input) || !input.every(isLength) || !Array.isArray(layers)) return undefined;
-  // Each layer has its shape, which no model of ours has more axes in.
+  // Every layer's shape is printed, and no model of ours has more axes than this.
   if (input.length > MOST_AXES) return undefined;
   const prefix = metadata.get("kind") === "checkpoint" ? "model." : "";
   let output: readonly number[] | null = input;
@@ -108,7 +108,7 @@ function architectureOf({ metadata, tensors }: SafetensorsFile): Architecture | 
   return { input, dtype: typeof dtype === "string" ? dtype : typeof dtype, layers: rows };
 }
 
-/** A sentence on what the file is, and one on what the model was trained for. */
+/** Returns a sentence on what the file is, and one on what the model was trained for. */
 function introduce(file: SafetensorsFile, description: Description | undefined): string[] {
   const { metadata } = file;
   const isOurs = metadata.get("format") === "lamella";
@@ -131,7 +131,7 @@ function introduce(file: SafetensorsFile, description: Description | undefined):
   return lines;
 }
 
-/** A table of a hundred thousand lines is read by no one; --json has all. */
+/** Nobody reads a table of a hundred thousand lines; --json has all of them. */
 const MOST_LINES = 1000;
 const cut = <T>(rows: readonly T[]) => rows.slice(0, MOST_LINES);
 const more = (count: number, what: string) =>

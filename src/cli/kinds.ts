@@ -1,17 +1,16 @@
-// What the command knows of the kinds of layers: their records, without the engines, which are the
-// library's alone.
+// The command knows the kinds of layers by their records; the engines are in the library alone.
 
 import { type LayerRecord, labelOf, type Settings, settingsOf } from "../nn/graph/record.ts";
 import { records, trainings } from "../nn/layers/all.ts";
 
 export type KnownRecord = LayerRecord & { readonly kind: keyof typeof records };
 
-/** By the names that files have, in the order of the list of all. */
+/** The records by the names that files have, in the order of the list of all. */
 export const kinds: ReadonlyMap<string, KnownRecord> = new Map(
   Object.values(records).map((record) => [record.kind, { ...record, ...trainings[record.kind] }]),
 );
 
-/** What a file tells of a layer, whatever it claims to be. */
+/** A file tells this of a layer, whatever the layer claims to be. */
 export interface Told {
   readonly label: string;
   /** The shape of one example's output; null where it cannot be told. */
@@ -22,10 +21,10 @@ export interface Told {
 
 const isLength = (value: number) => Number.isSafeInteger(value) && value > 0;
 
-/** What is told by the description of a layer in a file, of which nothing has been checked. */
+/** Reads the description of a layer in a file, of which nothing has been checked. */
 export function tell(description: unknown, input: readonly number[] | null): Told {
   const given = Object(description) as Record<string, unknown>;
-  // What is no layer of ours is shown by what it is, and not run as a method of it.
+  // A layer of a kind that we do not know is shown as it is, and nothing of it is called.
   const kind = typeof given.kind === "string" ? given.kind : typeof given.kind;
   const record = kinds.get(kind);
   if (!record) return { label: kind, output: input, learned: ["weight", "bias"] };
@@ -33,10 +32,10 @@ export function tell(description: unknown, input: readonly number[] | null): Tol
   try {
     settings = settingsOf(kind, record, given);
   } catch {
-    // A setting that is out of its range is shown by nothing that hangs on it.
+    // Where a setting is out of its range, nothing that depends on it is shown.
   }
   const areRight = settings !== undefined;
-  // A length that is not known makes those that hang on it no lengths.
+  // Where a length is not known, those that depend on it are not known either.
   const inShape = input ?? [Number.NaN];
   const takesIt = areRight && !record.refusal?.(inShape, settings);
   const outShape = takesIt ? (record.outShape?.(inShape, settings) ?? inShape) : [];

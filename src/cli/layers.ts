@@ -1,4 +1,4 @@
-// The networks of the command line: `128,relu,dropout:0.2,64,relu`.
+// This file reads the networks of the command line, as `128,relu,dropout:0.2,64,relu`.
 
 import { InvalidArgumentError } from "commander";
 import type { LayerSpec } from "lamella";
@@ -7,18 +7,18 @@ import { probability, type Range } from "../tensor/numbers.ts";
 import { quoted } from "./fault.ts";
 import { type KnownRecord, kinds } from "./kinds.ts";
 
-/** A layer's function, which has the name of its kind. */
+/** A layer's function has the name of its kind. */
 type Make = (value?: number) => LayerSpec;
 
-/** A hidden layer by its name here. */
+/** A hidden layer that the command line has by its name. */
 interface Hidden {
   readonly make: Make;
-  /** Two affine layers without such a one between them are one. */
+  /** Two affine layers without such a layer between them would be one. */
   readonly bends: boolean;
-  /** What may stand behind the name. */
+  /** The range of the number that may stand behind the name. */
   readonly range: Range | undefined;
   readonly isDue: boolean;
-  /** As the help writes it. */
+  /** The layer as the help writes it. */
   readonly example: string;
 }
 
@@ -36,7 +36,7 @@ function hiddenOf({ kind, hidden, argument = "", settings = {} }: KnownRecord): 
   };
 }
 
-/** The activations first. */
+/** The activations come first. */
 const hidden = new Map(
   ["activation", "other"].flatMap((place) =>
     [...kinds.values()]
@@ -50,15 +50,15 @@ export const examples = [...hidden.values()].map(({ example }) => example).join(
 
 const names = [...hidden.keys()].join(", ");
 
-/** A range in the words of who has never seen an interval. */
+/** Returns a range in words, without the brackets of intervals. */
 const inWords = (range: Range) =>
   range === probability ? "a probability from 0 up to, not including, 1" : range.expected;
 
-/** The hidden layers that such a text names; "none" are none. */
+/** Returns the hidden layers that a text names; "none" names none. */
 export function parseLayers(text: string): LayerSpec[] {
   if (text.trim().toLowerCase() === "none") return [];
   const specs: LayerSpec[] = [];
-  let straight: string | undefined; // units that nothing has bent yet
+  let straight: string | undefined; // the affine layer that no activation follows yet
   for (const [i, part] of text.split(",").entries()) {
     const [name = "", given] = part.trim().toLowerCase().split(":", 2);
     const place = `layer ${i + 1}`;

@@ -1,15 +1,15 @@
-// How bench times: everything is called until it no longer gets faster, and then takes turns, round
-// by round, so that all see the same machine.
+// `lamella bench` times functions by this: each is called until it no longer gets faster, and then
+// they take turns, round by round, so that all run on the same machine at the same time.
 
 export interface Timed {
   name: string;
   call: () => void;
 }
 
-/** Seconds a call, of each round. */
+/** The seconds that a call took in each round. */
 export type Times = Map<string, number[]>;
 
-/** Of one sample. */
+/** One sample takes this many seconds. */
 const SAMPLE = 0.02;
 
 function time(call: () => void, repeats: number): number {
@@ -19,8 +19,8 @@ function time(call: () => void, repeats: number): number {
 }
 
 /**
- * V8 optimises a function of WebAssembly between calls, some time after many of them. Seconds a
- * call.
+ * Calls a function until it gets no faster, as V8 optimises a function of WebAssembly some time
+ * after many calls. Returns the seconds of one call.
  */
 function warmUp({ call }: Timed, seconds: number): number {
   let best = time(call, 1);
@@ -33,7 +33,7 @@ function warmUp({ call }: Timed, seconds: number): number {
   return best;
 }
 
-/** @param seconds for all; a third of them to warm up, and three rounds at least */
+/** @param seconds the time for all; a third of it warms up, and there are at least three rounds */
 export function measure(timed: readonly Timed[], seconds: number): Times {
   const repeats = timed.map((one) => {
     const best = warmUp(one, seconds / 3 / timed.length);
@@ -43,7 +43,7 @@ export function measure(timed: readonly Timed[], seconds: number): Times {
   const end = performance.now() + ((1000 * seconds) / 3) * 2;
   for (let round = 0; round < 3 || performance.now() < end; round++) {
     for (let k = 0; k < timed.length; k++) {
-      const i = (k + round) % timed.length; // nobody always runs after the same neighbour
+      const i = (k + round) % timed.length; // none always runs after the same neighbour
       const { name, call } = timed[i] as Timed;
       const count = repeats[i] as number;
       times.get(name)?.push(time(call, count) / count);

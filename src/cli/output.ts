@@ -1,6 +1,6 @@
-// A file that a command writes: what would make the writing fail is found before the work begins,
-// what was there is not lost, and where the file cannot be written all the same, it goes to another
-// place.
+// Commands write their files by this one. It finds before the work begins whether a file can be
+// written, it does not lose the file that was there, and where writing fails after all, it puts the
+// new file into another place.
 
 import { createHash, randomBytes } from "node:crypto";
 import {
@@ -33,7 +33,7 @@ import { nameOf } from "./files.ts";
 
 const STANDARD_OUTPUT = 1;
 
-/** What a path or an open file is; undefined for what is not there or cannot be reached. */
+/** Returns the status of a path or an open file, and undefined where it cannot be reached. */
 function statusOf(file: string | number): BigIntStats | undefined {
   try {
     return typeof file === "number"
@@ -45,20 +45,20 @@ function statusOf(file: string | number): BigIntStats | undefined {
 }
 
 /**
- * The same file by whatever name: another spelling, a link, or other letters where their case does
- * not matter.
+ * True for the same file, whatever its names: another spelling, a link, or other letters where case
+ * does not matter.
  */
 const isSame = (a: BigIntStats | undefined, b: BigIntStats | undefined) =>
   a !== undefined && b !== undefined && a.ino !== 0n && a.ino === b.ino && a.dev === b.dev;
 
 /**
- * Refuses to write into what is read: `outputs` by what messages call them, `inputs` by path, "-"
- * among them.
+ * Refuses to write into a file that is read. `outputs` are by their names in messages, `inputs` are
+ * paths, and "-" may be among them.
  */
 export function refuseInputs(outputs: Record<string, string | number>, inputs: readonly string[]) {
   for (const [name, output] of Object.entries(outputs)) {
     const status = statusOf(output);
-    if (!status?.isFile()) continue; // a terminal or a pipe may be both
+    if (!status?.isFile()) continue; // a terminal or a pipe may be read and written
     for (const input of inputs) {
       if (!isSame(status, statusOf(input === "-" ? 0 : input))) continue;
       throw new Fault(`${name} is the same file as ${nameOf(input)}, which is read`, USAGE);
@@ -66,14 +66,14 @@ export function refuseInputs(outputs: Record<string, string | number>, inputs: r
   }
 }
 
-/** The same for a command whose answers alone are written, to the standard output. */
+/** Does the same for a command that writes nothing but its answers, to the standard output. */
 export const refuseToAppend = (...inputs: string[]) =>
   refuseInputs({ "the standard output": STANDARD_OUTPUT, "the standard error": 2 }, inputs);
 
 /** Of safetensors. */
 const LONGEST_HEADER = 100_000_000;
 
-/** Does a file begin as those do that saveModel and a trainer's checkpoint() make? */
+/** True if a file begins as those do that saveModel and a trainer's checkpoint() make. */
 function isOurs(path: string): boolean {
   let file: number | undefined;
   try {
@@ -93,12 +93,12 @@ function isOurs(path: string): boolean {
   }
 }
 
-/** Where links from a path lead, to a file that is there or not. */
+/** Returns where the links of a path lead, whether a file is there or not. */
 function targetOf(path: string): string {
   let target = path;
   for (let hops = 0; hops < 40 && isLink(target); hops++) {
     const link = readlinkSync(target);
-    // By the system, for which `..` of a linked folder is that of the folder.
+    // The system resolves it, for which `..` of a linked folder is that of the folder itself.
     target = isAbsolute(link) ? link : realpathSync.native(dirname(target)) + sep + link;
   }
   return target;
@@ -106,7 +106,7 @@ function targetOf(path: string): string {
 
 const isLink = (path: string) => lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink();
 
-/** All of it, also into a pipe that is full for a while. */
+/** Writes all of it, even into a pipe that is full for a while. */
 function writeAll(file: number, bytes: Uint8Array, isPositioned: boolean): void {
   for (let at = 0; at < bytes.length; ) {
     try {
@@ -119,8 +119,8 @@ function writeAll(file: number, bytes: Uint8Array, isPositioned: boolean): void 
 }
 
 /**
- * A folder keeps a renamed file over a power failure once it is flushed itself; not every system
- * can.
+ * Flushes a folder, so that it keeps a renamed file over a power failure; not every system can do
+ * that.
  */
 function flushFolder(folder: string): void {
   try {
@@ -131,7 +131,7 @@ function flushFolder(folder: string): void {
       closeSync(file);
     }
   } catch {
-    // The file is whole in any case.
+    // The file is whole even so.
   }
 }
 
@@ -139,13 +139,13 @@ function removeFile(path: string): void {
   try {
     unlinkSync(path);
   } catch {
-    // It is gone, or nobody may remove it.
+    // The file is gone, or nobody may remove it.
   }
 }
 
 /**
- * Names of temporary files tell who makes them; nobody guesses the random part and puts a link
- * there.
+ * The name of a temporary file tells which process makes it. Nobody can guess its random part and
+ * put a link there.
  */
 const host = createHash("sha256").update(hostname()).digest("hex").slice(0, 8);
 const temporaryName = () =>
@@ -153,7 +153,7 @@ const temporaryName = () =>
 const TEMPORARY = /^\.lamella-([0-9a-f]{8})-(\d+)-[0-9a-f]{24}\.tmp$/;
 const WEEK = 7 * 24 * 3600 * 1000;
 
-/** Those of this process that are there; they go with it, unless it is killed. */
+/** The temporary files of this process; they are removed when it ends, unless it is killed. */
 const temporaries = new Set<string>();
 process.on("exit", () => {
   for (const path of temporaries) removeFile(path);
@@ -164,20 +164,20 @@ const isAlive = (pid: number) => {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM"; // somebody else's
+    return (error as NodeJS.ErrnoException).code === "EPERM"; // it is another user's
   }
 };
 
 /**
- * Removes what processes left here that were killed. Of another machine's processes nobody here
- * knows: a week is enough.
+ * Removes temporary files of processes that were killed. Those of another machine's processes,
+ * which may still run, are removed after a week.
  */
 function sweep(folder: string): void {
   let names: string[] = [];
   try {
     names = readdirSync(folder);
   } catch {
-    // A folder that may be written and not read.
+    // The folder may be written and not read.
   }
   for (const name of names) {
     const [, where, pid] = TEMPORARY.exec(name) ?? [];
@@ -191,20 +191,20 @@ function sweep(folder: string): void {
   }
 }
 
-/** A file beside its target, open, under a name that nobody had. */
+/** An open file beside its target, under a new name. */
 class Temporary {
   readonly file: number;
   private readonly path: string;
   private isOpen = true;
 
-  /** @param there what it will replace: until then, nobody may read it who could not read that */
+  /** @param there the file that it will replace: until then nobody else may read the new one */
   constructor(target: string, there: BigIntStats | undefined) {
     this.path = join(dirname(target), temporaryName());
     this.file = openSync(this.path, "wx", there ? 0o600 : 0o666);
     temporaries.add(this.path);
   }
 
-  /** Takes the target's place; nobody ever sees half of it there. */
+  /** Moves the file to the target's place, where nobody ever sees half of it. */
   become(target: string): void {
     fsyncSync(this.file);
     this.close(); // Windows renames no open file
@@ -225,7 +225,7 @@ class Temporary {
   }
 }
 
-/** A new file of these bytes, or none. */
+/** Makes a new file of these bytes, or none. */
 function create(path: string, bytes: Uint8Array, mode = 0o666): void {
   const file = openSync(path, "wx", mode);
   try {
@@ -242,8 +242,8 @@ function create(path: string, bytes: Uint8Array, mode = 0o666): void {
 const newName = (what: string) => `lamella-${what}-${randomBytes(6).toString("hex")}.safetensors`;
 
 /**
- * A new file of these bytes in the first of the folders that takes it; its path, or undefined if
- * none does.
+ * Makes a new file of these bytes in the first of the folders that takes it. Returns its path, or
+ * undefined if none does.
  */
 function createIn(folders: readonly string[], what: string, bytes: Uint8Array, mode?: number) {
   for (const folder of folders) {
@@ -252,30 +252,30 @@ function createIn(folders: readonly string[], what: string, bytes: Uint8Array, m
       create(path, bytes, mode);
       return path;
     } catch {
-      // The next.
+      // The next folder may take it.
     }
   }
   return undefined;
 }
 
 export interface OutputOptions {
-  /** Paths of all that is read, "-" for the standard input. */
+  /** The paths of all files that are read, "-" for the standard input. */
   inputs: readonly string[];
-  /** May a file be replaced that is no model of ours? */
+  /** True if a file may be replaced that is no model of ours. */
   force?: boolean | undefined;
 }
 
 export class Output {
-  /** The file itself, at the end of all links; undefined for a device or a pipe. */
+  /** The path at the end of all links; undefined for a device or a pipe. */
   private target: string | undefined;
   private reserved: Temporary | undefined;
-  /** Is this the standard output itself? Then nothing else may be printed there. */
+  /** True if this is the standard output itself: then nothing else may be printed there. */
   readonly isStandardOutput: boolean;
 
   /**
-   * Refuses what could not be written, or must not be, before hours of work end there.
+   * Refuses a file that cannot or must not be written, before hours of work are lost by that.
    *
-   * @param option what messages call it
+   * @param option the name of the file's option in messages
    */
   constructor(
     private readonly option: string,
@@ -290,7 +290,7 @@ export class Output {
     const output = statusOf(STANDARD_OUTPUT);
     this.isStandardOutput = !output?.isCharacterDevice() && isSame(status, output);
     if (this.isStandardOutput) {
-      // By a name of its own it would be written by two who do not know of each other.
+      // Under two names it would be written by two that do not know of each other.
       if (!status?.isFile() || /^\/(dev|proc)\//.test(path)) return;
       throw new Fault(`${option}: ${visible(path)} is where the standard output goes`, USAGE);
     }
@@ -315,7 +315,7 @@ export class Output {
     try {
       new Temporary(target, status).remove();
     } catch (error) {
-      // What cannot be replaced can perhaps be written into.
+      // A file that cannot be replaced may still be written into.
       if (!status) {
         this.attempt(() => closeSync(openSync(target, "wx")), error);
         removeFile(target);
@@ -323,7 +323,7 @@ export class Output {
     }
   }
 
-  /** Runs what touches the file; its errors name the option and the path. */
+  /** Runs an action on the file; its errors name the option and the path. */
   private attempt<T>(action: () => T, earlier?: unknown): T {
     try {
       return action();
@@ -337,7 +337,7 @@ export class Output {
     return new Fault(`${this.option}: ${visible(this.path)}: ${reasonOf(error)}`);
   }
 
-  /** What is no model of ours may be the only one of its kind. */
+  /** Refuses to replace a file that is no model of ours, as it may be the only one of its kind. */
   private refuseOthers(): void {
     const { target, options } = this;
     if (options.force || !target || !statusOf(target) || isOurs(target)) return;
@@ -357,7 +357,7 @@ export class Output {
     try {
       temporary = new Temporary(this.target, statusOf(this.target));
     } catch {
-      return; // the file will be written into
+      return; // then the file itself will be written into
     }
     try {
       writeAll(temporary.file, new Uint8Array(length), true);
@@ -370,7 +370,7 @@ export class Output {
   }
 
   /**
-   * Writes the file as a whole. A Fault tells where it is instead, if it cannot be written here.
+   * Writes the file as a whole. Where it cannot be written, a Fault tells where it is instead.
    */
   write(bytes: Uint8Array): void {
     let failed: Fault;
@@ -400,19 +400,19 @@ export class Output {
       }
       return;
     }
-    this.refuseOthers(); // whoever has put another file there meanwhile wants to keep it
+    this.refuseOthers(); // another file may have been put there meanwhile
     const there = statusOf(target);
     try {
       this.replace(target, bytes, there);
     } catch {
-      // Nothing is renamed onto a file that is mounted, nor in a folder that may not be written.
+      // No file can be renamed onto one that is mounted, or in a folder that may not be written.
       if (there) overwrite(target, bytes);
       else create(target, bytes);
     }
   }
 
   private replace(target: string, bytes: Uint8Array, there: BigIntStats | undefined): void {
-    // What was reserved may have been removed by now.
+    // The reserved file may have been removed by now.
     for (const reserved of this.reserved ? [this.reserved, undefined] : [undefined]) {
       const temporary = reserved ?? new Temporary(target, there);
       try {
@@ -434,14 +434,15 @@ function keepOwner(file: number, { uid, gid, mode }: BigIntStats): void {
   try {
     fchownSync(file, Number(uid), Number(gid));
   } catch {
-    // Only the superuser gives files away.
+    // Only the superuser may change a file's owner.
   }
-  fchmodSync(file, Number(mode) & 0o7777); // the last, as a change of the owner takes bits away
+  // it comes last, as a change of the owner takes bits away
+  fchmodSync(file, Number(mode) & 0o7777);
 }
 
 /**
- * Writes into a file. What was there is kept in another until it is done, and comes back if it
- * fails.
+ * Writes into a file. Its old bytes are kept in another file until then, and are put back if the
+ * writing fails.
  */
 function overwrite(target: string, bytes: Uint8Array): void {
   const before = readFileSync(target);

@@ -1,4 +1,4 @@
-// What a model says of new examples.
+// `lamella predict` tells what a model answers to new examples.
 
 import { FormatError, loadModel, type Sequential, softmaxForward } from "lamella";
 import { decodeBy, isMissing } from "../io/table_map.ts";
@@ -23,7 +23,7 @@ export interface PredictOptions extends DataOptions {
   rawCsv?: boolean;
 }
 
-/** The shortest decimals that are this float32, or this float64 where it is no float32. */
+/** Returns the shortest decimals that are this float32, or this float64 where it is no float32. */
 function decimal(value: number): number | null {
   if (!Number.isFinite(value)) return null;
   if (Math.fround(value) !== value) return value;
@@ -68,12 +68,12 @@ export async function predict(
   checkLimit("maxCells", options, data.count * width, data.name, "scores");
   const scores = scoresOf(model, data.x as Float64Array, data.count);
   const { target } = description ?? {};
-  // In the label's own unit, and where that is far from 0 in float64.
+  // Answers are in the label's own unit, and in float64 where that is far from 0.
   const values = target ? decodeBy(target, scores) : scores;
   const { count } = data;
 
-  // The losses take scores; a network that ends in such a layer gives probabilities itself. An
-  // SVM's scores are none.
+  // The losses take scores; a network that ends in such a layer gives probabilities itself. The
+  // scores of an SVM are no probabilities.
   const isMargin = loss === "svm";
   const { givesProbabilities } = kinds.get(model.layers.at(-1)?.kind ?? "") ?? {};
   const shares =
@@ -115,7 +115,7 @@ export async function predict(
     for (let n = 0; n < count; n++) yield rowOf(n).map(cell).join(",");
   }
 
-  /** One document, as `JSON.stringify` would write the whole. */
+  /** Gives one document in parts, as `JSON.stringify` would write the whole. */
   function* jsonLines() {
     const whole = json({ model: path, count, ...quality?.figures, predictions: [] }, 2);
     const end = "]\n}";
@@ -134,9 +134,9 @@ export async function predict(
     yield `  ${end}`;
   }
 
-  /** How right the answers are, where the data tell. */
+  /** Tells how right the answers are, where the data have labels. */
   function qualityOf({ labels, table, name }: Data) {
-    // Rows without a label are answered, and not compared.
+    // Rows without a label have answers, which are compared with nothing.
     const rows = labels?.flatMap((label, n) =>
       isMissing(label) && !classes?.includes(label) ? [] : [n],
     );
@@ -172,7 +172,7 @@ export async function predict(
   }
 }
 
-/** Library errors name a call; here it is the file that matters. */
+/** Makes an error of the library, which names a call, one that names the file. */
 function modelOf<T>(path: string, load: () => T): T {
   try {
     return load();

@@ -1,10 +1,10 @@
-// What a column of a table holds, seen once from top to bottom in bounded memory, and what the
-// network is given of it.
+// A profile tells what a column of a table holds, after one reading from top to bottom in bounded
+// memory; from it follows what the network is given.
 
 import { daysOf, isMissing, type TableColumn } from "../io/table_map.ts";
 import { quoted, visible } from "./fault.ts";
 
-/** A cell and the line where it stands. */
+/** A cell, and the line in which it stands. */
 interface Found {
   cell: string;
   place: string;
@@ -16,12 +16,11 @@ export type Kind = "number" | "date" | "decimal" | "otherDate" | "notFinite" | "
 const MOST_MIXED = 20;
 
 /**
- * How far the float64 statistics of numbers may lie from 0 before float32 loses what tells them
- * apart.
+ * A mean may be this many deviations from 0 before float32 loses what tells the numbers apart.
  */
 const FAR = 1024;
 
-/** As a number, whatever stands before its fraction. */
+/** Returns a cell as a number, with this character before its fraction. */
 export const numberOf = (cell: string, decimal: string | undefined): number =>
   cell === "" ? Number.NaN : Number(decimal ? cell.replace(decimal, ".") : cell);
 
@@ -38,7 +37,7 @@ function kindOf(cell: string, number: number): Kind {
   return "text";
 }
 
-/** Mean and deviation, number by number, without a sum that could grow. */
+/** Computes mean and deviation number by number, without a sum that could grow. */
 export class Moments {
   count = 0;
   mean = 0;
@@ -58,16 +57,16 @@ export class Moments {
   get std(): number {
     if (this.count === 0 || this.least === this.most) return 0;
     const std = Math.sqrt(this.squares / this.count);
-    // Of the smallest and the largest numbers the squares leave float64's range.
+    // The squares of the smallest and the largest numbers leave float64's range.
     return std > 0 && std < Infinity ? std : this.most / 4 - this.least / 4;
   }
 
-  /** What brings such numbers into float32's range and near 0; nothing where they are there. */
+  /** The map that brings these numbers into float32's range and near 0; empty if they are there. */
   get line(): { offset?: number; scale?: number } {
     const { mean, std } = this;
     const size = Math.max(Math.abs(this.least), Math.abs(this.most));
     if (this.count === 0 || size === 0) return {};
-    // Where squares of the deviations, or they themselves, leave float32's range or float64's.
+    // Deviations, or their squares, may leave the range of float32 or of float64.
     const scale = size > 1e15 || (std > 0 && std < 1e-15);
     if (!scale && size <= FAR * (std || size)) return {};
     return { offset: Number.isFinite(mean) ? mean : 0, ...(scale && { scale: std || size }) };
@@ -84,7 +83,7 @@ export class Profile {
     ...{ number: 0, date: 0, decimal: 0, otherDate: 0, notFinite: 0, text: 0 },
   };
   private readonly first: Partial<Record<Kind, Found>> = {};
-  /** How often each text comes, as long as there are not too many. */
+  /** The count of each text, as long as there are not too many. */
   values: Map<string, number> | undefined = new Map();
   private texts = new Set<string>();
   fraction: string | undefined;
@@ -145,7 +144,7 @@ export class Profile {
     return this.counts[kind] / this.filled;
   }
 
-  /** Does it number the rows, in their order or in another, or name each? */
+  /** True if the column numbers the rows, in any order, or names each of them. */
   get countsRows(): boolean {
     const { numbers, rows } = this;
     if (this.empties > 0) return false;
@@ -155,7 +154,7 @@ export class Profile {
     return rows >= 10 && (numbers.least === 0 || numbers.least === 1) && this.isDistinct;
   }
 
-  /** Whole numbers without a gap: sums and squares are those of least, least + 1, … */
+  /** True for whole numbers without a gap: sums and squares are those of least, least + 1, … */
   private get isDistinct(): boolean {
     const { rows: n, fraction } = this;
     const { least, most } = this.numbers;
@@ -169,7 +168,7 @@ export class Profile {
     return this.values === undefined || this.values.size > 0.8 * this.filled;
   }
 
-  /** Some texts, each of them often, among whatever else: what could be a class. */
+  /** True if the column has some texts, each of them often, so that they could be classes. */
   get looksLikeClasses(): boolean {
     return (
       this.values !== undefined &&
@@ -181,7 +180,7 @@ export class Profile {
     );
   }
 
-  /** Are texts and numbers mixed as in 2, 3, 4, 5more, and not by mistake? */
+  /** True if texts and numbers are mixed as in 2, 3, 4, 5more, and not by mistake. */
   get isMixed(): boolean {
     const { values, counts } = this;
     if (counts.number === 0) return true;
@@ -189,7 +188,7 @@ export class Profile {
     return isUsual && values !== undefined && values.size <= MOST_MIXED && !this.has("notFinite");
   }
 
-  /** Some of its texts, for a message. */
+  /** Some of the column's texts, for a message. */
   get examples(): string {
     return [...this.texts].slice(0, 3).map(quoted).join(", ");
   }
@@ -204,15 +203,15 @@ export interface ColumnOptions {
   isCategory: boolean;
 }
 
-/** What cannot be learned as it stands. */
+/** The reason why a column cannot be learned as it stands. */
 export interface Refusal {
-  /** Where one cell is to blame. */
+  /** The place of the cell that is to blame, if it is one. */
   place?: string;
   message: string;
   hint?: string;
-  /** What else could be done, said last. */
+  /** Further advice, which comes last. */
   more?: string;
-  /** There are too many texts, which is told of all such columns at once. */
+  /** True if there are too many texts; all such columns are named in one message. */
   isTooMany?: boolean;
 }
 
@@ -220,7 +219,7 @@ export interface Refusal {
 const MARK =
   "; if it marks a value that is missing, write NA there: --missing mean fills it in, and --missing drop leaves its row out";
 
-/** What the network is given of a column. */
+/** Decides what the network is given of a column. */
 export function columnFor(
   profile: Profile,
   { missing, most, isCategory }: ColumnOptions,
@@ -283,7 +282,7 @@ export function columnFor(
       message: `${title} has ${values ? `${values.size}` : `more than ${most}`} different texts in ${filled} rows, such as ${profile.examples || quoted([...(values ?? new Map()).keys()][0] ?? "")}; up to ${most} are taken for categories (--max-categories)`,
     };
   }
-  // Whatever the order of the rows.
+  // The order does not depend on that of the rows.
   const sorted = [...values.keys()].sort();
   const usual = sorted.reduce((a, b) => ((values.get(b) ?? 0) > (values.get(a) ?? 0) ? b : a));
   return {
@@ -293,7 +292,7 @@ export function columnFor(
   };
 }
 
-/** Names of columns in a note, not too many. */
+/** Lists names of columns for a note, but not too many. */
 export const listOf = (names: readonly string[]) =>
   names.slice(0, 8).map(quoted).join(", ") +
   (names.length > 8 ? `, and ${names.length - 8} more` : "");

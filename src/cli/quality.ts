@@ -1,23 +1,23 @@
-// How right a model is where the answers are known: what train tells of the file that it wrote, and
-// predict of any.
+// This file measures how right a model is where the answers are known: `lamella train` tells it of
+// the file that it wrote, and `lamella predict` of any file.
 
 import type { Sequential } from "lamella";
 import { quoted, visible } from "./fault.ts";
 import { integer, note, percent, short, table } from "./terminal.ts";
 
-/** Examples that go through at once. */
+/** This many examples go through at once. */
 const BATCH = 1024;
 /**
- * Classes of which a table shows each answer, and of which it shows a line; and of which JSON has
- * all answers.
+ * A table shows each answer for up to MOST_ANSWERS classes, and a line each for up to MOST_LINES;
+ * JSON has all answers for up to MOST_CONFUSED.
  */
 const MOST_ANSWERS = 10;
 const MOST_LINES = 40;
 const MOST_CONFUSED = 100;
 
 /**
- * Visits the scores of all examples, part by part, as the network puts them out; `start` is a
- * part's first example.
+ * Visits the scores of all examples, part by part, as the network gives them; `start` is the index
+ * of a part's first example.
  */
 export function eachScores(
   model: Sequential,
@@ -33,7 +33,7 @@ export function eachScores(
   }
 }
 
-/** The same as one array. */
+/** Returns all scores as one array. */
 export function scoresOf(model: Sequential, x: Float64Array, count: number) {
   const outSize = model.output.reduce((product, length) => product * length, 1);
   const scores = new Float32Array(count * outSize);
@@ -41,7 +41,7 @@ export function scoresOf(model: Sequential, x: Float64Array, count: number) {
   return scores;
 }
 
-/** The class with the highest score of each example; the first of several. */
+/** Returns the class with the highest score of each example, the first of equal ones. */
 export function highest(scores: ArrayLike<number>, width: number): Int32Array {
   return Int32Array.from({ length: scores.length / width }, (_, n) => {
     let top = 0;
@@ -54,12 +54,12 @@ export function highest(scores: ArrayLike<number>, width: number): Int32Array {
 
 interface ClassRow {
   class: string;
-  /** How many examples are of this class, and how many are answered by it. */
+  /** The number of examples of this class, and of those that are answered by it. */
   examples: number;
   answers: number;
   /**
-   * The share of its examples that are found, and of its answers that are right; null where there
-   * are none.
+   * The share of the class's examples that are found, and the share of its answers that are right;
+   * null where there are none.
    */
   recall: number | null;
   precision: number | null;
@@ -77,7 +77,7 @@ export interface ClassQuality {
   count: number;
   right: number;
   text: string;
-  /** The one class that is given to every example, where that is so. */
+  /** The class that every example gets as its answer, if it is always the same. */
   constant: string | undefined;
 }
 
@@ -135,15 +135,15 @@ export function qualityOfClasses(
 const cut = (text: string) => (text.length > 16 ? `${text.slice(0, 15)}…` : text);
 
 /**
- * A line for each class: how many there are, how many of them are found, and what they are taken
- * for.
+ * Makes a line for each class: how many examples it has, how many of them are found, and what the
+ * others are taken for.
  */
 function textOf(
   perClass: readonly ClassRow[],
   confusion: (i: number, j: number) => number,
 ): string {
   const all = perClass.map((row, i) => ({ ...row, i }));
-  // Of many classes those that are found least.
+  // Where there are many classes, those that are found least are shown.
   const worst = [...all].sort((a, b) => (a.recall ?? 2) - (b.recall ?? 2) || a.i - b.i);
   const shown = all.length > MOST_LINES ? worst.slice(0, MOST_LINES) : all;
   const isWide = perClass.length > MOST_ANSWERS;
@@ -177,10 +177,10 @@ function textOf(
     : `${drawn}\n(the ${MOST_LINES} of ${all.length} classes that are found least)`;
 }
 
-/** Tells where a model gives the same answer whatever it is asked, and the data have others. */
+/** Says so where a model always gives the same answer and the data have others. */
 export function tellConstant({ constant, figures, count }: ClassQuality, advice = ""): void {
   const present = figures.perClass.filter(({ examples }) => examples > 0);
-  // Of a handful of examples that means nothing.
+  // With a handful of examples that means nothing.
   if (constant === undefined || present.length < 2 || count < 10) return;
   note(`the model answers ${quoted(constant)} to every example${advice}`);
 }
@@ -190,7 +190,7 @@ export interface ValueFigures {
   rSquared: number | null;
 }
 
-/** Of values in the label's own unit, in float64. */
+/** Measures answers that are values, in the label's own unit and in float64. */
 export function qualityOfValues(truth: ArrayLike<number>, values: ArrayLike<number>): ValueFigures {
   const count = truth.length;
   const first = truth[0] as number;

@@ -1,9 +1,10 @@
-// What a cell measures, if it does: a first line of words above such cells names their columns.
+// This file tells what a cell measures, if it does: a first line of words above such cells names
+// their columns.
 
 const MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec";
 const NUMBER = String.raw`\d[\d.,'’\s]*`;
 
-/** The first that fits. */
+/** The first kind that fits counts. */
 const kinds: readonly (readonly [string, RegExp])[] = [
   // A year and a month or more; the time of the day and its zone may follow.
   ["date", /^\d{4}([-/.])\d{1,2}(?:\1\d{1,2})?(?:[T ]\d.*)?$/],
@@ -21,6 +22,6 @@ const kinds: readonly (readonly [string, RegExp])[] = [
   ["measure", new RegExp(`^[-+<>~≈≤≥]?\\s?${NUMBER}[a-zµμ°Ω/²³^]{1,6}$`, "iu")],
 ];
 
-/** "date", "money" and the like; undefined for words. A long text is none of them. */
+/** Returns "date", "money" and the like, and undefined for words and for a long text. */
 export const quantityOf = (cell: string): string | undefined =>
   cell.length > 40 ? undefined : kinds.find(([, form]) => form.test(cell))?.[0];

@@ -1,5 +1,5 @@
-// Counts the rows and cells of CSV before it is parsed: the parser holds a whole row, and the cells
-// of a row of a gigabyte of commas take tens of gigabytes.
+// This file counts the rows and cells of CSV before it is parsed: the parser holds a whole row, and
+// the cells of a row of a gigabyte of commas take tens of gigabytes.
 
 import { checkLimit, type Limits, limits } from "./files.ts";
 
@@ -8,7 +8,7 @@ const [QUOTE, LF, CR] = [0x22, 0x0a, 0x0d];
 /** Sees the bytes of a table chunk by chunk, in their order, each chunk before the parser does. */
 export class RowLimits {
   private readonly delimiter: Uint8Array;
-  /** How many bytes of the delimiter have just been seen; one character can take four. */
+  /** This many bytes of the delimiter have just been seen; one character can take four. */
   private matched = 0;
   private isQuoted = false;
   /** The bytes of this row so far. */
@@ -19,7 +19,7 @@ export class RowLimits {
   private readonly mostBytes: number;
   private readonly mostColumns: number;
 
-  /** @param name what messages call the table */
+  /** @param name the name of the table in messages */
   constructor(
     private readonly name: string,
     delimiter: string,
@@ -30,7 +30,7 @@ export class RowLimits {
     this.mostColumns = given.maxColumns ?? limits.maxColumns;
   }
 
-  /** Refuses by a Fault what is beyond a limit. */
+  /** Refuses a table that is beyond a limit by a Fault. */
   check(chunk: Uint8Array): void {
     const { delimiter } = this;
     for (let i = 0; i < chunk.length; i++) {
@@ -64,7 +64,7 @@ export class RowLimits {
     this.length = 0;
     this.columns = 1;
     this.matched = 0;
-    // One more for the names of the columns.
+    // The names of the columns are one more row.
     checkLimit("maxRows", this.given, this.rows - 1, this.name, "rows");
     checkLimit("maxCells", this.given, this.cells, this.name, "cells");
   }

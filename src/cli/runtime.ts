@@ -6,7 +6,7 @@ export interface RuntimeChoice {
   relaxed?: boolean | undefined;
 }
 
-/** The other builds of the core: read when they are asked for, and not before. */
+/** The other builds of the core are read when they are asked for, and not before. */
 const variants = {
   relaxed: () => import("lamella/wasm/relaxed"),
   shared: () => import("lamella/wasm/shared"),
@@ -14,8 +14,8 @@ const variants = {
 };
 
 /**
- * A runtime as the options say; that this host has no relaxed instructions is told, and strict ones
- * compute.
+ * Makes a runtime as the options say. Where this host has no relaxed instructions, it says so and
+ * strict ones compute.
  */
 export async function openRuntime({
   threads = 1,

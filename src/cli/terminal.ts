@@ -1,5 +1,5 @@
-// What a person sees: numbers, tables, a bar and a curve. Into a pipe or a file all of it is plain
-// lines, without a control character.
+// This file prints what a person sees: numbers, tables, a bar and a curve. A pipe or a file gets
+// plain lines, without a control character.
 
 import process from "node:process";
 import asciichart from "asciichart";
@@ -9,7 +9,7 @@ import { reasonOf, visibleLines } from "./fault.ts";
 type Stream = NodeJS.WriteStream;
 
 const isWatched = (stream: Stream) => Boolean(stream.isTTY) && process.env.TERM !== "dumb";
-/** Asked of the stream where it knows; NO_COLOR says no in any host. */
+/** The stream is asked where it knows; NO_COLOR means no in every host. */
 const isColoured = (stream: Stream) =>
   isWatched(stream) && !process.env.NO_COLOR && (stream.hasColors?.() ?? true);
 
@@ -17,7 +17,9 @@ export const coloured = isColoured(process.stdout);
 export const bold = (text: string) => (coloured ? `\x1b[1m${text}\x1b[0m` : text);
 export const dim = (text: string) => (coloured ? `\x1b[2m${text}\x1b[0m` : text);
 
-/** Nothing more can be printed: the reader has left, as `head` does, or the disk is full. */
+/**
+ * True if nothing more can be printed: the reader has left, as `head` does, or the disk is full.
+ */
 let isClosed = false;
 
 /**
@@ -35,12 +37,12 @@ export function watchOutput(command: string): void {
       if (code === 0) process.exitCode = 1;
     });
   });
-  process.stderr.on("error", () => {}); // nobody is left to be told
+  process.stderr.on("error", () => {}); // nobody is left who could read of it
 }
 
 let isGivenAway = false;
 
-/** A model's file goes to the standard output: from here on, no word does. */
+/** From here on words go to the standard error, as a model's file goes to the standard output. */
 export function printToStandardError(): void {
   isGivenAway = true;
 }
@@ -62,18 +64,18 @@ export function print(text = "", isRaw = false): void {
   if (isGivenAway) note(text);
   else if (isRaw && !process.stdout.isTTY) write(text);
   else {
-    // What is split by stands at the odd places.
+    // The separators stand at the odd places.
     const parts = coloured ? text.split(COLOUR) : [text];
     write(parts.map((part, i) => (i % 2 === 1 ? part : visibleLines(part))).join(""));
   }
 }
 
-/** Lines that go out together. */
+/** This many lines are printed together. */
 const TOGETHER = 1000;
 
 /**
  * Prints lines as they are made: however many there are, and however slow the reader is, few are
- * held at a time. Who has left is told no more of them.
+ * held at a time. Nothing more is printed once the reader has left.
  */
 export async function printLines(lines: Iterable<string>, isRaw = false): Promise<void> {
   let part: string[] = [];
@@ -87,7 +89,7 @@ export async function printLines(lines: Iterable<string>, isRaw = false): Promis
   if (part.length > 0) print(part.join("\n"), isRaw);
 }
 
-/** When the reader has taken what was printed, or takes nothing any more. */
+/** Waits until the reader has taken what was printed, or takes nothing any more. */
 function written(): Promise<void> {
   const { stdout } = process;
   return new Promise((resolve) => {
@@ -101,14 +103,15 @@ function written(): Promise<void> {
   });
 }
 
-/** What no script should take for a result. */
+/** Prints a line that no script should take for a result. */
 export function note(text: string): void {
   process.stderr.write(`${visibleLines(text)}\n`);
 }
 
 /**
- * JSON has no NaN and no infinities: they are null. Of what JSON need not escape, a terminal obeys
- * some: that is escaped too, so that the values are what they are in the file.
+ * Returns a value as JSON, which has no NaN and no infinities: they become null. Characters that a
+ * terminal obeys are escaped, even where JSON need not do so, so that the values stay those of the
+ * file.
  */
 export const json = (value: unknown, indent?: number) =>
   JSON.stringify(value, null, indent).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
@@ -117,18 +120,18 @@ export const json = (value: unknown, indent?: number) =>
       : Array.from({ length: character.length }, unitOf, character).join(""),
   );
 
-/** \u202e, of a character that takes two units one. */
+/** Returns \u202e for its character; of one that takes two units, one is written. */
 function unitOf(this: string, _: unknown, index: number): string {
   return `\\u${this.charCodeAt(index).toString(16).padStart(4, "0")}`;
 }
 
-/** The width of a line. It is asked for anew each time, as a terminal may be resized. */
+/** Returns the width of a line, which is read each time, as a terminal may be resized. */
 const columnsOf = (stream: Stream) => stream.columns || 80;
 
-/** 12345 → "12,345". */
+/** Returns "12,345" for 12345. */
 export const integer = (value: number) => value.toFixed(0).replace(/\B(?=(\d{3})+$)/g, ",");
 export const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
-/** So many digits that count, and those before the point: 0.00012, 1.235, 12346, 1.235e+20. */
+/** Keeps this many significant digits, and all before the point: 0.00012, 1.235, 12346. */
 export const short = (value: number, digits = 4) => {
   const size = Math.abs(value);
   if (size >= 1e9) return Number(value.toPrecision(digits)).toExponential();
@@ -151,11 +154,12 @@ export function duration(seconds: number): string {
   return `${Math.floor(seconds / 60)} min ${(seconds % 60).toFixed(0)} s`;
 }
 
-/** Between two columns of a table. */
+/** This stands between two columns of a table. */
 const GAP = "  ";
 
 /**
- * Rows as lines, the first a head; columns to the left or, where `align` has an "r", to the right.
+ * Makes rows into lines, the first of which is a head. Columns are aligned to the left or, where
+ * `align` has an "r", to the right.
  * Where that is wider than the terminal, the columns come in blocks, one below the other, each with
  * the table's first column, and a cell that is wider than a block goes on in the next line.
  *
@@ -219,7 +223,7 @@ export function table(
   return blocks.map(draw).join("\n\n");
 }
 
-/** The cells of some columns, in as many lines as the longest of them takes. */
+/** Writes the cells of some columns, in as many lines as the longest of them takes. */
 function rowLines(
   row: readonly string[],
   block: readonly number[],
@@ -239,7 +243,7 @@ function rowLines(
   ).join("\n");
 }
 
-/** A cell in lines of a width: broken at a space, or within a word where it has none. */
+/** Breaks a cell into lines of a width, at a space, or within a word where it has none. */
 function cellLines(cell: string, width: number): string[] {
   const lines: string[] = [];
   let rest = cell.trimEnd();
@@ -273,7 +277,7 @@ export class Progress {
     this.bar.start(total, 0);
   }
 
-  /** Does anybody see it? */
+  /** True if the bar is on a terminal. */
   get isShown(): boolean {
     return this.bar !== undefined;
   }
@@ -289,7 +293,7 @@ export class Progress {
     process.removeListener("exit", this.stop);
   };
 
-  /** The text matters most, then the time that is left, then the bar. */
+  /** Makes the line; the text matters most, then the time that is left, and then the bar. */
   private line(columns: number): string {
     const { text, done, total } = this;
     const left = this.left();
@@ -317,7 +321,7 @@ export interface Curve {
 }
 
 /**
- * The means of so many equal parts; parts of one value, drawn out, where there are fewer values.
+ * Returns the means of this many equal parts; where there are fewer values, each is repeated.
  */
 function resample(values: readonly number[], points: number): number[] {
   return Array.from({ length: points }, (_, i) => {
@@ -329,7 +333,7 @@ function resample(values: readonly number[], points: number): number[] {
 }
 
 /**
- * Curves over the same time: on one chart in two colours, else one below the other.
+ * Draws curves over the same time: on one chart in two colours, or one below the other.
  *
  * @param isLogarithmic for what falls fast at first, where what comes later matters too
  */

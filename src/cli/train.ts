@@ -1,4 +1,4 @@
-// From a table or from images to a model's file.
+// `lamella train` makes a model's file from a table or from images.
 
 import process from "node:process";
 import {
@@ -59,7 +59,7 @@ import {
 
 export const optimizers = { adam, adamw, sgd, momentum, nesterov, rmsprop };
 export const schedules = ["constant", "linear", "cosine"] as const;
-/** How a file stores weights. */
+/** A file stores weights as one of these. */
 export const storedTypes = ["float32", "float16", "int8"] as const;
 
 export interface TrainOptions extends ColumnsOptions, RuntimeChoice {
@@ -81,16 +81,16 @@ export interface TrainOptions extends ColumnsOptions, RuntimeChoice {
   quiet?: boolean;
 }
 
-/** Where an option says nothing: what does well on small tables, and on images like MNIST. */
+/** The settings without options do well on small tables, and on images like MNIST. */
 const defaults = {
   csv: { layers: "32,relu,32,relu", epochs: 100, batch: 32, rate: 5e-3 },
   idx: { layers: "128,relu,dropout:0.2", epochs: 10, batch: 128, rate: 1e-3 },
 };
 
-/** More labels than this, all of them numbers, are hardly classes. */
+/** More labels than this are hardly classes if all of them are numbers. */
 const MOST_NUMBERED = 100;
 
-/** What the network is to answer, example by example. */
+/** The right answer to each example. */
 interface Truth {
   classes: string[] | undefined;
   y: Int32Array | Float64Array;
@@ -113,7 +113,7 @@ function truthOf(data: Data, given: TrainOptions["loss"]): Truth {
   }
   const distinct = [...new Set(labels)];
   const isNumbered = unlike < 0;
-  // In an order that does not hang on that of the rows: by number, else by code units.
+  // Their order does not depend on that of the rows: it is by number, else by code units.
   const classes = isNumbered
     ? distinct.sort((a, b) => numberOf(a, decimal) - numberOf(b, decimal))
     : distinct.sort();
@@ -144,7 +144,7 @@ interface Part {
   count: number;
 }
 
-/** Of these examples, in this order. */
+/** Gathers these examples, in this order. */
 function gather(data: Data, { y }: Truth, order: ArrayLike<number>): Part {
   const width = data.x.length / data.count;
   const x = new (data.x.constructor as Float64ArrayConstructor)(order.length * width);
@@ -158,7 +158,8 @@ function gather(data: Data, { y }: Truth, order: ArrayLike<number>): Part {
 }
 
 /**
- * Mean and deviation of every width-th number from `start`; a deviation of 0 is 1, for it divides.
+ * Returns the mean and the deviation of every width-th number from `start` on; a deviation of 0
+ * becomes 1, as it divides.
  */
 function momentsOf(values: ArrayLike<number>, start = 0, width = 1): { mean: number; std: number } {
   let [sum, count] = [0, 0];
@@ -172,7 +173,8 @@ function momentsOf(values: ArrayLike<number>, start = 0, width = 1): { mean: num
 }
 
 /**
- * A layer that takes the examples as they are: each column of a table by its own, pixels by all.
+ * Makes the layer that takes the examples as they are. Each column of a table has its own mean and
+ * deviation, and all pixels have the same.
  */
 function standardise({ x, count }: Part, { table }: Data): LayerSpec {
   if (!table) return normalize(momentsOf(x));
@@ -192,7 +194,7 @@ function optimizerOf(options: TrainOptions, rate: number, steps: number): Optimi
   return optimizers[options.optimizer]({ learningRate });
 }
 
-/** The values of a model at its best. */
+/** The values that a model had in its best epoch. */
 class Snapshot {
   private readonly values: (Float32Array | Float64Array)[];
 
@@ -211,7 +213,7 @@ class Snapshot {
   }
 }
 
-/** What became of an epoch; of values the losses are those of multiples of their deviation. */
+/** The result of an epoch; losses of values are those of multiples of their deviation. */
 interface EpochRow {
   epoch: number;
   loss: number;
@@ -220,7 +222,7 @@ interface EpochRow {
   validationAccuracy?: number;
 }
 
-/** What a file was found to be worth on some examples. */
+/** The figures of a file on some examples. */
 interface Measured {
   count: number;
   loss: number;
@@ -228,10 +230,10 @@ interface Measured {
   values?: ValueFigures;
 }
 
-/** All but what has a name of its own in JSON. */
+/** Returns the figures that have no name of their own in JSON. */
 const detailsOf = ({ accuracy: _, ...details }: ClassFigures) => details;
 
-/** Each class as heavy as the others, and a mean of 1 over the examples. */
+/** Gives all classes the same weight, with a mean of 1 over the examples. */
 function balance(y: ArrayLike<number>, classes: number): number[] {
   const counts = new Array<number>(classes).fill(0);
   for (let n = 0; n < y.length; n++)
@@ -286,7 +288,7 @@ export async function train(path: string, options: TrainOptions): Promise<number
   const stop = new AbortController();
   let signal: keyof typeof signalCodes | undefined;
   const onSignal = (name: NodeJS.Signals) => {
-    // Who asks twice does not want to wait for the file.
+    // A second signal means that nobody wants to wait for the file.
     if (signal) process.exit(signalCodes[signal]);
     signal = name as keyof typeof signalCodes;
     stop.abort();
@@ -309,7 +311,7 @@ export async function train(path: string, options: TrainOptions): Promise<number
   let speed = 0;
   let stopped = false;
   const deviation = unit.std * scale;
-  // Shown as the deviation of the answers, in the label's own unit.
+  // It is shown as the deviation of the answers, in the label's own unit.
   const inUnit = (value: number) => (classes ? value : deviation * Math.sqrt(value));
   const lossText = (value: number) => (classes ? value.toFixed(4) : short(inUnit(value)));
   const lossName = classes ? "loss" : "error";
@@ -322,7 +324,7 @@ export async function train(path: string, options: TrainOptions): Promise<number
     };
     const fitOptions = {
       ...{ epochs, batchSize: batch, signal: stop.signal, earlyStopping },
-      stopOnNaN: false, // which is told below
+      stopOnNaN: false, // checkLoss says so below
     };
     for await (const event of trainer.fit(set, fitOptions)) {
       speed = event.examplesPerSecond;
@@ -350,16 +352,16 @@ export async function train(path: string, options: TrainOptions): Promise<number
       stopped = event.stopped;
       const isTold = stopped || epochs <= 20 || event.epoch % Math.ceil(epochs / 20) === 0;
       if (!progress?.isShown && isTold) show(epochLine(row));
-      // The best on what it does not learn from; without such examples the last.
+      // The best epoch is that on examples that are not learned from; without those it is the last.
       const isBest = !best || (row.validationLoss ?? -row.epoch) < best.loss;
       if (isBest) best = new Snapshot(model, row.epoch, row.validationLoss ?? -row.epoch);
     }
   } catch (error) {
-    if (error !== stop.signal.reason) throw error; // not the interruption
+    if (error !== stop.signal.reason) throw error; // it is not the interruption
   } finally {
     progress?.stop();
   }
-  // Who interrupts before the first check has what there is.
+  // An interruption before the first check leaves the values as they are.
   if (validation || !signal) best?.restore();
   if (!classes) tellUnit(model, unit);
 
@@ -368,7 +370,7 @@ export async function train(path: string, options: TrainOptions): Promise<number
 
   const seconds = (performance.now() - began) / 1000;
   const kept = validation || !signal ? best?.epoch : undefined;
-  // What is told is what the file says, and nothing that was so before it was written.
+  // The figures are those of the file, and not of the model before it was written.
   const served = loadModel(runtime, file) as Sequential;
   const learned = measure(training);
   const checked = validation && measure(validation);
@@ -412,7 +414,7 @@ export async function train(path: string, options: TrainOptions): Promise<number
   runtime.dispose();
   return code;
 
-  /** Refuses to go on where the loss is no number, or no loss that anything could come of. */
+  /** Refuses to go on where the loss is no number, or is too large for anything to be learned. */
   function checkLoss(value: number, epoch: number): void {
     const first = stepLosses[0] ?? value;
     const limit = 1e6 * Math.max(1, first);
@@ -424,7 +426,7 @@ export async function train(path: string, options: TrainOptions): Promise<number
     );
   }
 
-  /** What the file says of these examples. */
+  /** Measures the file on these examples. */
   function measure({ x, y, count }: Part): Measured {
     if (!classes) {
       const scores = scoresOf(served, x as Float64Array, count);
@@ -432,7 +434,7 @@ export async function train(path: string, options: TrainOptions): Promise<number
       return { count, values, loss: values.rmse * values.rmse };
     }
     const { loss: value } = served.evaluate({ x: x as Float64Array, y, loss, classWeights });
-    // Not the scores of all: of many examples and many classes they are more than a memory holds.
+    // The scores of all are not kept: with many examples and classes no memory would hold them.
     const answers = new Int32Array(count);
     eachScores(served, x as Float64Array, count, (scores, start) =>
       answers.set(highest(scores, classes.length), start),
@@ -441,7 +443,7 @@ export async function train(path: string, options: TrainOptions): Promise<number
     return { count, classes: quality, loss: value };
   }
 
-  /** With the losses that are told: of values in the square of the label's unit. */
+  /** Returns a row with losses as they are printed: those of values in the label's unit squared. */
   function inSquares(row: EpochRow): EpochRow {
     if (classes) return row;
     const { loss: learned, validationLoss: checked } = row;
@@ -483,7 +485,7 @@ export async function train(path: string, options: TrainOptions): Promise<number
           all.map((row) => row.validationAccuracy),
         ),
       ];
-      // Without colours each curve takes a chart of its own, of which these are enough.
+      // Without colours each curve takes a chart of its own, and these are enough of them.
       drawn.push(
         chart(
           coloured ? rightCurves : rightCurves.slice(-1),
@@ -516,7 +518,7 @@ export async function train(path: string, options: TrainOptions): Promise<number
   }
 }
 
-/** Examples to learn from and others to check with, drawn by the seed. */
+/** Draws by the seed which examples are learned from and which are kept to check with. */
 function split(
   runtime: Runtime,
   data: Data,
@@ -537,7 +539,7 @@ function split(
   ];
 }
 
-/** The last layer answers in the label's own unit from here on: y · std + mean. */
+/** Makes the last layer answer in the label's own unit: y · std + mean. */
 function tellUnit(model: Sequential, { mean, std }: { mean: number; std: number }): void {
   const state = model.stateDict();
   const last = model.layers.length - 1;

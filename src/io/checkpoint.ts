@@ -1,5 +1,5 @@
-// Checkpoints of trainings as safetensors files: the model as in its own file (model_file.ts), its
-// tensors' names with "model." before them, and beside it
+// A checkpoint keeps a training in a safetensors file. The model is in it as in a file of its own
+// (model_file.ts), but that its tensors' names begin with "model.". Beside it the file has these:
 //
 //   optimizer.velocity.0.weight   the tensors of the update rule
 //   best.0.weight                 the values of the best epoch, where restoreBest needs them
@@ -19,12 +19,12 @@ import { modelFrom } from "./model.ts";
 import { checkOurs, entriesOf, jsonOf, metadataOf } from "./model_file.ts";
 import { fileDTypes, readStored, type SafetensorsData, writeSafetensors } from "./safetensors.ts";
 
-/** The beginnings of tensors' names in a checkpoint. */
+/** The names of tensors in a checkpoint begin with these. */
 const MODEL = "model.";
 const BEST = "best.";
 const GENERATOR = "generator";
 
-/** The metadata's training, as a file claims it to be. */
+/** This is the metadata's training, as a file claims it to be. */
 interface SavedTraining extends TrainerOptions {
   taken: unknown;
   power1: unknown;
@@ -51,18 +51,21 @@ export function writeCheckpoint(stepper: Stepper, fit: Fit): Uint8Array<ArrayBuf
   const training = { ...settings.options, taken, power1, power2, dropout, run };
   // JSON has no NaN and no infinities, which a loss may be.
   const written = (key: string, value: unknown) => {
-    // Earlier versions, which knew nothing else, did not write it.
+    // Earlier versions, which knew nothing else, did not write this key.
     if (key === "lastBatch" && value === "keep") return undefined;
     return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
   };
   return writeSafetensors(tensors, {
-    // The loss is among the options, and so not beside them as in a model's file.
+    // The loss is one of the options, so that it does not stand beside them as in a model's file.
     ...metadataOf("checkpoint", { architecture, classes, loss: undefined }),
     training: JSON.stringify(training, written),
   });
 }
 
-/** The model of a checkpoint and its trainer's options, and what gives a trainer the rest. */
+/**
+ * Returns a checkpoint's model, its trainer's options, and a function that gives a trainer the
+ * rest.
+ */
 export function readCheckpoint(
   operation: string,
   runtime: Runtime,
@@ -93,7 +96,7 @@ function restore(
   saved: SavedTraining,
   entries: readonly StateEntry[],
 ): void {
-  /** Some fields of an object, each checked. */
+  /** Returns some fields of an object, each of which has been checked. */
   const read = (from: unknown, path: string, keys: string, isRight: (value: unknown) => boolean) =>
     Object.fromEntries(
       keys.split(" ").map((key) => {
@@ -106,7 +109,7 @@ function restore(
     );
   const isWhole = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
   const isPower = (value: unknown) => typeof value === "number" && value >= 0 && value <= 1;
-  // A loss that JSON has no number for is a text.
+  // A loss that is no finite number is a text, as JSON has no number for it.
   const isLoss = (value: unknown) =>
     typeof value === "number" || ["NaN", "Infinity", "-Infinity"].includes(value as string);
   const { run, dropout } = saved;

@@ -1,10 +1,10 @@
-// What bytes are that should have been a safetensors file.
+// This file tells what bytes are that should have been a safetensors file.
 
 import { quote } from "../runtime/errors.ts";
 
 const CONVERT = ": convert it by save_file of Python's safetensors";
 
-/** What files of other kinds begin with. */
+/** Each row has the first bytes of a kind of file, and the words of the message about it. */
 const beginnings: readonly (readonly [string, string])[] = [
   ["version https://git-lfs", "a Git LFS pointer: git lfs pull brings the file"],
   ["PK\x03\x04", `a ZIP archive, as .pt, .keras and .npz are${CONVERT}`],
@@ -18,14 +18,14 @@ const beginnings: readonly (readonly [string, string])[] = [
   ["[", "JSON"],
 ];
 
-/** "; the file is an HTML page …" of bytes that are known by their beginning, "" of others. */
+/** Returns "; the file is an HTML page …" for bytes that it knows by their beginning, else "". */
 export function foundIn(file: Uint8Array): string {
   if (file.length === 0) return "; the file is empty";
   const head = String.fromCharCode(...file.subarray(0, 60));
   // Text may begin with a byte order mark and white space.
   const text = head.replace(/^\u00ef\u00bb\u00bf/, "").trim();
   let found = beginnings.find(([start]) => head.startsWith(start) || text.startsWith(start))?.[1];
-  // Protocol buffers: a version, then a field with a length.
+  // A file of protocol buffers begins with a version, and then comes a field with a length.
   const [tag, version = 0, field = 0] = file;
   if (tag === 8 && version > 2 && version < 32 && field % 8 === 2) found = "an ONNX model";
   if (head.startsWith("TFL3", 4)) found = "a TFLite model";

@@ -1,4 +1,4 @@
-// Models to files and back; model_file.ts tells what is in one.
+// This file writes models to files and reads them; model_file.ts tells what is in such a file.
 
 import { everyKind } from "../nn/layers/all.ts";
 import { checkNames } from "../nn/names.ts";
@@ -25,8 +25,8 @@ import { type StoredFile, writeSafetensors } from "./safetensors.ts";
 import { checkWeights, storedWeights, type WeightsName } from "./stored_weights.ts";
 
 /**
- * The model of a file's architecture, with these of its tensors; `taken` are the file's dtypes that
- * they may be of.
+ * Makes the model of a file's architecture and fills it with these tensors.
+ * @param taken gives the file's dtypes that the tensors may have
  */
 export function modelFrom(
   operation: string,
@@ -52,15 +52,15 @@ export function modelFrom(
 
 export interface SaveModelOptions {
   /**
-   * The names of the classes, one a score, by which classify then answers and which a predictor
-   * has; a model of one score, trained with "bce", takes two. Default those that the model was
-   * loaded with.
+   * The names of the classes, one for each score: classify answers by them, and a predictor has
+   * them. A model of one score that was trained with "bce" takes two. By default they are those
+   * that the model was loaded with.
    */
   classes?: readonly string[] | undefined;
   /**
    * How the file stores the weights of products, which are nearly all of it; biases, normalisation
    * and all else have the model's dtype. The model computes in its dtype as before, with the
-   * numbers that were stored. Default the model's dtype.
+   * numbers that were stored. By default they have the model's dtype.
    *
    * - "float32" and "float16" round each number to the nearest, ties to even.
    * - "int8" has one scale for each column of weights (…, M), max|w| / 127 in float32, beside the
@@ -71,13 +71,13 @@ export interface SaveModelOptions {
 }
 
 /**
- * A model as the bytes of a safetensors file: its tensors, and in the metadata its architecture,
- * the loss that it was trained with and the names of its classes, so that loadModel needs nothing
- * else. Initializers are not kept.
+ * Returns a model as the bytes of a safetensors file. The file has its tensors, and in the metadata
+ * its architecture, the loss that it was trained with and the names of its classes, so that
+ * loadModel needs nothing else. Initializers are not kept.
  *
- * @throws TypeError and RangeError for classes that are no such names; RangeError for weights of
- *   which one, that is finite, has no finite number of the type near it (from 65,520 up for
- *   "float16"), or that is not finite where "int8" is due; DisposedError
+ * @throws TypeError and RangeError for classes that are no such names; RangeError for a finite
+ *   weight that the type would make infinite ("float16" from 65,520 up), and for one that is not
+ *   finite where "int8" is wanted; DisposedError
  */
 export function saveModel(
   model: AnyModel,
@@ -101,9 +101,9 @@ export function saveModel(
 }
 
 /**
- * The model in a file that saveModel wrote, in its dtype. Tensors that are stored as another
- * (float64, float32, float16, bfloat16, or int8 with scales) are converted to it. Everything is
- * checked before anything is allocated.
+ * Returns the model in a file that saveModel wrote. It computes in the dtype that the file names;
+ * tensors that are stored as another one (float64, float32, float16, bfloat16, or int8 with scales)
+ * are converted to it. Everything is checked before anything is allocated.
  *
  * @throws FormatError for bytes that are no such file; ShapeError with a list of all tensors that
  *   are missing, extra or of another shape or dtype; as Sequential for layers that do not fit each

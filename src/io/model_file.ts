@@ -1,5 +1,5 @@
-// Models as safetensors files: the tensors by PyTorch's names, affine weights as (D, M), and in the
-// metadata what they are.
+// A model's file is a safetensors file. Its tensors have PyTorch's names, affine weights are (D,
+// M), and the metadata say what they are:
 //
 //   format        "lamella"
 //   kind          "model", or "checkpoint" of a trainer
@@ -20,14 +20,14 @@ import { FormatError, rethrowUnless, show } from "../runtime/errors.ts";
 import { formatShape } from "../tensor/shape.ts";
 import { readFloats, type StoredFile } from "./safetensors.ts";
 
-/** The dtypes of the tensors of a model's file; those that are I8 have their scales. */
+/** A model's file may store its tensors as these; those that are I8 have scales. */
 export const modelDTypes = [...fileFloats, "I8"];
-/** What the name of a tensor's scales ends with. */
+/** The name of a tensor's scales is its own with this at the end. */
 export const SCALE = "_scale";
-/** Of the JSON in the metadata, of which we write six levels. */
+/** JSON in the metadata may be nested this deep; what we write has six levels. */
 const MAX_DEPTH = 32;
 
-/** The metadata of a file of this kind that holds such a network. */
+/** Returns the metadata of a file of this kind that holds such a network. */
 export function metadataOf(
   kind: string,
   { architecture, loss, classes }: Described,
@@ -44,7 +44,7 @@ export function metadataOf(
   };
 }
 
-/** What a file tells of a network beside its tensors. */
+/** A file tells this of a network beside its tensors. */
 interface Described {
   readonly architecture: object;
   readonly loss: string | undefined;
@@ -52,8 +52,8 @@ interface Described {
 }
 
 /**
- * The names of the classes in a file, undefined where it has none; `lamella train` has them in its
- * description of the data.
+ * Returns the names of the classes in a file, and undefined where it has none; `lamella train`
+ * keeps them in its description of the data.
  */
 export function classesOf(
   operation: string,
@@ -67,7 +67,7 @@ export function classesOf(
     if (classes === undefined) return undefined;
     return checkNames(operation, "the metadata's classes", classes, outSize);
   } catch (error) {
-    // What stands under "data" may be anybody's.
+    // Any program may have written what stands under "data".
     if (text === undefined && error instanceof SyntaxError) return undefined;
     throw new FormatError(
       error instanceof SyntaxError
@@ -78,8 +78,8 @@ export function classesOf(
 }
 
 /**
- * Refuses a file that is not ours, or of another kind: FormatError with the name of the call that
- * reads what it is.
+ * Refuses a file that is not ours or is of another kind by a FormatError, which names the call that
+ * reads it.
  */
 export function checkOurs(operation: string, { metadata }: StoredFile, kind: string): void {
   if (metadata.get("format") !== "lamella") {
@@ -103,7 +103,9 @@ export function checkOurs(operation: string, { metadata }: StoredFile, kind: str
   }
 }
 
-/** A model's file, whose int8 tensors have their scales; FormatError for any other. */
+/**
+ * Reads a model's file, and gives its int8 tensors their scales; refuses any other by FormatError.
+ */
 export function readModelFile(operation: string, bytes: Uint8Array | ArrayBuffer): StoredFile {
   const file = readFloats(operation, bytes);
   checkOurs(operation, file, "model");
@@ -133,15 +135,15 @@ export function readModelFile(operation: string, bytes: Uint8Array | ArrayBuffer
 }
 
 /**
- * Whether there are objects in objects, so many of them. What recursed over a file's would run out
- * of stack.
+ * True if `value` nests objects deeper than `levels`; it protects recursive readers from stack
+ * overflow.
  */
 const isDeeper = (value: unknown, levels: number): boolean =>
   value !== null &&
   typeof value === "object" &&
   (levels === 0 || Object.values(value).some((part) => isDeeper(part, levels - 1)));
 
-/** An object in the metadata. */
+/** Returns an object that stands as JSON in the metadata. */
 export function jsonOf(
   operation: string,
   { metadata }: StoredFile,
@@ -151,7 +153,7 @@ export function jsonOf(
   try {
     value = JSON.parse(metadata.get(key) ?? "");
   } catch (error) {
-    rethrowUnless("SyntaxError", error); // which is told below
+    rethrowUnless("SyntaxError", error); // the FormatError below says so
   }
   if (
     value === null ||
@@ -164,7 +166,7 @@ export function jsonOf(
   return value as Record<string, unknown>;
 }
 
-/** The tensors of a file. */
+/** Returns the tensors of a file as what a model is filled with. */
 export function entriesOf({ tensors }: StoredFile): StateEntry[] {
   return [...tensors].map(([name, entry]) => ({
     name,

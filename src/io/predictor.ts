@@ -15,24 +15,24 @@ import { classesOf, entriesOf, jsonOf, modelDTypes, readModelFile } from "./mode
 import { bytesOf, type StoredTensor } from "./safetensors.ts";
 
 export interface LoadPredictorOptions {
-  /** The most examples that go through at once, from 1 up; default 1. */
+  /** The most examples that one run takes, from 1 up; the default is 1. */
   maxBatch?: number | undefined;
   /**
-   * The build of the predictor's core (lamella/predict.wasm), in place of the one that comes with
-   * the package: a WebAssembly.Module, bytes, a Response or a URL; of several, the first that this
-   * host can compile.
+   * The build of the predictor's core (lamella/predict.wasm) that takes the place of the package's
+   * own: a WebAssembly.Module, bytes, a Response or a URL. Of several, the first that this host can
+   * compile is taken.
    */
   wasm?: WasmSource | readonly WasmSource[] | undefined;
 }
 
-/** The options, each read once. */
+/** Reads each option once, and checks it. */
 function checkOptions(operation: string, options: LoadPredictorOptions) {
   checkKeys(operation, "options", options, ["maxBatch", "wasm"]);
   const { maxBatch = 1, wasm } = options;
   return { maxBatch: checkCount(operation, "maxBatch", maxBatch), wasm };
 }
 
-/** Checks everything but the module; what comes back makes the predictor with it. */
+/** Checks everything but the module, and returns a function that makes the predictor with one. */
 function prepare(
   operation: string,
   bytes: Uint8Array | ArrayBuffer,
@@ -50,11 +50,11 @@ function prepare(
   const operations = programOf(chain(layers), (name) => {
     const entry = file.tensors.get(name) as StoredTensor;
     const { data, size } = entry;
-    // As they lie in the file, so that they are copied once; their alignment there is the caller's.
+    // They are taken as they lie in the file, so that they are copied once, where they are aligned.
     if (entry.dtype === "F32" && data.byteOffset % 4 === 0) {
       return new Float32Array(data.buffer, data.byteOffset, size);
     }
-    // By way of the model's dtype, as loadModel takes it.
+    // They become numbers of the model's dtype first, as in loadModel.
     const values = new typedArrays[dtype](size);
     entry.copyTo(values);
     return values;
@@ -75,9 +75,9 @@ function prepare(
 }
 
 /**
- * The model in a file that saveModel wrote, compiled for serving in a small memory of its own. It
- * computes in float32, to which a float64 model is converted; of a float32 model the scores are
- * those of `loadModel(…).compile()`, to the bit.
+ * Compiles the model in a file that saveModel wrote for serving, in a small memory of its own. The
+ * predictor computes in float32, to which a float64 model is converted; the scores of a float32
+ * model are those of `loadModel(…).compile()`, to the bit.
  *
  * @throws FormatError for bytes that are no such file; ShapeError with a list of all tensors that
  *   are missing, extra or of another shape or dtype, and where layers do not fit each other;
@@ -91,7 +91,7 @@ export async function loadPredictor(
   const operation = "loadPredictor";
   const { maxBatch, wasm } = checkOptions(operation, options);
   const file = bytesOf(operation, bytes);
-  // What is waited for gives the caller a turn, in which the bytes may change: then a copy is read.
+  // While the module is awaited the caller may change the bytes, so that a copy of them is read.
   if (wasm !== undefined) {
     const finish = prepare(operation, file.slice(), maxBatch);
     return finish(await loadModule(operation, predictBuild, wasm));
@@ -99,7 +99,7 @@ export async function loadPredictor(
   return prepare(operation, file, maxBatch)(loadModuleSync(operation, predictBuild, wasm));
 }
 
-/** As loadPredictor, at once: `wasm` must be a WebAssembly.Module or bytes. */
+/** Does the same as loadPredictor at once: `wasm` must be a WebAssembly.Module or bytes. */
 export function loadPredictorSync(
   bytes: Uint8Array | ArrayBuffer,
   options: LoadPredictorOptions = {},

@@ -1,11 +1,11 @@
-// The safetensors format: eight bytes with the header's length (little-endian), the header in JSON,
-// the tensors' bytes.
+// A safetensors file has eight bytes with the length of its header (little-endian), then the header
+// as JSON, and then the tensors' bytes:
 //
 //   {"__metadata__": {"key": "value"},
 //    "name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}}
 //
-// Pure functions over bytes: nothing here knows a Runtime. Numbers are moved as the host has them
-// in typed arrays, which is little-endian wherever WebAssembly runs today.
+// These are functions over bytes, and none of them knows a Runtime. Numbers are moved as the host
+// has them in typed arrays, which is little-endian wherever WebAssembly runs today.
 
 import { DTypeError, describe, FormatError, quote, ShapeError, show } from "../runtime/errors.ts";
 import { checkDType, checkInt32, gone } from "../tensor/convert.ts";
@@ -28,8 +28,8 @@ import { Scanner } from "./scanner.ts";
 import { decodeUtf8, encodeUtf8 } from "./utf8.ts";
 
 /**
- * All dtypes, in the order of the reference implementation: a file has its tensors in the reverse
- * of it.
+ * All dtypes are in the order of the reference implementation; a file has its tensors in the
+ * reverse of it.
  */
 const order = [
   ...(["BOOL", "F4", "F6_E2M3", "F6_E3M2", "U8", "I8", "F8_E5M2", "F8_E4M3", "F8_E8M0"] as const),
@@ -40,7 +40,7 @@ const order = [
 /** A dtype by the name that a file gives it. */
 export type SafetensorsDType = (typeof order)[number];
 
-/** Bits per element: the first number in the name. */
+/** The bits of an element are the first number in the dtype's name. */
 const bits = Object.fromEntries(
   order.map((dtype) => [dtype, Number(/\d+/.exec(dtype) ?? 8)]),
 ) as Record<SafetensorsDType, number>;
@@ -51,7 +51,7 @@ export const fileDTypes: Record<DType, SafetensorsDType> = {
   int32: "I32",
 };
 
-/** How the elements of a model's tensors lie in a file. */
+/** The elements of a model's tensors lie in a file as those of these arrays do. */
 const floats = {
   I8: Int8Array,
   F16: Uint16Array,
@@ -61,8 +61,9 @@ const floats = {
 } as const;
 
 /**
- * How elements lie in a file; a dtype that is missing here has no numbers that we could give. The
- * classes are named once more, so that a bundle that serves models goes without this table.
+ * Elements lie in a file as those of these arrays do; a dtype that is missing has no numbers that
+ * we could give. The table repeats the rows of the one above, so that a bundle that only serves
+ * models goes without it.
  */
 const containers = {
   BOOL: Uint8Array,
@@ -81,9 +82,9 @@ const containers = {
 } as const satisfies typeof floats & Record<string, unknown>;
 
 const METADATA = "__metadata__";
-/** The reference implementation's own limit. */
+/** This is the reference implementation's limit too. */
 const MAX_HEADER_BYTES = 100_000_000;
-/** Elements that are converted at a time, through a buffer of at most 32 KiB. */
+/** This many elements are converted at a time, through a buffer of at most 32 KiB. */
 const CHUNK = 4096;
 
 /** A tensor in a file. Its numbers are read when they are asked for. */
@@ -92,11 +93,11 @@ export interface SafetensorsEntry {
   readonly shape: readonly number[];
   /** The number of elements: the product of the shape. */
   readonly size: number;
-  /** Its bytes: a view into the file's, no copy, and aligned to nothing. */
+  /** Its bytes are a view into the file's: no copy, and not aligned. */
   readonly data: Uint8Array;
   /**
-   * Its numbers in a new array: F64 gives float64, other floats float32, and integers int32, unless
-   * a dtype is named.
+   * Returns its numbers in a new array: F64 gives float64, other floats float32, and integers
+   * int32, unless a dtype is named.
    * @throws DTypeError and RangeError as copyTo
    */
   toTypedArray(): Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
@@ -289,12 +290,12 @@ class Entry extends FloatTensor implements SafetensorsEntry {
       return;
     }
     const converter = (length: number) => this.checked(operation, dtype, length);
-    // What may be refused is looked through first, so that the target stays as it was.
+    // Numbers that may be refused are looked at first, so that the target stays as it was.
     if (/U32|[IU]64/.test(this.dtype)) this.eachChunk(containers, converter, () => {});
     this.eachChunk(containers, converter, (numbers, start) => target.set(numbers, start));
   }
 
-  /** As converter, also for whole numbers, which a float64 or an int32 may not hold. */
+  /** Does as converter, and refuses whole numbers that a float64 or an int32 does not hold. */
   private checked(operation: string, dtype: DType, length: number): Convert {
     const convert = this.converter(length);
     const wide = new Float64Array(/[IU]64/.test(this.dtype) ? length : 0);
@@ -324,7 +325,7 @@ function isBig(array: object): array is BigIntArray {
   return array instanceof BigInt64Array || array instanceof BigUint64Array;
 }
 
-/** The bytes that this holds, or TypeError. */
+/** Returns the bytes that a value holds; TypeError where it holds none. */
 export function bytesOf(operation: string, value: unknown): Uint8Array {
   const tag = describe(value);
   try {
@@ -343,7 +344,8 @@ export function bytesOf(operation: string, value: unknown): Uint8Array {
 }
 
 /**
- * The elements of a shape, or −1 where they, or their bits, are more than a double counts exactly.
+ * Returns the number of a shape's elements, or −1 where it, or that of their bits, is more than a
+ * double counts exactly.
  */
 function elementsOf(shape: readonly number[], dtype: SafetensorsDType): number {
   let size = 1;
@@ -354,7 +356,7 @@ function elementsOf(shape: readonly number[], dtype: SafetensorsDType): number {
   return Number.isSafeInteger(size * bits[dtype]) ? size : -1;
 }
 
-/** The bytes that a tensor takes, for messages. */
+/** Returns the number of a tensor's bytes, for messages. */
 function byteCount(shape: readonly number[], dtype: SafetensorsDType): string {
   const size = elementsOf(shape, dtype);
   return size < 0 ? "over 2^50" : `${(size * bits[dtype]) / 8}`;
@@ -362,8 +364,7 @@ function byteCount(shape: readonly number[], dtype: SafetensorsDType): string {
 
 /**
  * Reads a safetensors file. The whole header is checked, and nothing of the tensors' bytes is
- * copied: what comes back holds on to the bytes that were given, and shows what is written into
- * them later.
+ * copied: the result holds the bytes that were given, and shows what is written into them later.
  * @throws FormatError for bytes that are no safetensors file, or have anything beside it
  */
 export function readSafetensors(bytes: Uint8Array | ArrayBuffer): SafetensorsFile {
@@ -371,14 +372,14 @@ export function readSafetensors(bytes: Uint8Array | ArrayBuffer): SafetensorsFil
 }
 
 /**
- * As readSafetensors, for another call, which the errors name, and with tensors that are converted
- * to floats.
+ * Does as readSafetensors for another call, which the errors name, and gives tensors that are
+ * converted to floats.
  */
 export function readFloats(operation: string, bytes: Uint8Array | ArrayBuffer) {
   return readHeader(operation, bytes, FloatTensor);
 }
 
-/** As readFloats, with the tensors as they are stored. */
+/** Does as readFloats, and gives the tensors as they are stored. */
 export function readStored(operation: string, bytes: Uint8Array | ArrayBuffer): StoredFile {
   return readHeader(operation, bytes, StoredTensor);
 }
@@ -477,7 +478,7 @@ function readHeader<E extends StoredTensor>(
   });
   scanner.end();
 
-  // From the first byte of data to the last, each belongs to one tensor.
+  // Each byte of data, from the first to the last, belongs to one tensor.
   spans.sort((a, b) => a.begin - b.begin || a.end - b.end);
   let covered = 0;
   for (const { name, begin, end } of spans) {
@@ -499,7 +500,7 @@ function isDType(dtype: unknown): dtype is SafetensorsDType {
   return typeof dtype === "string" && Object.hasOwn(bits, dtype);
 }
 
-/** Order by code points, which is that of UTF-8; JavaScript's own is by UTF-16 units. */
+/** Orders texts by code points, as UTF-8 does; JavaScript itself orders them by UTF-16 units. */
 function compare(a: string, b: string): number {
   let i = 0;
   while (a.charCodeAt(i) === b.charCodeAt(i)) i++; // behind the end it is NaN, which equals nothing
@@ -522,11 +523,11 @@ function* pairs<T>(operation: string, name: string, of: ByName<T>): Iterable<rea
 }
 
 /**
- * Writes a safetensors file, the same bytes for the same tensors and metadata in whatever order:
- * tensors by their dtype as the reference implementation has it (so that each is aligned), then by
- * name; metadata by key.
+ * Writes a safetensors file. The same tensors and metadata give the same bytes, in whatever order
+ * they come: tensors are sorted by dtype as in the reference implementation, so that each is
+ * aligned, and then by name; metadata are sorted by key.
  * @param tensors by name: pairs, a Map or an object, of Tensors for example
- * @param metadata strings by name, likewise
+ * @param metadata strings by name, in the same forms
  * @throws ShapeError where the data does not fill the shape, DTypeError for data of another dtype
  * @throws RangeError for a name that a file cannot have, or twice the same
  */
@@ -611,8 +612,8 @@ export function writeSafetensors(
   }
   texts.sort(([a], [b]) => compare(a, b));
 
-  // Written by hand: an object would move keys that look like array indices to its front, and
-  // mistake "__proto__".
+  // The header is written by hand: an object would move keys that look like array indices to its
+  // front, and would take "__proto__" for its prototype.
   const list = texts.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`);
   const fields = list.length > 0 ? [`"${METADATA}":{${list.join(",")}}`] : [];
   let offset = 0;
@@ -633,12 +634,12 @@ export function writeSafetensors(
   const file = new Uint8Array(8 + headerBytes + dataBytes);
   new DataView(file.buffer).setUint32(0, headerBytes, true);
   file.set(header, 8);
-  // spaces, so that the data begins at a multiple of 8
+  // Spaces follow the header, so that the data begins at a multiple of 8.
   file.fill(32, 8 + header.length, 8 + headerBytes);
   let at = 8 + headerBytes;
   for (const { name, tensor, byteLength, bytes } of entries) {
-    // A Tensor's view is void when the memory has grown since, for a tensor made later: then it is
-    // read again.
+    // The view of a Tensor ends when the memory grows, as it may for a tensor that was made later:
+    // then it is read again.
     const now = bytes.length === byteLength ? bytes : bytesIn(tensor.data);
     if (now.length !== byteLength) {
       throw new TypeError(`${operation}: tensor ${quote(name)}: its data are gone`);

@@ -1,9 +1,9 @@
 import { FormatError, quote, rethrowUnless } from "../runtime/errors.ts";
 
 /**
- * Reads JSON whose structure is known beforehand: the caller asks for what should come next. So
- * nothing is as deep as a file pleases, nothing is built that was not asked for, and every key is
- * seen, those too that JSON.parse drops because another of the same name follows.
+ * Reads JSON whose structure is known beforehand: the caller asks for what should come next. So a
+ * file does not decide how deep the reader goes, nothing is built that was not asked for, and every
+ * key is seen, even one that JSON.parse drops because another of the same name follows.
  */
 export class Scanner {
   private at = 0;
@@ -24,7 +24,7 @@ export class Scanner {
     );
   }
 
-  /** The next character that is not white space, "" at the end; it stays. */
+  /** Returns the next character that is not white space, or "" at the end, and leaves it there. */
   private peek(): string {
     for (;;) {
       const char = this.text.charAt(this.at);
@@ -33,7 +33,7 @@ export class Scanner {
     }
   }
 
-  /** Whether this character comes next; it is then taken. */
+  /** Takes this character if it comes next; returns true if it did. */
   private take(char: string): boolean {
     const found = this.peek() === char;
     if (found) this.at++;
@@ -52,7 +52,7 @@ export class Scanner {
     const literal = this.text.slice(start, this.at);
     try {
       const value: string = JSON.parse(literal);
-      // Half of a surrogate pair: no UTF-8 has it, so a name with one could not be written again.
+      // UTF-8 has no half of a surrogate pair, so that a name with one could not be written again.
       if (!/\p{Surrogate}/u.test(value)) return value;
     } catch (error) {
       rethrowUnless("SyntaxError", error);
@@ -60,11 +60,13 @@ export class Scanner {
     throw this.fail(`${what} at character ${start} of the header is no valid string`);
   }
 
-  /** A whole number that a double holds exactly; signs, fractions and exponents are refused. */
+  /**
+   * Takes a whole number that a double holds exactly; signs, fractions and exponents are refused.
+   */
   whole(what: string): number {
     this.peek();
     const start = this.at;
-    // includes("") at the end
+    // At the end the character is "", which every text includes.
     while (!' \n\t\r,:[]{}"'.includes(this.text.charAt(this.at))) this.at++;
     const literal = this.text.slice(start, this.at);
     if (literal === "") throw this.unexpected(`${what}, a whole number,`);

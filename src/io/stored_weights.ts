@@ -1,11 +1,12 @@
-// The weights of products as a file has them where they are narrower there than the model computes.
+// Weights of products become the tensors of a file here, which may be narrower than the model's
+// dtype.
 
 import { show } from "../runtime/errors.ts";
 import { float16sOf } from "./float16.ts";
 import { SCALE } from "./model_file.ts";
 import type { SafetensorsData } from "./safetensors.ts";
 
-/** How a file can store the weights of products. */
+/** A file can store the weights of products as one of these. */
 export type WeightsName = "float32" | "float16" | "int8";
 
 interface Weights {
@@ -14,7 +15,7 @@ interface Weights {
   readonly data: Float32Array | Float64Array;
 }
 
-/** Tensors by their names. */
+/** The tensors that a file gets, by their names. */
 type Stored = (readonly [name: string, tensor: SafetensorsData])[];
 
 function refusal(operation: string, type: WeightsName, name: string, index: number, value: number) {
@@ -24,7 +25,7 @@ function refusal(operation: string, type: WeightsName, name: string, index: numb
 }
 
 /**
- * The integers and the scales of weights: each column has as its scale its greatest absolute value
+ * Returns the integers and the scales of weights. A column's scale is its greatest absolute value
  * divided by 127, in float32, and w becomes the whole number in [−127, 127] that is nearest to
  * w / scale.
  */
@@ -40,9 +41,9 @@ function quantised(operation: string, name: string, { shape, data }: Weights): S
   const scales = Float32Array.from(greatest, (size) => size / 127);
   const integers = Int8Array.from(data, (value, i) => {
     const scale = scales[i % M] as number;
-    // Halves go to the even number: the sum with 1.5 · 2⁵² has no place for fractions.
+    // A sum with 1.5 · 2⁵² has no place for fractions, so that it is rounded, and ties go to even.
     const round = 1.5 * 2 ** 52;
-    // The scale is 0 for a column of zeros, and for one whose numbers are near the smallest.
+    // The scale is 0 where a column's numbers are 0, or so small that float32 has none for it.
     const steps = scale > 0 ? value / scale : 0;
     return Math.max(-127, Math.min(127, steps + round - round));
   });
@@ -53,7 +54,8 @@ function quantised(operation: string, name: string, { shape, data }: Weights): S
 }
 
 /**
- * The tensors that store the weights of one product; RangeError for what the type does not hold.
+ * Returns the tensors that store the weights of one product; refuses a weight that the type does
+ * not hold by a RangeError.
  */
 export function storedWeights(
   operation: string,
@@ -64,7 +66,7 @@ export function storedWeights(
   if (type === "int8") return quantised(operation, name, weights);
   const { shape, data } = weights;
   const isHalf = type === "float16";
-  // From here up a number would be rounded to infinity.
+  // A number from the limit up would be rounded to infinity.
   const limit = isHalf ? 65520 : 2 ** 128 - 2 ** 103;
   const index = data.findIndex(
     (value: number) => Math.abs(value) >= limit && Number.isFinite(value),
@@ -74,7 +76,7 @@ export function storedWeights(
   return [[name, { dtype, shape, data: isHalf ? float16sOf(data) : Float32Array.from(data) }]];
 }
 
-/** Refuses what is no type of stored weights. */
+/** Refuses a value that is no type of stored weights by a RangeError. */
 export function checkWeights(operation: string, type: unknown): WeightsName {
   if (type === "int8" || type === "float16" || type === "float32") return type;
   throw new RangeError(

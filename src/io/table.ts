@@ -1,6 +1,6 @@
-// How a row of a table becomes the numbers that a network takes, and its answers the label's own
-// numbers. The map stands in the metadata of a model's file as "data": docs/files.md tells its
-// fields.
+// A row of a table becomes the numbers that a network takes here, and the network's answers become
+// numbers of the label. The map for that stands in the metadata of a model's file as "data";
+// docs/files.md tells its fields.
 
 import { checkInput } from "../nn/architecture.ts";
 import { cut, FormatError, quote, ShapeError, show } from "../runtime/errors.ts";
@@ -18,14 +18,14 @@ import {
 } from "./table_map.ts";
 
 /**
- * Inputs that are named by their numbers, at most: a file may claim any number of them in a few
- * bytes.
+ * At most this many inputs are named by their numbers, as a file may claim any number of them in a
+ * few bytes.
  */
 const MOST_NUMBERED = 1e6;
 
 const maps = new WeakMap<object, TableMap & { known: ReadonlySet<unknown> }>();
 
-/** The map in a file's metadata. It is read once. */
+/** Returns the map in a file's metadata, which it reads once. */
 function mapOf(operation: string, metadata: ReadonlyMap<string, string>) {
   if (typeof metadata?.get !== "function") {
     throw new TypeError(
@@ -48,7 +48,7 @@ function mapOf(operation: string, metadata: ReadonlyMap<string, string>) {
   const { decimal, target, label, dropped = [] } = data;
   let { columns, features: names } = data;
   if (!columns) {
-    // Before there were maps, and where each column is a number as it stands.
+    // There is no map where each column is a number as it stands, and in files older than maps.
     if (!names) {
       const { input } = jsonOf(operation, file, "architecture");
       const length = sizeOf(checkInput(operation, input));
@@ -70,10 +70,10 @@ function mapOf(operation: string, metadata: ReadonlyMap<string, string>) {
 }
 
 /**
- * A row of a table as the numbers that a model takes, by the map that `lamella train` has put into
- * its file: texts become one-hot, empty cells what the map says, and values far from 0 are brought
- * to it in float64, before they are rounded. A text that the training has not seen is 0 in every
- * input of its column.
+ * Makes a row of a table into the numbers that a model takes, by the map that `lamella train` has
+ * put into its file: texts become one-hot, empty cells become what the map says, and values far
+ * from 0 are brought near it in float64, before they are rounded. A text that the training has not
+ * seen is 0 in every input of its column.
  *
  * @param metadata of the predictor: `predictor.metadata`
  * @param row cells by the names of the columns, where the label's and those that the training left
@@ -126,9 +126,9 @@ export function encodeRow(
 }
 
 /**
- * What the scores of a model say in the label's own unit, in float64: values far from 0, such as
- * times, keep the digits that float32 does not have. Scores of classes, and of values near 0, are
- * as they were.
+ * Returns the scores of a model in the label's own unit, in float64: values far from 0, such as
+ * times, keep the digits that float32 does not have. Scores of classes, and of values near 0, stay
+ * as they are.
  *
  * @param metadata of the predictor: `predictor.metadata`
  * @param scores as `predict` gives them: a typed array of numbers, or an array
@@ -147,7 +147,7 @@ export function decodeScores(
       `${operation}: scores must be numbers in a row, got an array of shape ${formatShape(numbers.shape)}`,
     );
   }
-  // Of the array's kind by itself, whatever a class of the caller's makes of it.
+  // The copy is of the language's own kind, whatever a class of the caller's does.
   const own = new Float64Array(numbers.size);
   own.set(numbers.part(0, numbers.size));
   return decodeBy(target, own);

@@ -1,16 +1,16 @@
-// What a table's map is made of, and what it does to one cell. `encodeRow` applies maps, and the
-// command makes them: this file imports nothing, so that both have it whole, whichever bundle it is
-// in.
+// This file tells what a table's map is made of, and what it does to one cell. `encodeRow` applies
+// maps, and the command makes them. The file imports nothing, so that the bundles of both can have
+// it.
 
 /** A cell of a row; null, undefined and "" are empty. */
 export type TableCell = string | number | boolean | null | undefined;
 
-/** What becomes of a column: one number for each of its inputs. */
+/** This says what becomes of a column: one number for each of its inputs. */
 export interface TableColumn {
   name: string;
   /**
-   * Default "number"; "date" is counted in days since 1970-01-01, "category" has one input for each
-   * of its values.
+   * The default is "number"; a "date" is counted in days since 1970-01-01, and a "category" has one
+   * input for each of its values.
    */
   kind?: "number" | "date" | "category" | undefined;
   /**
@@ -19,13 +19,13 @@ export interface TableColumn {
   offset?: number | undefined;
   scale?: number | undefined;
   values?: readonly string[] | undefined;
-  /** What an empty cell stands for. */
+  /** An empty cell stands for this value. */
   missing?: number | string | undefined;
-  /** Is there an input more, which is 1 where the cell is empty and else 0? */
+  /** True if there is one more input, which is 1 where the cell is empty and 0 elsewhere. */
   indicator?: boolean | undefined;
 }
 
-/** What is done to a value, before or after a network. */
+/** A linear map of a value, before or after a network. */
 interface Line {
   offset?: number | undefined;
   scale?: number | undefined;
@@ -33,7 +33,7 @@ interface Line {
 
 export interface TableMap {
   columns: readonly TableColumn[];
-  /** What stands before the fraction, where that is no point. */
+  /** The character before the fraction, where that is no point. */
   decimal?: string | undefined;
   /** The label's value is score · scale + offset. */
   target?: Line | undefined;
@@ -48,7 +48,7 @@ const isLine = (value: Line): boolean =>
   isNumberOr(value.scale) &&
   value.scale !== 0;
 
-/** Is this a map, whoever wrote it? */
+/** True if the value is a map; anybody may have written it. */
 export function isTableMap({ columns, decimal, target }: Partial<TableMap>): boolean {
   return (
     Array.isArray(columns) &&
@@ -71,17 +71,17 @@ export function isTableMap({ columns, decimal, target }: Partial<TableMap>): boo
   );
 }
 
-/** How many inputs of a network a column has. */
+/** Returns the number of a network's inputs that a column takes. */
 export const widthOf = ({ values, indicator }: TableColumn): number =>
   (values?.length ?? 1) + (indicator ? 1 : 0);
 
-/** Does a cell stand for nothing, as R, SQL and the UCI's tables write it? */
+/** True if a cell stands for nothing, as R, SQL and the UCI's tables write it. */
 export const isMissing = (cell: TableCell): boolean =>
   cell === null ||
   cell === undefined ||
   (typeof cell === "string" && /^(|NA|N\/A|n\/a|<NA>|null|NULL|\?)$/.test(cell));
 
-/** Days since 1970-01-01 in UTC of a date as ISO 8601 has it; NaN where it is none. */
+/** Returns the days from 1970-01-01 to a date of ISO 8601, in UTC; NaN for any other text. */
 export function daysOf(text: string): number {
   const found =
     /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d(?:\.\d+)?))?(?:Z|([+-]\d\d):?(\d\d))?)?$/.exec(
@@ -90,7 +90,7 @@ export function daysOf(text: string): number {
   if (!found) return Number.NaN;
   const [, day = "", hours = 0, minutes = 0, seconds = 0, zoneHours = 0, zoneMinutes = 0] = found;
   const start = Date.parse(day);
-  // The 30th of February would be in March.
+  // Date takes the 30th of February for a day in March.
   if (Number.isNaN(start) || new Date(start).toISOString().slice(0, 10) !== day) return Number.NaN;
   if (Number(hours) > 23 || Number(minutes) > 59 || Number(seconds) >= 60) return Number.NaN;
   const zone = Number(zoneHours) * 60 + Number(zoneMinutes) * (`${zoneHours}`[0] === "-" ? -1 : 1);
@@ -121,11 +121,11 @@ export function encodeCell(
   } else if (!/^(string|number|boolean|bigint)$/.test(typeof cell)) return expected;
   if (indicator) out[at + widthOf(column) - 1] = isEmpty ? 1 : 0;
   if (values) {
-    // Where nothing stands for an empty cell, no value is meant.
+    // An empty cell has no value where the map has none for it.
     const text = cell === undefined ? undefined : String(cell);
     for (let i = 0; i < values.length; i++) {
       const value = values[i] as string;
-      // A number or a boolean of JSON may be written otherwise in the table.
+      // A number or a boolean of JSON may be written in another way in the table.
       const isSame =
         value === text ||
         (typeof cell === "number" && Number(value) === cell) ||
@@ -144,6 +144,6 @@ export function encodeCell(
   return undefined;
 }
 
-/** The label's values, by the target of a map. */
+/** Returns the label's values, by the target of a map. */
 export const decodeBy = ({ offset = 0, scale = 1 }: Line = {}, scores: ArrayLike<number>) =>
   Float64Array.from(scores, (score) => score * scale + offset);

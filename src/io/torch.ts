@@ -15,28 +15,28 @@ export interface LoadTorchOptions<D extends FloatDType = FloatDType> {
   /** The shape of one example. */
   input: readonly number[];
   /**
-   * One for each module of the nn.Sequential, in its order, so that the indexes agree: flatten()
-   * for Flatten, and so on.
+   * There is one layer for each module of the nn.Sequential, in its order, so that the indexes
+   * agree: flatten() for Flatten, and so on.
    */
   layers: readonly LayerSpec[];
   /** Default "float32". */
   dtype?: D | undefined;
   /**
-   * What the names in the file begin with, as "net." where the nn.Sequential is a module's
-   * attribute; default nothing.
+   * The names in the file begin with this, as with "net." where the nn.Sequential is a module's
+   * attribute; the default is nothing.
    */
   prefix?: string | undefined;
   /**
-   * Modules by the names that the file gives them, and the indexes of their layers: { fc1: "0",
-   * fc2: "2" } of a module whose attributes they are. Default none: the names are those of an
+   * The map has the names of modules in the file, and for each the index of its layer: { fc1: "0",
+   * fc2: "2" } where they are attributes of a module. Without it the names are those of an
    * nn.Sequential.
    */
   names?: Readonly<Record<string, string>> | undefined;
 }
 
 /**
- * A name without what DataParallel and torch.compile put before it; an expression of many repeats
- * would fill the stack.
+ * Returns a name without the words that DataParallel and torch.compile put before it. A regular
+ * expression of many repeats would fill the stack.
  */
 function unwrap(name: string): string {
   let at = 0;
@@ -48,8 +48,8 @@ function unwrap(name: string): string {
 }
 
 /**
- * The names of the file's tensors as the model has them; each is unwrapped, then without its
- * prefix, then renamed.
+ * Gives the names of the file's tensors as the model has them: each is unwrapped, then loses its
+ * prefix, and then is renamed.
  */
 function renamer(operation: string, prefix: string, names: unknown) {
   if (typeof prefix !== "string") {
@@ -68,8 +68,8 @@ function renamer(operation: string, prefix: string, names: unknown) {
   const most = pairs.reduce((length, [from]) => Math.max(length, from.length), 0);
   const used = new Set<string>();
   /**
-   * By the longest that fits, found by the name's own parts: neither list is gone through for each
-   * of the other.
+   * Renames by the longest key that fits. It looks up the beginnings of the name, so that it does
+   * not compare each name with each key.
    */
   const renamed = (name: string): string | undefined => {
     for (let at = Math.min(name.length, most); map.size > 0 && at >= 0; at--) {
@@ -83,7 +83,7 @@ function renamer(operation: string, prefix: string, names: unknown) {
     return undefined;
   };
   return {
-    /** Null for a name that does not begin with the prefix. */
+    /** Returns the model's name, or null for a name that does not begin with the prefix. */
     nameOf(name: string): string | null {
       const plain = unwrap(name);
       const full = name.startsWith(prefix) ? name : plain;
@@ -92,17 +92,17 @@ function renamer(operation: string, prefix: string, names: unknown) {
       const bare = unwrap(own);
       return renamed(name) ?? renamed(plain) ?? renamed(own) ?? renamed(bare) ?? bare;
     },
-    /** Those that no tensor has. */
+    /** Returns the keys that no tensor's name begins with. */
     unused: () => pairs.flatMap(([from]) => (used.has(from) ? [] : [from])),
   };
 }
 
-/** "fc1" of "fc1.weight". */
+/** Returns "fc1" for "fc1.weight". */
 const moduleOf = (name: string) => name.slice(0, Math.max(0, name.lastIndexOf(".")));
 
 /**
- * The map to write where modules of the file fit layers by their shapes, the first of several; ""
- * where none does.
+ * Suggests what to write as `names` where modules of the file fit layers by their shapes, the first
+ * of several; returns "" where none does.
  * @param dropped the names that tensors of no use here have in their modules
  */
 function suggest(
@@ -137,8 +137,9 @@ function transpose(to: { [i: number]: number }, from: ArrayLike<number>, [D, M]:
 }
 
 /**
- * The weights of a PyTorch nn.Sequential of Linear, BatchNorm1d, Dropout, Flatten and activations,
- * from its state_dict as a safetensors file (`safetensors.torch.save_file(net.state_dict(), …)`).
+ * Makes a model with the weights of a PyTorch nn.Sequential of Linear, BatchNorm1d, Dropout,
+ * Flatten and activations, from its state_dict as a safetensors file
+ * (`safetensors.torch.save_file(net.state_dict(), …)`).
  * float64, float32, float16 and bfloat16 are read.
  *
  * `names` says which module of the file is which layer; `module.` and `_orig_mod.` before a name,

@@ -1,17 +1,18 @@
-// UTF-8 by hand: AudioWorklets and jsdom have neither TextDecoder nor TextEncoder.
+// UTF-8 is read and written by hand, as AudioWorklets and jsdom have neither TextDecoder nor
+// TextEncoder.
 
-/** UTF-16 units that become a string at a time: as many arguments as every engine takes. */
+/** This many UTF-16 units become a string at a time: as many arguments as every engine takes. */
 const CHUNK = 8192;
 
 /**
- * The text of bytes that are UTF-8, or null: what is cut, overlong, half of a surrogate pair or
- * above U+10FFFF is refused, and a byte order mark stays, as TextDecoder has it with `fatal` and
- * `ignoreBOM`. Each byte is read once, so that memory that another thread writes to meanwhile gives
- * no text that was not checked.
+ * Returns the text of bytes that are UTF-8, and null for others: a sequence that is cut, overlong,
+ * half of a surrogate pair or above U+10FFFF is refused, and a byte order mark stays, as
+ * TextDecoder has it with `fatal` and `ignoreBOM`. Each byte is read once, so that no unchecked
+ * text comes out of memory that another thread writes to meanwhile.
  */
 export function decodeUtf8(bytes: Uint8Array): string | null {
   const { length } = bytes;
-  const units = new Uint16Array(Math.min(length, CHUNK + 1)); // a character may be two units
+  const units = new Uint16Array(Math.min(length, CHUNK + 1)); // one character may be two units
   let text = "";
   let count = 0;
   for (let i = 0; i < length; ) {
@@ -21,7 +22,7 @@ export function decodeUtf8(bytes: Uint8Array): string | null {
       const more = first > 0xef ? 3 : first > 0xdf ? 2 : 1;
       point &= 0x3f >> more;
       for (let k = 0; k < more; k++) {
-        const next = bytes[i++] ?? 0; // the end is no continuation
+        const next = bytes[i++] ?? 0; // 0, beyond the end, continues no sequence
         if (next >> 6 !== 2) return null;
         point = (point << 6) | (next & 0x3f);
       }
@@ -44,7 +45,7 @@ export function decodeUtf8(bytes: Uint8Array): string | null {
 const textOf = (units: Uint16Array, count: number): string =>
   String.fromCharCode.apply(null, units.subarray(0, count) as unknown as number[]);
 
-/** The UTF-8 of a text that is well formed. */
+/** Returns the UTF-8 of a well-formed text. */
 export function encodeUtf8(text: string): Uint8Array {
   const bytes = new Uint8Array(3 * text.length);
   let count = 0;
