@@ -70,10 +70,7 @@ describe.each(configurations)("the predictor in $dtype, $build core", ({ core, t
       b: core.input(b, { offset: type.bytes }).address,
     };
     const panels = core.output(array, D * M, { name: "panels" });
-    exports[`predict_pack_${suffix}`](panels.address, at.w, D, M);
-    expect(panels.values().toSorted()).toEqual(w.toSorted());
     const out = core.output(array, N * M, { name: "out" });
-    const work = core.work(exports[`predict_work_bytes_${suffix}`](N, D, M));
     const step: Step = {
       kind: kinds.affine,
       out: out.address,
@@ -83,6 +80,11 @@ describe.each(configurations)("the predictor in $dtype, $build core", ({ core, t
       D,
       M,
     };
+    const unpacked = operations(core, [step]);
+    expect(exports[`predict_pack_bytes_${suffix}`](unpacked)).toBe(D * M * type.bytes);
+    exports[`predict_pack_${suffix}`](unpacked, at.w);
+    expect(panels.values().toSorted()).toEqual(w.toSorted());
+    const work = core.work(exports[`predict_work_bytes_${suffix}`](unpacked, N));
     exports[`predict_${suffix}`](
       operations(core, [{ ...step, work: work.address, value: floor }]),
       1,
@@ -152,13 +154,13 @@ describe.each(configurations)("the predictor in $dtype, $build core", ({ core, t
     core.reset();
     const [x, panels] = [core.input(array.of(1, 2)), core.input(array.of(3, 5))];
     const out = core.output(array, 1);
-    const work = core.work(exports[`predict_work_bytes_${suffix}`](1, 2, 1)).address;
-    const step = { kind: kinds.affine, out: out.address, x: x.address, a: panels.address, work };
-    exports[`predict_${suffix}`](
-      operations(core, [{ ...step, D: 2, M: 1, value: -Infinity }]),
-      1,
-      1,
-    );
+    const step = {
+      ...{ kind: kinds.affine, out: out.address, x: x.address, a: panels.address },
+      ...{ D: 2, M: 1, value: -Infinity },
+    };
+    const bytes = exports[`predict_work_bytes_${suffix}`](operations(core, [step]), 1);
+    const work = core.work(bytes).address;
+    exports[`predict_${suffix}`](operations(core, [{ ...step, work }]), 1, 1);
     core.checkGuards();
     expect(out.values()).toEqual(array.of(13));
   });

@@ -38,22 +38,18 @@ export function affineReluForward<T extends number>(
   gemm<T>(out, x, D, 1, w, M, 1, b, <T>0, work, N, M, D);
 }
 
-/**
- * Returns how many bytes of workspace an affine operation of a predictor needs for batches of up to
- * N.
- *
- * @kernel @serving
- */
-export function predictWorkBytes<T extends number>(N: usize, D: usize, M: usize): usize {
+/** @workBytes affine */
+export function affinePanelsWorkBytes<T extends number>(N: usize, D: usize, M: usize): usize {
   return gemmWorkBytes<T>(N, M, D, 1);
 }
 
-/**
- * panels (D · M,) = w (D, M), in the order in which an affine operation reads it.
- *
- * @kernel @serving
- */
-export function predictPack<T extends number>(panels: usize, w: usize, D: usize, M: usize): void {
+/** @packBytes affine */
+export function affinePanelsBytes<T extends number>(D: usize, M: usize): usize {
+  return D * M * sizeof<T>();
+}
+
+/** panels (D · M,) = w (D, M), in the order in which affinePanels reads it. @pack affine */
+export function affinePack<T extends number>(panels: usize, w: usize, D: usize, M: usize): void {
   packPanels<T>(panels, w, D, M);
 }
 
@@ -65,7 +61,7 @@ export function predictPack<T extends number>(panels: usize, w: usize, D: usize,
 export function affinePanels<T extends number>(
   out: usize, // (N, M)
   x: usize, // (N, D)
-  panels: usize, // (D · M,), as predictPack leaves them
+  panels: usize, // (D · M,), as affinePack leaves them
   b: usize, // (M,), or 0 for none
   work: usize,
   N: usize,

@@ -9,6 +9,9 @@
 //   @shared           only the cores for shared memory export it
 //   @operation kind   a predictor's operation of this kind calls it, with arguments that the names
 //                     of its parameters tell
+//   @workBytes kind   returns how many bytes of workspace such an operation needs
+//   @packBytes kind   returns how many bytes its weights take as it reads them
+//   @pack kind        writes them so, from the weights w of a model's file
 //   @constant name    the facade has the constant, a plain number, by this name
 //
 //   node scripts/build/abi.js
@@ -20,7 +23,10 @@ import ts from "typescript";
 const dtypes = ["f32", "f64"];
 
 // @inline is for scripts/build/inline_transform.js.
-const known = ["kernel", "serving", "shared", "operation", "constant", "inline"];
+const known = [
+  ...["kernel", "serving", "shared", "constant", "inline"],
+  ...["operation", "workBytes", "packBytes", "pack"],
+];
 
 /**
  * The tags in the comment of a function or a constant: a map from each to the word behind it, or to
@@ -120,36 +126,54 @@ function argumentOf({ name, type }, tensors, numbers, parameters) {
   return next(tensors, name);
 }
 
-/** Operations have numbers in the order of their names. */
-const operationsOf = (functions) =>
-  functions
-    .filter(({ tags }) => tags.has("operation"))
-    .map((each) => ({ ...each, kind: each.tags.get("operation") }))
-    .sort((a, b) => (a.kind < b.kind ? -1 : 1));
+/** What a predictor does by the kind of an operation, each by the tag of the functions for it. */
+const dispatches = [
+  { tag: "operation", name: "runOperation", more: ["N"], result: "void" },
+  { tag: "workBytes", name: "workBytesOf", more: ["N"], result: "usize" },
+  { tag: "packBytes", name: "packBytesOf", more: [], result: "usize" },
+  { tag: "pack", name: "packWeights", more: ["w"], result: "void" },
+];
 
-function dispatchOf(operations, fields) {
-  const cases = operations.map(({ path, name, parameters }, number) => {
+/** The kinds of operations, which are numbered in the order of their names. */
+const kindsOf = (functions) =>
+  functions.flatMap(({ tags }) => tags.get("operation") ?? []).sort((a, b) => (a < b ? -1 : 1));
+
+/** The text of a function that calls, for an operation, the function with this tag for its kind. */
+function dispatchOf(functions, { tag, name, more, result }, fields, kinds) {
+  const cases = functions.flatMap(({ path, name, tags, parameters }) => {
+    const kind = tags.get(tag);
+    if (kind === undefined) return [];
+    if (!kinds.includes(kind)) throw new Error(`${path}: no operation is of kind ${kind}`);
     const tensors = ["a", "b", "c"];
     const numbers = ["value0", "value1"];
-    const given = parameters.map((each) => argumentOf(each, tensors, numbers, parameters));
-    return `    case ${number}:
-      ${namespaceOf(path)}.${name}<T>(${given.join(", ")});
-      break;
-`;
+    const given = parameters.map((each) =>
+      more.includes("w") && each.name === "w"
+        ? "w"
+        : argumentOf(each, tensors, numbers, parameters),
+    );
+    const call = `${namespaceOf(path)}.${name}<T>(${given.join(", ")})`;
+    const statement = result === "void" ? `${call};\n      break;` : `return ${call};`;
+    return [`    case ${kinds.indexOf(kind)}:\n      ${statement}\n`];
   });
   const used = fields.filter(
     (name) => name === "kind" || new RegExp(`\\b${name}\\b`).test(cases.join("")),
   );
-  const type = 'import { Operation } from "../../assembly/abi/operation";\n';
-  return `${HEADER}${importsOf(operations).join("")}${type}
+  const parameters = ["operation: Operation", ...more.map((name) => `${name}: usize`)];
+  return `
 /** @inline */
-export function runOperation<T extends number>(operation: Operation, N: usize): void {
+export function ${name}<T extends number>(${parameters.join(", ")}): ${result} {
 ${used.map((name) => `  const ${name} = operation.${name};\n`).join("")}  switch (kind) {
-${cases.join("")}    default:
-      assert(false);
-  }
-}
+${cases.join("")}${tag === "operation" ? "    default:\n      assert(false);\n" : ""}  }
+${result === "void" ? "" : "  return 0;\n"}}
 `;
+}
+
+/** The text of all dispatches. */
+function operationsOf(functions, fields, kinds) {
+  const tagged = functions.filter(({ tags }) => dispatches.some(({ tag }) => tags.has(tag)));
+  const type = 'import { Operation } from "../../assembly/abi/operation";\n';
+  const texts = dispatches.map((dispatch) => dispatchOf(tagged, dispatch, fields, kinds));
+  return `${HEADER}${importsOf(tagged).join("")}${type}${texts.join("")}`;
 }
 
 const sizes = { u32: 4, i32: 4, usize: 4, f64: 8 };
@@ -198,11 +222,11 @@ const constantsOf = (sources) =>
 /**
  * What the facade knows of the core. Constant enumerations, so that bundles have the numbers alone.
  */
-function facadeOf(sources, operations, layouts) {
+function facadeOf(sources, kinds, layouts) {
   const enumOf = (rows) => rows.map(([name, value]) => `  ${name} = ${value},\n`).join("");
   return `${HEADER}/** The kinds of operations. */
 export const kinds = {
-${operations.map(({ kind }, number) => `  ${kind}: ${number},\n`).join("")}} as const;
+${kinds.map((kind, number) => `  ${kind}: ${number},\n`).join("")}} as const;
 
 ${[...layouts]
   .map(
@@ -237,7 +261,7 @@ export function abiOf(files) {
   const kernels = functions.filter(({ tags }) => tags.has("kernel"));
   const everywhere = kernels.filter(({ tags }) => !tags.has("shared"));
   const serving = kernels.filter(({ tags }) => tags.has("serving"));
-  const operations = operationsOf(functions);
+  const kinds = kindsOf(functions);
   const layouts = layoutsOf(sources);
   const fields = layouts
     .get("Operation")
@@ -247,8 +271,8 @@ export function abiOf(files) {
     index: entryOf(everywhere),
     shared: entryOf(kernels),
     predict: entryOf(serving, ["f32"]),
-    operations: dispatchOf(operations, fields),
-    facade: facadeOf(sources, operations, layouts),
+    operations: operationsOf(functions, fields, kinds),
+    facade: facadeOf(sources, kinds, layouts),
   };
 }
 

@@ -1,5 +1,5 @@
 import { kinds, OperationWords } from "../runtime/abi.ts";
-import type { Kernels } from "../runtime/core.ts";
+import type { PredictKernels } from "../runtime/core.ts";
 import { DisposedError, ShapeError, show } from "../runtime/errors.ts";
 import { countOf, type Numbers, numbersOf } from "../tensor/convert.ts";
 import { type FloatDType, itemSize, type TypedArrayOf, typedArrays } from "../tensor/dtype.ts";
@@ -11,13 +11,18 @@ import { kindOf, lengthOf } from "../tensor/views.ts";
 import { placesOf } from "./graph/plan.ts";
 import type { Operand, Operation } from "./graph/record.ts";
 
-/** What a predictor computes with, and where: one block of memory that is its own. */
+/** What a predictor computes with, and where: two blocks of memory that are its own. */
 export interface PredictorHost {
-  readonly kernels: Pick<Kernels, "predict" | "predict_pack" | "predict_work_bytes">;
+  readonly kernels: PredictKernels;
   /** The memory as it is now; undefined where it is gone. */
   buffer(): ArrayBuffer | undefined;
   /** A block of so many bytes, aligned to 64, and what gives it back. */
-  allocate(bytes: number): { address: number; release(): void };
+  allocate(bytes: number): Block;
+}
+
+interface Block {
+  readonly address: number;
+  release(): void;
 }
 
 /** The numbers at an address: the view is made anew once the memory has grown. */
@@ -91,7 +96,7 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
   readonly #inSize: number;
   readonly #outSize: number;
   readonly #operations: { readonly address: number; readonly count: number };
-  #block: { release(): void } | null;
+  readonly #blocks: Block[] = [];
   readonly #views: readonly [View<D>, View<D>];
 
   constructor(
@@ -120,86 +125,101 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
     this.#inSize = sizeOf(inputShape);
     this.#outSize = sizeOf(outputShape);
 
-    // The layout of the block: first how much, then what.
+    // Where everything is in a block: first how much, then what.
     let bytes = 0;
     const place = (length: number) => {
       const offset = bytes;
       bytes += Math.ceil(length / 64) * 64;
       return offset;
     };
+    const allocate = () => {
+      const block = host.allocate(bytes);
+      this.#blocks.push(block);
+      bytes = 0;
+      return block.address;
+    };
     const item = itemSize[dtype];
-    let weights = 0;
-    let work = 0;
-    for (const { isProduct, inSize, outSize, operands } of operations) {
-      if (!isProduct) continue;
-      weights = Math.max(weights, (operands[0] as Operand).length);
-      work = Math.max(work, host.kernels.predict_work_bytes(maxBatch, inSize, outSize));
-    }
-    place(operations.length * OperationWords.length * 4); // the program is at the beginning
-    // The input and the output are the caller's; what is between them shares what there is.
-    const last = operations.length - 1;
-    const lives = operations
-      .slice(0, last)
-      .map(({ outSize }, from) => ({ size: outSize, from, until: from, onto: -1 }));
-    for (const [i, { x }] of operations.entries()) {
-      const life = lives[x - 1];
-      if (life) life.until = i;
-    }
-    const { placeOf, sizes } = placesOf(lives);
-    const input = place(maxBatch * this.#inSize * item);
-    const output = place(maxBatch * this.#outSize * item);
-    const inner = sizes.map((size) => place(maxBatch * size * item));
-    const offsets = [input, ...placeOf.map((i) => inner[i] as number), output];
-    // Weights are copied here before they are packed; in a run it is the workspace.
-    const scratch = place(Math.max(work, weights * item));
-    const windows = operations.map(({ window = [] }) => place(window.length * 4));
-    const places = operations.map(({ operands }) => operands.map((o) => place(o.length * item)));
-
-    const block = host.allocate(bytes);
-    this.#block = block;
-    const base = block.address;
-    const buffer = host.buffer() as ArrayBuffer;
     const Elements = typedArrays[dtype] as Float32ArrayConstructor;
-    const fields = new Uint32Array(buffer, base);
-    const numbers = new Float64Array(buffer, base);
+    const buffer = () => host.buffer() as ArrayBuffer;
+    const { kernels } = host;
+    const wordsAt = (address: number) => new Uint32Array(buffer(), address);
     try {
+      // The program comes first: the core tells by it how much room the rest takes.
+      const steps = operations.map(() => place(OperationWords.length * 4));
+      const windows = operations.map(({ window = [] }) => place(window.length * 4));
+      const program = allocate();
+      this.#operations = { address: program, count: operations.length };
       for (const [i, operation] of operations.entries()) {
-        const { kind, x, isProduct, inSize, outSize, columns, operands, values, window } =
-          operation;
-        const at = (places[i] as number[]).map((offset) => base + offset);
-        for (const [k, operand] of operands.entries()) {
-          const packs = isProduct && k === 0;
-          const address = packs ? base + scratch : (at[k] as number);
-          new Elements(buffer, address, operand.length).set(operand.values());
-          if (packs) host.kernels.predict_pack(at[k] as number, address, inSize, outSize);
-        }
-        if (window) fields.set(window, (windows[i] as number) / 4);
-        const first = i * OperationWords.length;
-        Object.assign(fields.subarray(first), {
+        const { kind, inSize, columns, values, window = [] } = operation;
+        const address = program + (steps[i] as number);
+        wordsAt(program + (windows[i] as number)).set(window);
+        Object.assign(wordsAt(address), {
           [OperationWords.kind]: kinds[kind as keyof typeof kinds],
-          [OperationWords.out]: base + (offsets[i + 1] as number),
-          [OperationWords.x]: base + (offsets[x] as number),
-          [OperationWords.a]: at[0],
-          [OperationWords.b]: at[1],
-          [OperationWords.c]: at[2],
-          [OperationWords.window]: base + (windows[i] as number),
-          [OperationWords.work]: base + scratch,
+          [OperationWords.window]: program + (windows[i] as number),
           [OperationWords.D]: inSize,
           [OperationWords.M]: columns,
         });
-        numbers.set(values, (first + OperationWords.value0) / 2);
+        new Float64Array(buffer(), address + 4 * OperationWords.value0).set(values);
       }
+
+      // The input and the output are the caller's; what is between them shares what there is.
+      const last = operations.length - 1;
+      const lives = operations
+        .slice(0, last)
+        .map(({ outSize }, from) => ({ size: outSize, from, until: from, onto: -1 }));
+      for (const [i, { x }] of operations.entries()) {
+        const life = lives[x - 1];
+        if (life) life.until = i;
+      }
+      const { placeOf, sizes } = placesOf(lives);
+      const input = place(maxBatch * this.#inSize * item);
+      const output = place(maxBatch * this.#outSize * item);
+      const inner = sizes.map((size) => place(maxBatch * size * item));
+      const offsets = [input, ...placeOf.map((i) => inner[i] as number), output];
+      let work = 0;
+      let weights = 0;
+      const rooms = operations.map(({ operands }, i) => {
+        const address = program + (steps[i] as number);
+        work = Math.max(work, kernels.predict_work_bytes(address, maxBatch));
+        const room = kernels.predict_pack_bytes(address);
+        if (room) weights = Math.max(weights, (operands[0] as Operand).length * item);
+        return room;
+      });
+      // Weights that are packed come to where the values will be, of which there are none yet.
+      place(Math.max(0, weights - bytes));
+      const scratch = place(work);
+      const tensors = operations.map(({ operands }, i) =>
+        operands.map(({ length }, k) => place((k === 0 && rooms[i]) || length * item)),
+      );
+      const base = allocate();
+      for (const [i, { x, operands }] of operations.entries()) {
+        const address = program + (steps[i] as number);
+        const [a, b, c] = (tensors[i] as number[]).map((offset) => base + offset);
+        Object.assign(wordsAt(address), {
+          [OperationWords.out]: base + (offsets[i + 1] as number),
+          [OperationWords.x]: base + (offsets[x] as number),
+          [OperationWords.a]: a,
+          [OperationWords.b]: b,
+          [OperationWords.c]: c,
+          [OperationWords.work]: base + scratch,
+        });
+        for (const [k, operand] of operands.entries()) {
+          const packs = k === 0 && rooms[i];
+          const to = packs ? base : ([a, b, c][k] as number);
+          new Elements(buffer(), to, operand.length).set(operand.values());
+          if (packs) kernels.predict_pack(address, base);
+        }
+      }
+      const view = (offset: number, size: number): View<D> => ({
+        address: base + offset,
+        size,
+        view: null,
+      });
+      this.#views = [view(input, maxBatch * this.#inSize), view(output, maxBatch * this.#outSize)];
     } catch (error) {
-      block.release();
+      this.dispose();
       throw error;
     }
-    this.#operations = { address: base, count: operations.length };
-    const view = (offset: number, size: number): View<D> => ({
-      address: base + offset,
-      size,
-      view: null,
-    });
-    this.#views = [view(input, maxBatch * this.#inSize), view(output, maxBatch * this.#outSize)];
     Object.freeze(this);
   }
 
@@ -266,16 +286,15 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
   override toString(): string {
     const each = (shape: readonly number[]) => `(N, ${shape.join(", ")})`;
     const shapes = `${each(this.inputShape)} → ${each(this.outputShape)}`;
-    return `Predictor ${shapes}, ${this.dtype}, N up to ${this.maxBatch}${this.#block ? "" : " (disposed)"}`;
+    return `Predictor ${shapes}, ${this.dtype}, N up to ${this.maxBatch}${this.#blocks.length > 0 ? "" : " (disposed)"}`;
   }
 
   override dispose(): void {
-    this.#block?.release();
-    this.#block = null;
+    for (const block of this.#blocks.splice(0)) block.release();
   }
 
   #check(operation: string): void {
-    if (!this.#block || !this.#host.buffer()) {
+    if (this.#blocks.length === 0 || !this.#host.buffer()) {
       throw new DisposedError(`Predictor.${operation}: the predictor has been disposed`);
     }
   }

@@ -18,6 +18,12 @@ type OfDtype<Suffix extends string> = {
 /** The kernels that exist for each dtype, without its suffix. */
 export type Kernels = OfDtype<"f32">;
 
+/** Those of a predictor. */
+export type PredictKernels = Pick<
+  Kernels,
+  "predict" | "predict_pack" | "predict_pack_bytes" | "predict_work_bytes"
+>;
+
 /** An instance of the core, with what it was made of. */
 export interface Instance {
   readonly module: WebAssembly.Module;

@@ -1,26 +1,24 @@
-// The predictor's core in a memory of its own, which is made as large as what stands in it: there
-// is nothing to divide, so there is no allocator.
+// The predictor's core in a memory of its own, which grows to what stands in it: blocks follow each
+// other and are given back together, so there is no allocator.
 
 import build from "../../build/predict.inline.js";
 import type { Build } from "./build.ts";
-import type { Kernels } from "./core.ts";
+import type { PredictKernels } from "./core.ts";
 import { MemoryError, rethrowUnless } from "./errors.ts";
 
 export const predictBuild: Build = build;
 
 const PAGE = 65536;
 
-interface Exports {
-  heap_base(): number;
-  predict_f32: Kernels["predict"];
-  predict_pack_f32: Kernels["predict_pack"];
-  predict_work_bytes_f32: Kernels["predict_work_bytes"];
-}
+type Exports = { heap_base(): number } & {
+  [Name in keyof PredictKernels as `${Name}_f32`]: PredictKernels[Name];
+};
 
 export class PredictCore {
-  readonly kernels: Pick<Kernels, "predict" | "predict_pack" | "predict_work_bytes">;
+  readonly kernels: PredictKernels;
   private memory: WebAssembly.Memory | undefined;
-  private readonly start: number;
+  /** The first byte that is free. */
+  private next: number;
 
   constructor(
     private readonly operation: string,
@@ -31,11 +29,12 @@ export class PredictCore {
     const exports = instance.exports as unknown as Exports;
     this.memory = memory;
     // Addresses and sizes come back as signed numbers from 2 GiB on.
-    this.start = Math.ceil((exports.heap_base() >>> 0) / 64) * 64;
+    this.next = Math.ceil((exports.heap_base() >>> 0) / 64) * 64;
     this.kernels = {
       predict: exports.predict_f32,
       predict_pack: exports.predict_pack_f32,
       predict_work_bytes: (...sizes) => exports.predict_work_bytes_f32(...sizes) >>> 0,
+      predict_pack_bytes: (operation) => exports.predict_pack_bytes_f32(operation) >>> 0,
     };
   }
 
@@ -43,14 +42,16 @@ export class PredictCore {
     return this.memory?.buffer as ArrayBuffer | undefined;
   }
 
-  /** The one block that there is. */
+  /** A block behind those that there are. What is released is the memory as a whole. */
   allocate(bytes: number): { address: number; release(): void } {
     const memory = this.memory as WebAssembly.Memory;
-    const pages = Math.ceil((this.start + bytes) / PAGE) - memory.buffer.byteLength / PAGE;
+    const address = this.next;
+    const end = address + Math.ceil(bytes / 64) * 64;
+    const pages = Math.max(0, Math.ceil(end / PAGE) - memory.buffer.byteLength / PAGE);
     try {
       // The last cache line below 4 GiB stays unused, so that no address behind the block wraps to
       // 0.
-      if (!(this.start + bytes <= 2 ** 32 - 64)) throw new RangeError("above 4 GiB");
+      if (!(end <= 2 ** 32 - 64)) throw new RangeError("above 4 GiB");
       memory.grow(pages);
     } catch (cause) {
       rethrowUnless("RangeError", cause);
@@ -59,8 +60,9 @@ export class PredictCore {
         { cause },
       );
     }
+    this.next = end;
     return {
-      address: this.start,
+      address,
       release: () => {
         this.memory = undefined;
       },

@@ -183,7 +183,10 @@ test("where a weight cannot be read, its block is given back", () => {
   const { buffer } = new WebAssembly.Memory({ initial: 1 });
   let blocks = 0;
   const host = {
-    kernels: { predict: () => {}, predict_pack: () => {}, predict_work_bytes: () => 64 },
+    kernels: {
+      ...{ predict: () => {}, predict_pack: () => {} },
+      ...{ predict_work_bytes: () => 64, predict_pack_bytes: () => 24 },
+    },
     buffer: () => buffer,
     allocate() {
       blocks++;

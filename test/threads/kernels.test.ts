@@ -96,18 +96,22 @@ class Call {
     return address;
   }
 
-  /** An affine operation, with ReLU on top. */
-  product(out: number, x: number, a: number, b: number, work: number, D: number, M: number) {
-    return this.operation({
+  /** Runs an affine operation with ReLU on top, x (N, D) → out (N, M). */
+  predictProduct(N: number, D: number, M: number): void {
+    const [out, x] = [this.output(N * M), this.input(N * D)];
+    const words = {
       [OperationWords.kind]: kinds.affine,
       [OperationWords.out]: out,
       [OperationWords.x]: x,
-      [OperationWords.a]: a,
-      [OperationWords.b]: b,
-      [OperationWords.work]: work,
+      [OperationWords.a]: this.bytes(D * M * this.dtype.bytes),
+      [OperationWords.b]: this.input(M),
       [OperationWords.D]: D,
       [OperationWords.M]: M,
-    });
+    };
+    const sized = this.operation(words);
+    this.run("predict_pack", sized, this.input(D * M));
+    const work = this.work("predict", sized, N);
+    this.run("predict", this.operation({ ...words, [OperationWords.work]: work }), 1, N);
   }
 
   set(address: number, index: number, value: number): void {
@@ -417,11 +421,7 @@ const cases: Case[] = [
       name: `predict, a product of ${batch}`,
       from: (dtype) => lines(batch * K, 0.5, 128 / dtype.bytes)(dtype),
       call(c, n) {
-        const work = c.work("predict", batch, K, n);
-        const panels = c.bytes(K * n * c.dtype.bytes);
-        c.run("predict_pack", panels, c.input(K * n), K, n);
-        const [out, x, b] = [c.output(batch * n), c.input(batch * K), c.input(n)];
-        c.run("predict", c.product(out, x, panels, b, work, K, n), 1, batch);
+        c.predictProduct(batch, K, n);
       },
     }),
   ),
@@ -430,11 +430,7 @@ const cases: Case[] = [
     name: "predict, a product of long sums",
     from: (dtype) => (dtype.bytes === 4 ? 61 : lines(3 * LONG, 0.5, 16)(dtype)),
     call(c, n) {
-      const work = c.work("predict", 3, LONG, n);
-      const panels = c.bytes(LONG * n * c.dtype.bytes);
-      c.run("predict_pack", panels, c.input(LONG * n), LONG, n);
-      const [out, x, b] = [c.output(3 * n), c.input(3 * LONG), c.input(n)];
-      c.run("predict", c.product(out, x, panels, b, work, LONG, n), 1, 3);
+      c.predictProduct(3, LONG, n);
     },
   },
   {
