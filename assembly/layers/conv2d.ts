@@ -251,8 +251,8 @@ function isSmallProduct(s: Window): bool {
   return isProduct(s) && s.OH * s.OW < FEW;
 }
 
-/** Returns how many bytes predictConv2dPack writes. @kernel @serving */
-export function predictConv2dBytes<T extends number>(window: usize): usize {
+/** @packBytes conv2d */
+export function conv2dPanelsBytes<T extends number>(window: usize): usize {
   const s = changetype<Window>(window);
   const taps = s.KH * s.KW;
   if (isSmallProduct(s) || isDepthwise(s.C, s.F, s.groups)) {
@@ -262,12 +262,12 @@ export function predictConv2dBytes<T extends number>(window: usize): usize {
 }
 
 /**
- * panels = w (KH, KW, C/groups, F), in the order in which a conv2d operation reads it. The
- * workspace is that of the operation.
+ * panels = w (KH, KW, C/groups, F), in the order in which conv2dPanels reads it. The workspace is
+ * that of the operation.
  *
- * @kernel @serving
+ * @pack conv2d
  */
-export function predictConv2dPack<T extends number>(
+export function conv2dPack<T extends number>(
   panels: usize,
   w: usize,
   work: usize,
@@ -276,7 +276,7 @@ export function predictConv2dPack<T extends number>(
   const s = changetype<Window>(window);
   if (isSmallProduct(s)) packPanels<T>(panels, w, s.C, s.F);
   else if (isDepthwise(s.C, s.F, s.groups)) {
-    memory.copy(panels, w, predictConv2dBytes<T>(window));
+    memory.copy(panels, w, conv2dPanelsBytes<T>(window));
   } else {
     const g = gatherAt(work, 0, s);
     writeForward(g, s, 0, 0, w);
@@ -284,13 +284,8 @@ export function predictConv2dPack<T extends number>(
   }
 }
 
-/**
- * Returns how many bytes of workspace a conv2d operation of a predictor needs for batches of up to
- * N.
- *
- * @kernel @serving
- */
-export function predictConv2dWorkBytes<T extends number>(window: usize, N: usize): usize {
+/** @workBytes conv2d */
+export function conv2dPanelsWorkBytes<T extends number>(window: usize, N: usize): usize {
   const s = changetype<Window>(window);
   const pixels = s.OH * s.OW;
   if (isSmallProduct(s)) return gemmWorkBytes<T>(N * pixels, s.F, s.C, 1);
@@ -307,7 +302,7 @@ export function workBytesOfPanels<T extends number>(window: usize, N: usize): us
 export function conv2dPanels<T extends number>(
   out: usize, // (N, OH, OW, F)
   x: usize, // (N, H, W, C)
-  panels: usize, // as predictConv2dPack leaves them
+  panels: usize, // as conv2dPack leaves them
   b: usize, // (F,), or 0 for none
   work: usize,
   window: usize,

@@ -59,8 +59,8 @@ export function convTranspose2dBackward<T extends number>(
   if (db != 0) columnSum<T>(db, dout, work, N * s.H * s.W, s.C);
 }
 
-/** Returns how many bytes predictConvTranspose2dPack writes. @kernel @serving */
-export function predictConvTranspose2dBytes<T extends number>(window: usize): usize {
+/** @packBytes convTranspose2d */
+export function convTranspose2dPanelsBytes<T extends number>(window: usize): usize {
   const s = changetype<Window>(window);
   const taps = s.KH * s.KW;
   if (isDepthwise(s.C, s.F, s.groups)) return taps * s.C * sizeof<T>();
@@ -68,12 +68,12 @@ export function predictConvTranspose2dBytes<T extends number>(window: usize): us
 }
 
 /**
- * panels = w (KH, KW, C/groups, F), in the order in which a convTranspose2d operation reads it. The
+ * panels = w (KH, KW, C/groups, F), in the order in which convTranspose2dPanels reads it. The
  * workspace is that of the operation.
  *
- * @kernel @serving
+ * @pack convTranspose2d
  */
-export function predictConvTranspose2dPack<T extends number>(
+export function convTranspose2dPack<T extends number>(
   panels: usize,
   w: usize,
   work: usize,
@@ -81,16 +81,12 @@ export function predictConvTranspose2dPack<T extends number>(
 ): void {
   const s = changetype<Window>(window);
   if (isDepthwise(s.C, s.F, s.groups)) {
-    memory.copy(panels, w, predictConvTranspose2dBytes<T>(window));
+    memory.copy(panels, w, convTranspose2dPanelsBytes<T>(window));
   } else packBackward<T>(panels, w, work, window);
 }
 
-/**
- * Returns how many bytes of workspace a convTranspose2d operation of a predictor needs.
- *
- * @kernel @serving
- */
-export function predictConvTranspose2dWorkBytes<T extends number>(window: usize, N: usize): usize {
+/** @workBytes convTranspose2d */
+export function convTranspose2dPanelsWorkBytes<T extends number>(window: usize, N: usize): usize {
   return workBytesOfPanels<T>(window, N);
 }
 
@@ -102,7 +98,7 @@ export function predictConvTranspose2dWorkBytes<T extends number>(window: usize,
 export function convTranspose2dPanels<T extends number>(
   out: usize, // (N, H, W, C)
   x: usize, // (N, OH, OW, F)
-  panels: usize, // as predictConvTranspose2dPack leaves them
+  panels: usize, // as convTranspose2dPack leaves them
   b: usize, // (C,), or 0 for none
   work: usize,
   window: usize,

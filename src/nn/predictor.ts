@@ -145,13 +145,14 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
     const wordsAt = (address: number) => new Uint32Array(buffer(), address);
     try {
       // The program comes first: the core tells by it how much room the rest takes.
-      const steps = operations.map(() => place(OperationWords.length * 4));
+      const each = OperationWords.length * 4;
+      place(operations.length * each);
       const windows = operations.map(({ window = [] }) => place(window.length * 4));
       const program = allocate();
       this.#operations = { address: program, count: operations.length };
       for (const [i, operation] of operations.entries()) {
         const { kind, inSize, columns, values, window = [] } = operation;
-        const address = program + (steps[i] as number);
+        const address = program + i * each;
         wordsAt(program + (windows[i] as number)).set(window);
         Object.assign(wordsAt(address), {
           [OperationWords.kind]: kinds[kind as keyof typeof kinds],
@@ -179,7 +180,7 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
       let work = 0;
       let weights = 0;
       const rooms = operations.map(({ operands }, i) => {
-        const address = program + (steps[i] as number);
+        const address = program + i * each;
         work = Math.max(work, kernels.predict_work_bytes(address, maxBatch));
         const room = kernels.predict_pack_bytes(address);
         if (room) weights = Math.max(weights, (operands[0] as Operand).length * item);
@@ -193,7 +194,7 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
       );
       const base = allocate();
       for (const [i, { x, operands }] of operations.entries()) {
-        const address = program + (steps[i] as number);
+        const address = program + i * each;
         const [a, b, c] = (tensors[i] as number[]).map((offset) => base + offset);
         Object.assign(wordsAt(address), {
           [OperationWords.out]: base + (offsets[i + 1] as number),

@@ -187,31 +187,24 @@ function predict(
   [floor, ceiling]: readonly [number, number],
 ): number[] {
   core.reset();
-  const window = placeWindow(core, s).address;
-  const panels = core.work(kernelOf(core, `predict_${layer.name}_bytes`, dtype)(window), {
-    name: "panels",
-  });
-  const work = core.work(
-    kernelOf(core, `predict_${layer.name}_work_bytes`, dtype)(window, N),
-  ).address;
   const out = core.output(dtype.array, N * product(layer.made(s)), { name: "out" });
-  kernelOf(core, `predict_${layer.name}_pack`, dtype)(
-    panels.address,
-    core.input(w, { name: "w" }).address,
-    work,
-    window,
-  );
   const words = new Uint32Array(OperationWords.length);
   words[OperationWords.kind] = layer.kind;
   words[OperationWords.out] = out.address;
   words[OperationWords.x] = core.input(x, { name: "x" }).address;
-  words[OperationWords.a] = panels.address;
   words[OperationWords.b] = core.input(b, { name: "b" }).address;
-  words[OperationWords.window] = window;
-  words[OperationWords.work] = work;
+  words[OperationWords.window] = placeWindow(core, s).address;
   new Float64Array(words.buffer, 4 * OperationWords.value0, 1)[0] = floor;
   new Float64Array(words.buffer, 4 * OperationWords.value1, 1)[0] = ceiling;
-  kernelOf(core, "predict", dtype)(core.input(words).address, 1, N);
+  /** The address of the operation as it is by now. */
+  const operation = () => core.input(words).address;
+  const kernel = (name: string) => kernelOf(core, name, dtype);
+  words[OperationWords.a] = core.work(kernel("predict_pack_bytes")(operation()), {
+    name: "panels",
+  }).address;
+  words[OperationWords.work] = core.work(kernel("predict_work_bytes")(operation(), N)).address;
+  kernel("predict_pack")(operation(), core.input(w, { name: "w" }).address);
+  kernel("predict")(operation(), 1, N);
   core.checkGuards();
   return Array.from(out.values());
 }

@@ -1932,7 +1932,12 @@ export const mutants: readonly Mutant[] = [
   ...mutantsOf(
     "all",
     "nn/predictor",
-    ["dispatchOf", "the kinds are numbered from 1", "case ${number}:", "case ${number + 1}:"],
+    [
+      "dispatchOf",
+      "the kinds are numbered from 1",
+      "kinds.indexOf(kind)}:",
+      "kinds.indexOf(kind) + 1}:",
+    ],
     [
       "argumentOf",
       "leaky ReLU has no slope",
