@@ -1,5 +1,5 @@
-// The functional calls of the activations. What they check, keep and pass to the kernel follows from
-// the records of the layer, so that a call by hand and a model go by the same settings.
+// The functional calls of the activations. What they check, keep and pass to the kernel follows
+// from the records of the layer, so that a call by hand and a model go by the same settings.
 
 import type { Kernels } from "../runtime/core.ts";
 import { ShapeError } from "../runtime/errors.ts";

@@ -17,7 +17,9 @@ import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
 const FORWARD = ["out", "activation"];
 const BACKWARD = ["dx", "dw", "db"];
 
-/** What affineForward leaves for affineBackward: its operands, by reference, and after ReLU its out. */
+/**
+ * What affineForward leaves for affineBackward: its operands, by reference, and after ReLU its out.
+ */
 export interface AffineCache<D extends FloatDType = FloatDType> extends Cache {
   readonly x: Tensor<D>;
   readonly w: Tensor<D>;
@@ -53,14 +55,14 @@ class AffineState<D extends FloatDType>
  * Fully connected layer: out = reshape(x, (N, D)) · w + b, or max(0, that) with activation "relu".
  *
  * x (N, d₁, …, d_k) with D = d₁ · … · d_k, w (D, M), b (M,) → out (N, M). An empty batch gives an
- * empty out. ReLU here costs no pass of its own and gives the bits that reluForward would; affineBackward then
- * reads its mask from out, so that only dropout in place may change out before it: what dropout has set to 0
- * passes no gradient either way.
+ * empty out. ReLU here costs no pass of its own and gives the bits that reluForward would;
+ * affineBackward then reads its mask from out, so that only dropout in place may change out before
+ * it: what dropout has set to 0 passes no gradient either way.
  *
  * @param options.out a tensor to write into; it may not share data with an operand
  * @param options.activation what follows the sum; default nothing
- * @throws RangeError for another activation, ShapeError, DTypeError, AliasError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for
- *   what is no tensor
+ * @throws RangeError for another activation, ShapeError, DTypeError, AliasError, DisposedError,
+ *   RuntimeMismatchError, MemoryError, and TypeError for what is no tensor
  */
 export function affineForward<D extends FloatDType>(
   x: Tensor<D>,
@@ -135,15 +137,15 @@ export function affineForward<D extends FloatDType>(
 type Gradient<D extends FloatDType, Given> = Given extends false ? undefined : Tensor<D>;
 
 /**
- * Gradients of affineForward: dx = dout · wᵀ in x's own shape, dw = xᵀ · dout, db = Σₙ dout; after ReLU with 0 in
- * place of dout wherever out is not above 0.
+ * Gradients of affineForward: dx = dout · wᵀ in x's own shape, dw = xᵀ · dout, db = Σₙ dout; after
+ * ReLU with 0 in place of dout wherever out is not above 0.
  *
  * dout (N, M) → dx (N, d₁, …, d_k), dw (D, M), db (M,). An empty batch gives zeros for dw and db.
  *
  * @param options.dx a tensor to write into, or false to leave it out; likewise dw and db. They may
  *   not share data with each other, with dout or with what the cache holds
- * @throws ShapeError, DTypeError, AliasError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for a
- *   cache of another call
+ * @throws ShapeError, DTypeError, AliasError, DisposedError, RuntimeMismatchError, MemoryError, and
+ *   TypeError for a cache of another call
  */
 export function affineBackward<
   D extends FloatDType,

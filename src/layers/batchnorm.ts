@@ -26,11 +26,14 @@ export interface BatchnormParam<D extends FloatDType = FloatDType> {
   /** Added to the variance, above 0; default 1e-5. */
   eps?: number | undefined;
   /**
-   * The weight of the OLD running value, in [0, 1]; default 0.9. PyTorch's momentum is the weight of the new
-   * one: 1 − this.
+   * The weight of the OLD running value, in [0, 1]; default 0.9. PyTorch's momentum is the weight
+   * of the new one: 1 − this.
    */
   momentum?: number | undefined;
-  /** (D,), updated in place by training; made, all 0, where it is absent. It outlives the scope that made it. */
+  /**
+   * (D,), updated in place by training; made, all 0, where it is absent. It outlives the scope that
+   * made it.
+   */
   runningMean?: Tensor<D> | undefined;
   /** (D,), of the biased variance (1/N), otherwise as runningMean. */
   runningVar?: Tensor<D> | undefined;
@@ -38,7 +41,10 @@ export interface BatchnormParam<D extends FloatDType = FloatDType> {
   axis?: number | undefined;
 }
 
-/** What batchnormForward leaves for batchnormBackward: its operands, by reference, and the statistics it used. */
+/**
+ * What batchnormForward leaves for batchnormBackward: its operands, by reference, and the
+ * statistics it used.
+ */
 export interface BatchnormCache<D extends FloatDType = FloatDType> extends NormCache<D> {
   readonly mode: "train" | "test";
 }
@@ -129,20 +135,24 @@ function zeros<D extends FloatDType>(runtime: TensorRuntime, dtype: D, D: number
 }
 
 /**
- * Batch normalisation of each column over the rows of x, and of each channel of an image over all other axes.
+ * Batch normalisation of each column over the rows of x, and of each channel of an image over all
+ * other axes.
  *
- * x (N, D), gamma (D,), beta (D,) → out (N, D) = gamma · xNorm + beta; x (N, C, …), gamma (C,), beta (C,) → out
- * (N, C, …), or with bnParam.axis any other axis of channels, of which the last is the quickest. Training: xNorm = (x − mu) / sqrt(var + eps)
- * with the batch's mean and biased variance (1/N), and then running = momentum · running + (1 − momentum) ·
- * batch for both. Test: xNorm = (x − runningMean) / sqrt(runningVar + eps), and the running values stay.
- * The statistics are float64 whatever the dtype. Over a single value in training, out is beta and the running values stay.
+ * x (N, D), gamma (D,), beta (D,) → out (N, D) = gamma · xNorm + beta; x (N, C, …), gamma (C,),
+ * beta (C,) → out (N, C, …), or with bnParam.axis any other axis of channels, of which the last is
+ * the quickest. Training: xNorm = (x − mu) / sqrt(var + eps) with the batch's mean and biased
+ * variance (1/N), and then running = momentum · running + (1 − momentum) · batch for both. Test:
+ * xNorm = (x − runningMean) / sqrt(runningVar + eps), and the running values stay. The statistics
+ * are float64 whatever the dtype. Over a single value in training, out is beta and the running
+ * values stay.
  *
  * Ioffe and Szegedy, "Batch Normalization", 2015, arXiv:1502.03167.
  *
  * @param bnParam mode is required; runningMean and runningVar are stored back into it
  * @param options.out a tensor to write into; it may not share data with an operand
- * @throws RangeError for a mode, eps or momentum out of range, and for an empty batch in training; ShapeError,
- *   DTypeError, AliasError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for what is no tensor
+ * @throws RangeError for a mode, eps or momentum out of range, and for an empty batch in training;
+ *   ShapeError, DTypeError, AliasError, DisposedError, RuntimeMismatchError, MemoryError, and
+ *   TypeError for what is no tensor
  */
 export function batchnormForward<D extends FloatDType>(
   x: Tensor<D>,
@@ -246,13 +256,13 @@ export function batchnormForward<D extends FloatDType>(
  * dx = gamma / (N · sqrt(var + eps)) · (N · dout − dbeta − xNorm · dgamma). After test mode the
  * statistics are constants: dx = dout · gamma / sqrt(runningVar + eps).
  *
- * dout (N, D) → dx (N, D), dgamma (D,), dbeta (D,); of a higher rank dout and dx have x's shape, and N is the number of
- * a channel's values.
+ * dout (N, D) → dx (N, D), dgamma (D,), dbeta (D,); of a higher rank dout and dx have x's shape,
+ * and N is the number of a channel's values.
  *
- * @param options.dx a tensor to write into, or false to leave it out; likewise dgamma and dbeta. They may not
- *   share data with each other, with dout or with what the cache holds
- * @throws ShapeError, DTypeError, AliasError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for a
- *   cache of another call
+ * @param options.dx a tensor to write into, or false to leave it out; likewise dgamma and dbeta.
+ *   They may not share data with each other, with dout or with what the cache holds
+ * @throws ShapeError, DTypeError, AliasError, DisposedError, RuntimeMismatchError, MemoryError, and
+ *   TypeError for a cache of another call
  */
 export function batchnormBackward<
   D extends FloatDType,
@@ -304,14 +314,15 @@ export function batchnormBackward<
 
 /**
  * Replaces the running values by the mean and the biased variance over all rows of these batches,
- * in one pass: the batch-normalisation paper's own inference statistics (its algorithm 2), in place of moving averages.
+ * in one pass: the batch-normalisation paper's own inference statistics (its algorithm 2), in place
+ * of moving averages.
  *
- * @param batches tensors (N, D), or (N, C, …) by bnParam.axis, the inputs that would enter the layer; they stay the
- *   caller's
- * @param bnParam its runningMean and runningVar are written in place, made where absent; nothing changes
- *   where a batch is refused
- * @throws RangeError where there is no row at all; ShapeError, DTypeError, DisposedError, RuntimeMismatchError,
- *   MemoryError, and TypeError for what is no tensor
+ * @param batches tensors (N, D), or (N, C, …) by bnParam.axis, the inputs that would enter the
+ *   layer; they stay the caller's
+ * @param bnParam its runningMean and runningVar are written in place, made where absent; nothing
+ *   changes where a batch is refused
+ * @throws RangeError where there is no row at all; ShapeError, DTypeError, DisposedError,
+ *   RuntimeMismatchError, MemoryError, and TypeError for what is no tensor
  */
 export function recalibrate<D extends FloatDType>(
   batches: Iterable<Tensor<D>>,
@@ -376,7 +387,10 @@ export function recalibrate<D extends FloatDType>(
   });
 }
 
-/** What is known of the columns of some rows: their mean, m2 = Σ (x − mean)², and how many there are. */
+/**
+ * What is known of the columns of some rows: their mean, m2 = Σ (x − mean)², and how many there
+ * are.
+ */
 interface Moments {
   mean: Float64Array;
   m2: Float64Array;

@@ -83,7 +83,8 @@ export function concatForward<D extends FloatDType>(
 ): { out: Tensor<D>; cache: ConcatCache<D> } {
   const operation = "concatForward";
   checkKeys(operation, "options", options, ["axis", "out"]);
-  const { axis: wantedAxis = -1, out: wanted } = options; // once, and before the operands are looked at
+  // The options are read once, and before the operands are looked at.
+  const { axis: wantedAxis = -1, out: wanted } = options;
   if (!Array.isArray(xs)) {
     throw new TypeError(`${operation}: xs must be an array of tensors, got ${describe(xs)}`);
   }

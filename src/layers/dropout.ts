@@ -86,9 +86,9 @@ function passOn<D extends FloatDType>(
 }
 
 /**
- * Inverted dropout, for any shape. Training: mask = (r >= p) / (1 − p) with r uniform on [0, 1), one
- * draw per element in row-major order, and out = x · mask. Test: out holds x's values, without a
- * copy.
+ * Inverted dropout, for any shape. Training: mask = (r >= p) / (1 − p) with r uniform on [0, 1),
+ * one draw per element in row-major order, and out = x · mask. Test: out holds x's values, without
+ * a copy.
  *
  * Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", 2014.
  *
@@ -136,12 +136,12 @@ export function dropoutForward<D extends FloatDType>(
 }
 
 /**
- * Gradient of dropoutForward: dx = dout · mask after training; in test mode dx holds dout's values, without a
- * copy.
+ * Gradient of dropoutForward: dx = dout · mask after training; in test mode dx holds dout's values,
+ * without a copy.
  *
  * @param options.dx a tensor to write into; dout itself serves
- * @throws ShapeError, DTypeError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for a cache of
- *   another call
+ * @throws ShapeError, DTypeError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError
+ *   for a cache of another call
  */
 export function dropoutBackward<D extends FloatDType>(
   dout: Tensor<D>,

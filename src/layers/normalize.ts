@@ -24,14 +24,15 @@ class NormalizeState<D extends FloatDType> extends UnaryState<D> implements Norm
 }
 
 /**
- * Normalisation by constants: out = (x − mean) / std for each feature, where mean and std are those of a training
- * set, for example. They get no gradient. The division is one, so that the bits are NumPy's.
+ * Normalisation by constants: out = (x − mean) / std for each feature, where mean and std are those
+ * of a training set, for example. They get no gradient. The division is one, so that the bits are
+ * NumPy's.
  *
  * x (N, d₁, …, d_k), mean (d₁, …, d_k), std (d₁, …, d_k) → out (N, d₁, …, d_k).
  *
  * @param options.out a tensor to write into; x itself serves, mean and std do not
- * @throws ShapeError, DTypeError, AliasError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for what
- *   is no tensor
+ * @throws ShapeError, DTypeError, AliasError, DisposedError, RuntimeMismatchError, MemoryError, and
+ *   TypeError for what is no tensor
  */
 export function normalizeForward<D extends FloatDType>(
   x: Tensor<D>,
@@ -78,8 +79,8 @@ export function normalizeForward<D extends FloatDType>(
  * Gradient of normalizeForward: dx = dout / std.
  *
  * @param options.dx a tensor to write into; dout itself serves, the cache's std does not
- * @throws ShapeError, DTypeError, AliasError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for a
- *   cache of another call
+ * @throws ShapeError, DTypeError, AliasError, DisposedError, RuntimeMismatchError, MemoryError, and
+ *   TypeError for a cache of another call
  */
 export function normalizeBackward<D extends FloatDType>(
   dout: Tensor<D>,

@@ -1,5 +1,5 @@
-// What the layers of one operand have in common, whose output has its shape: everything but the kernel and what is
-// saved.
+// What the layers of one operand have in common, whose output has its shape: everything but the
+// kernel and what is saved.
 
 import type { Kernels } from "../runtime/core.ts";
 import { type Saved, SavedState } from "../tensor/cache.ts";

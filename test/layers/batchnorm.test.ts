@@ -55,8 +55,8 @@ describe.each(configurations)("the kernel in $dtype, $build core", ({ core, type
   const { array, suffix } = type;
   const { exports } = core;
   // The statistics are float64; what is made of them takes four roundings of float32, ten in a sum
-  // whose terms cancel. Or up to 33 float64 terms, magnified by as much as a column's mean is larger
-  // than its deviation, which two rows can make some 1e4.
+  // whose terms cancel. Or up to 33 float64 terms, magnified by as much as a column's mean is
+  // larger than its deviation, which two rows can make some 1e4.
   const bound = type.dtype === "float32" ? 6e-7 : 1e-11;
 
   test.each(modes)(

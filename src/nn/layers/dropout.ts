@@ -30,7 +30,8 @@ export const dropoutTraining: TrainingRecord = {
  *
  * @param p the probability of DROPPING a value, in [0, 1)
  * @param options.seed with it every pass has the mask of `np.random.seed(seed)` and
- *   `np.random.rand(*x.shape) >= p`; without it each pass has a new one, from the model's own stream
+ *   `np.random.rand(*x.shape) >= p`; without it each pass has a new one, from the model's own
+ *   stream
  */
 export const dropout = /* @__PURE__ */ layer(
   dropoutRecord,

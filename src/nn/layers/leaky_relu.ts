@@ -48,17 +48,18 @@ const needsX = ({ negativeSlope }: { negativeSlope: number }) =>
   negativeSlope < 0 ? "with a negativeSlope below 0 leakyReluBackward needs x" : undefined;
 
 /**
- * Leaky rectified linear unit: out = x where x > 0, else negativeSlope · x, element by element, for any shape. NaN
- * stays NaN.
+ * Leaky rectified linear unit: out = x where x > 0, else negativeSlope · x, element by element, for
+ * any shape. NaN stays NaN.
  *
- * In place the backward still holds, as a slope of 0 or more leaves the signs; with one below 0 it is refused.
+ * In place the backward still holds, as a slope of 0 or more leaves the signs; with one below 0 it
+ * is refused.
  *
  * Maas, Hannun and Ng, "Rectifier Nonlinearities Improve Neural Network Acoustic Models", 2013.
  *
  * @param options.negativeSlope a finite number; default 0.01
  * @param options.out a tensor to write into; x itself serves unless negativeSlope is below 0
- * @throws RangeError for a slope that is no finite number; ShapeError, DTypeError, AliasError, DisposedError,
- *   RuntimeMismatchError, MemoryError, and TypeError for what is no tensor
+ * @throws RangeError for a slope that is no finite number; ShapeError, DTypeError, AliasError,
+ *   DisposedError, RuntimeMismatchError, MemoryError, and TypeError for what is no tensor
  */
 export function leakyReluForward<D extends FloatDType>(
   x: Tensor<D>,
@@ -70,11 +71,12 @@ export function leakyReluForward<D extends FloatDType>(
 }
 
 /**
- * Gradient of leakyReluForward: dx = dout where x > 0, else negativeSlope · dout; so the slope at x = 0.
+ * Gradient of leakyReluForward: dx = dout where x > 0, else negativeSlope · dout; so the slope at x
+ * = 0.
  *
  * @param options.dx a tensor to write into; dout itself serves
- * @throws ShapeError, DTypeError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for a cache of
- *   another call
+ * @throws ShapeError, DTypeError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError
+ *   for a cache of another call
  */
 export function leakyReluBackward<D extends FloatDType>(
   dout: Tensor<D>,

@@ -26,14 +26,14 @@ export interface SigmoidCache<D extends FloatDType = FloatDType> extends Cache {
 }
 
 /**
- * Logistic sigmoid: out = 1 / (1 + exp(−x)), element by element, for any shape. No x is too large, and far below 0
- * the result keeps its relative accuracy. NaN stays NaN.
+ * Logistic sigmoid: out = 1 / (1 + exp(−x)), element by element, for any shape. No x is too large,
+ * and far below 0 the result keeps its relative accuracy. NaN stays NaN.
  *
  * The backward reads out, so nothing may change out before it.
  *
  * @param options.out a tensor to write into; x itself serves
- * @throws ShapeError, DTypeError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for what is no
- *   tensor
+ * @throws ShapeError, DTypeError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError
+ *   for what is no tensor
  */
 export function sigmoidForward<D extends FloatDType>(
   x: Tensor<D>,
@@ -46,8 +46,8 @@ export function sigmoidForward<D extends FloatDType>(
  * Gradient of sigmoidForward: dx = dout · out · (1 − out).
  *
  * @param options.dx a tensor to write into; dout itself serves
- * @throws ShapeError, DTypeError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for a cache of
- *   another call
+ * @throws ShapeError, DTypeError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError
+ *   for a cache of another call
  */
 export function sigmoidBackward<D extends FloatDType>(
   dout: Tensor<D>,

@@ -31,8 +31,8 @@ export interface TanhCache<D extends FloatDType = FloatDType> extends Cache {
  * The backward reads out, so nothing may change out before it.
  *
  * @param options.out a tensor to write into; x itself serves
- * @throws ShapeError, DTypeError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for what is no
- *   tensor
+ * @throws ShapeError, DTypeError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError
+ *   for what is no tensor
  */
 export function tanhForward<D extends FloatDType>(
   x: Tensor<D>,
@@ -45,8 +45,8 @@ export function tanhForward<D extends FloatDType>(
  * Gradient of tanhForward: dx = dout · (1 − out²).
  *
  * @param options.dx a tensor to write into; dout itself serves
- * @throws ShapeError, DTypeError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for a cache of
- *   another call
+ * @throws ShapeError, DTypeError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError
+ *   for a cache of another call
  */
 export function tanhBackward<D extends FloatDType>(
   dout: Tensor<D>,
