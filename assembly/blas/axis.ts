@@ -81,6 +81,14 @@ export function backwardAxis(
   axis.filterStep = -(<isize>apart);
 }
 
+/** Writes an axis that has `count` of another one's taps, from `tap` on. */
+export function tapsOf(axis: Axis, whole: Axis, tap: usize, count: usize): void {
+  memory.copy(changetype<usize>(axis), changetype<usize>(whole), offsetof<Axis>());
+  axis.first += tap * whole.tapStep;
+  axis.taps = count;
+  axis.filter += tap * whole.filterStep;
+}
+
 /** Returns the number of pixels of `step` that cover `distance`, none if that is below 0. @inline */
 function stepsTo(distance: isize, step: isize): usize {
   if (distance <= 0) return 0;

@@ -9,24 +9,26 @@
 // The order of every sum depends on the geometry alone: whole pieces, KC products at most, from
 // zero; each such sum is added to what is there.
 
-import { LANES } from "../simd";
+import { LANES, loadF64x2, storeF64x2 } from "../simd";
 import { SHARED, threads } from "../threads/queue";
 import { cut, jobOf, split } from "../threads/split";
-import { Axis, endOfPixels, endOfTaps, firstTap } from "./axis";
+import { Axis, endOfPixels, endOfTaps, firstTap, tapsOf } from "./axis";
 import { addWidened } from "./column_sum";
 import { depthwise_4x2v_simd128 } from "./depthwise_4x2v_simd128";
 import { gather_4x2v_simd128 } from "./gather_4x2v_simd128";
+import { gather_transposed_4x2v_simd128 } from "./gather_transposed_4x2v_simd128";
 import { tasksOf } from "./gemm";
-import { gemmTiles } from "./gemm_blocked";
 import { pack } from "./pack";
-import { KC, MR, NR, PACKED_MR, roundUp } from "./tile";
+import { KC, MR, NR, roundUp } from "./tile";
 
 /** This many pixels are computed at a time. @inline */
 const BLOCK: usize = 128;
 /** The tables of pixels have so much room: a block of a sum over pixels has KC of them. @inline */
 const ROOM: usize = 256;
-/** A strip of the filter's gradient has at most this many rows, a multiple of 4 and 6. @inline */
+/** A strip of the filter's gradient has at most this many rows. @inline */
 const STRIP: usize = 96;
+/** A filter of so many channels and more is large enough to visit its taps one by one. @inline */
+const MANY: usize = 32;
 /** A strip of a depthwise filter's gradient has at most this many channels. @inline */
 const CHANNELS: usize = 256;
 /** At most this many elements of the filter are packed at a time, so that they stay in L2. @inline */
@@ -69,6 +71,8 @@ export class Gather {
   /** Whether the filter's gradient is computed: `out` is read and `filter` is written then. */
   isGradient: bool;
   isDepthwise: bool;
+  /** The strips of the filter's gradient have so many rows, or channels. */
+  strip: usize;
 }
 
 /** What a thread has at the beginning of its workspace. */
@@ -85,6 +89,10 @@ class Part {
   length: usize;
   /** What else there is of workspace begins here. */
   rest: usize;
+  /** The axes whose taps are visited, and the number of the first tap */
+  h: Axis;
+  w: Axis;
+  tap: usize;
   /** The rows of the filter's gradient that are computed, or the channels if it is depthwise */
   firstRow: usize;
   lastRow: usize;
@@ -117,12 +125,15 @@ function PART(): usize {
 }
 
 /** Lays a thread's workspace out, without the spare rows. */
-function partAt(work: usize, taps: usize): Part {
+function partAt(g: Gather, work: usize): Part {
   const part = changetype<Part>(work);
+  part.h = g.h;
+  part.w = g.w;
+  part.tap = 0;
   part.pixels = work + offsetof<Part>();
   part.pieces = part.pixels + 8 * ROOM;
   // There is room for a last tile of four.
-  part.rest = part.pieces + 8 * (taps + 3);
+  part.rest = part.pieces + 8 * (g.h.taps * g.w.taps + 3);
   return part;
 }
 
@@ -136,7 +147,7 @@ export function isDepthwise(channels: usize, columns: usize, groups: usize): boo
  * in panels, or depthwise.
  */
 export function panelsWorkBytes<T extends number>(taps: usize): usize {
-  return threads() * partBytes<T>(taps);
+  return max<usize>(threads(), 1) * partBytes<T>(taps);
 }
 
 /**
@@ -248,7 +259,7 @@ export function gather<T extends number>(g: Gather): void {
 
 /** Computes the lines `from` to `end` of all images' lines, one image's after the other's. */
 function gatherLines<T extends number>(g: Gather, from: usize, end: usize, work: usize): void {
-  const part = partAt(work, g.h.taps * g.w.taps);
+  const part = partAt(g, work);
   part.spares = part.rest;
   const spare = part.spares + 8 * BLOCK;
   for (let i: usize = 0; i < BLOCK; i++) {
@@ -263,8 +274,8 @@ function gatherLines<T extends number>(g: Gather, from: usize, end: usize, work:
  */
 function visit<T extends number>(g: Gather, part: Part, from: usize, end: usize): void {
   const size = sizeof<T>();
-  const h = g.h;
-  const w = g.w;
+  const h = part.h;
+  const w = part.w;
   const depth = g.C / g.groups;
   const xStep = w.step * g.C * size;
   const toStep = w.toStep * g.columns * size;
@@ -296,6 +307,7 @@ function visit<T extends number>(g: Gather, part: Part, from: usize, end: usize)
       }
       part.endOfPieces = piece;
       part.length = piece == part.pieces ? 0 : taps * depth;
+      if (g.isGradient && part.length == 0) continue;
       let count: usize = 0;
       for (let n = from / h.n; n * h.n < end; n++) {
         const above = n * h.n;
@@ -440,50 +452,30 @@ function finishRow<T extends number>(
   }
 }
 
-/** Returns how many rows a strip of the filter's gradient has, of K rows. */
-function stripRows(K: usize): usize {
-  return min(STRIP, roundUp((K + threads() - 1) / threads(), 12));
+/**
+ * Returns how many threads compute a filter's gradient, and have a workspace of their own, for sums
+ * over so many pixels.
+ */
+function gradientThreads(K: usize, columns: usize, pixels: usize): usize {
+  const products = <f64>K * <f64>columns * <f64>pixels;
+  return SHARED && tasksOf(products, 1) > 1 ? threads() : 1;
 }
 
-/** Returns how many channels a strip of a depthwise filter's gradient has. */
-function stripChannels(channels: usize): usize {
-  return min(CHANNELS, roundUp((channels + threads() - 1) / threads(), 16));
+/** Returns how many rows, or channels if it is depthwise, a strip of a filter's gradient has. */
+function stripOf(rows: usize, count: usize, depthwise: bool): usize {
+  return min(depthwise ? CHANNELS : STRIP, roundUp((rows + count - 1) / count, depthwise ? 16 : 4));
 }
 
 /**
- * Returns how many tiles the rows of a strip make at most: each piece of a row begins with a tile
- * of its own, and has at least as many elements as the group has channels.
+ * Returns how many bytes of workspace a thread needs for a strip without its float64 sums: a panel
+ * and copies of a block of pixels, and a tile; or four rows of channels.
  */
-function stripTiles(rows: usize, depth: usize): usize {
-  const mr = PACKED_MR();
-  return min(rows, rows / mr + rows / max<usize>(depth, 1) + 3);
-}
-
-/**
- * Returns how many bytes of workspace a thread needs for a strip without its float64 sums, for
- * blocks of so many pixels.
- */
-function stripBytes<T extends number>(
-  taps: usize,
-  channels: usize,
-  columns: usize,
-  groups: usize,
-  pixels: usize,
-): usize {
-  let elements: usize = 4 * stripChannels(channels) + 32 / sizeof<T>();
-  if (!isDepthwise(channels, columns, groups)) {
-    const depth = channels / groups;
-    const rows = stripTiles(stripRows(taps * depth), depth) * PACKED_MR();
-    elements = rows * (NR<T>() + pixels) + NR<T>() * pixels;
-  }
-  return roundUp(PART() + 8 * (taps + 3) + elements * sizeof<T>(), 8);
-}
-
-/** Returns how many float64 sums a strip has. */
-function stripSums(taps: usize, channels: usize, columns: usize, groups: usize): usize {
-  return isDepthwise(channels, columns, groups)
-    ? taps * stripChannels(channels)
-    : stripRows((taps * channels) / groups) * columns;
+function stripBytes<T extends number>(taps: usize, strip: usize, depthwise: bool): usize {
+  const own = PART() + 8 * (taps + 3) + 2 * offsetof<Axis>();
+  const size = sizeof<T>();
+  return depthwise
+    ? roundUp(own + 4 * (8 + strip * size), 8)
+    : roundUp(own + ROOM * (NR<T>() * size + 4 * size + 8) + 4 * NR<T>() * size, 8);
 }
 
 /** Returns how many bytes of workspace gatherGradient needs beside its struct. */
@@ -494,23 +486,28 @@ export function gradientWorkBytes<T extends number>(
   groups: usize,
   pixels: usize,
 ): usize {
-  const strip = stripBytes<T>(taps, channels, columns, groups, min(pixels, KC()));
-  return threads() * (strip + 8 * stripSums(taps, channels, columns, groups));
+  const K = (taps * channels) / groups;
+  const count = gradientThreads(K, columns, pixels);
+  const depthwise = isDepthwise(channels, columns, groups);
+  const strip = stripOf(depthwise ? channels : K, count, depthwise);
+  const sums = strip * (depthwise ? taps : columns);
+  return count * (stripBytes<T>(taps, strip, depthwise) + 8 * sums);
 }
 
 /**
  * filter (taps, depth, columns) = Σ over the pixels of what each gathers · its row of out: the
- * gradient of a gathered product for its filter. At most KC pixels that read by the same taps are
- * summed in T, and these sums are added up in float64, in an order that the geometry alone decides.
+ * gradient of a gathered product for its filter. At most KC pixels are summed in T, and these sums
+ * are added up in float64, in an order that the geometry alone decides.
  */
 export function gatherGradient<T extends number>(g: Gather): void {
   g.isGradient = true;
   g.isDepthwise = isDepthwise(g.C, g.columns, g.groups);
-  const taps = g.h.taps * g.w.taps;
-  const rows = g.isDepthwise ? g.C : (taps * g.C) / g.groups;
-  const strip = g.isDepthwise ? stripChannels(rows) : stripRows(rows);
-  const products = <f64>(g.N * g.h.n * g.w.n) * <f64>((taps * g.C) / g.groups) * <f64>g.columns;
-  if (SHARED && strip < rows && tasksOf(products, 1) > 1) {
+  const K = (g.h.taps * g.w.taps * g.C) / g.groups;
+  const rows = g.isDepthwise ? g.C : K;
+  const count = gradientThreads(K, g.columns, g.N * g.h.n * g.w.n);
+  const strip = stripOf(rows, count, g.isDepthwise);
+  g.strip = strip;
+  if (SHARED && count > 1 && strip < rows) {
     jobOf<GatherJob>().g = g;
     cut(rows, strip);
     split((from, count, thread) => gradientStrip<T>(jobOf<GatherJob>().g, from, count, thread));
@@ -529,25 +526,44 @@ function gradientStrip<T extends number>(
   thread: usize,
 ): void {
   const size = sizeof<T>();
-  const taps = g.h.taps * g.w.taps;
-  const lines = g.N * g.h.n;
-  const bytes = stripBytes<T>(taps, g.C, g.columns, g.groups, min(lines * g.w.n, KC()));
-  const sums = 8 * stripSums(taps, g.C, g.columns, g.groups);
-  const part = partAt(g.work + thread * (bytes + sums), taps);
+  const all = g.h.taps * g.w.taps;
+  const depth = g.C / g.groups;
+  const bytes = stripBytes<T>(all, g.strip, g.isDepthwise);
+  const sums = 8 * g.strip * (g.isDepthwise ? all : g.columns);
+  const part = partAt(g, g.work + thread * (bytes + sums));
   part.firstRow = from;
   part.lastRow = from + count;
   part.sums = changetype<usize>(part) + bytes;
   memory.fill(part.sums, 0, sums);
-  visit<T>(g, part, 0, lines);
+  // The fewer taps are visited together, the longer are the blocks of pixels, which end where the
+  // taps that are inside change; but each visit packs the rows of out anew.
+  const lines = g.isDepthwise || depth < MR() ? g.h.taps : <usize>1;
+  const taps = g.isDepthwise || depth < MANY ? g.w.taps : <usize>1;
+  part.h = changetype<Axis>(part.rest);
+  part.w = changetype<Axis>(part.rest + offsetof<Axis>());
+  part.rest += 2 * offsetof<Axis>();
+  for (let u: usize = 0; u < g.h.taps; u += lines) {
+    tapsOf(part.h, g.h, u, lines);
+    for (let v: usize = 0; v < g.w.taps; v += taps) {
+      part.tap = u * g.w.taps + v;
+      // The rows of these taps; a depthwise strip has all taps of its channels.
+      const row = part.tap * depth;
+      const end = g.isDepthwise ? part.lastRow : row + lines * taps * depth;
+      if (row >= part.lastRow || end <= part.firstRow) continue;
+      tapsOf(part.w, g.w, v, taps);
+      visit<T>(g, part, 0, g.N * g.h.n);
+    }
+  }
   // Rows lie in one piece, and channels in one for each tap.
-  const pieces = g.isDepthwise ? taps : <usize>1;
+  const pieces = g.isDepthwise ? all : <usize>1;
   const length = g.isDepthwise ? count : count * g.columns;
   let filter = g.filter + from * (g.isDepthwise ? <usize>1 : g.columns) * size;
   let sum = part.sums;
   for (let piece: usize = 0; piece < pieces; piece++) {
-    for (let i: usize = 0; i < length; i++) {
-      store<T>(filter + i * size, <T>load<f64>(sum));
-      sum += 8;
+    for (let i: usize = 0; i < length; i += 2) {
+      const n = min<usize>(length - i, 2);
+      storeF64x2<T>(filter + i * size, loadF64x2<f64>(sum, n), n);
+      sum += 8 * n;
     }
     filter += g.C * size;
   }
@@ -599,87 +615,73 @@ function addRow<T extends number>(sums: usize, row: usize, n: usize): void {
 /** Adds to a strip of the filter's gradient what a block of pixels gives. */
 function multiplyTransposed<T extends number>(g: Gather, part: Part, count: usize): void {
   const size = sizeof<T>();
-  const mr = PACKED_MR();
   const depth = g.C / g.groups;
   const columns = g.columns / g.groups;
   const tapBytes = depth * NR<T>() * size;
-  const packedB = part.rest;
-  const packedA = packedB + NR<T>() * count * size;
-  const panelBytes = mr * count * size;
+  const panel = part.rest;
+  const tile = panel + ROOM * NR<T>() * size;
+  const copies = tile + MR() * NR<T>() * size;
+  const length = part.length;
   for (let group: usize = 0; group < g.groups; group++) {
-    let tiles: usize = 0;
-    for (let piece = part.pieces; piece != part.endOfPieces; piece += 8) {
-      const top = (load<usize>(piece, 4) / tapBytes) * depth;
-      const end = min(top + part.length, part.lastRow);
-      for (let row = max(top, part.firstRow); row < end; row += mr) {
-        const x = load<usize>(piece) + (group * depth + row - top) * size;
-        const panel = packedA + tiles++ * panelBytes;
-        packPixels<T>(panel, part.pixels, count, x, min(end - row, mr), mr);
-      }
-    }
-    const sums = packedA + tiles * panelBytes;
     for (let column: usize = 0; column < columns; column += NR<T>()) {
       const first = group * columns + column;
       const width = min(columns - column, NR<T>());
-      packPixels<T>(packedB, part.pixels + 4, count, first * size, width, NR<T>());
-      gemmTiles<T>(
-        mr,
-        sums,
-        NR<T>(),
-        packedA,
-        mr * size,
-        panelBytes,
-        tiles,
-        packedB,
-        NR<T>() * size,
-        count,
-        0,
-        0,
-        <T>-Infinity,
-      );
-      // Each tile's rows are of one piece.
-      let tile = sums;
+      packPixels<T>(panel, NR<T>() * size, part.pixels + 4, count, first * size, width);
       for (let piece = part.pieces; piece != part.endOfPieces; piece += 8) {
-        const top = (load<usize>(piece, 4) / tapBytes) * depth;
-        const end = min(top + part.length, part.lastRow);
-        let row = max(top, part.firstRow);
-        for (let sum = tile; row < end; row++) {
-          const total = (row - part.firstRow) * g.columns + first;
-          addRow<T>(part.sums + 8 * total, sum, width);
-          sum += NR<T>() * size;
+        const top = (part.tap + load<usize>(piece, 4) / tapBytes) * depth;
+        const end = min(top + length, part.lastRow);
+        const x = load<usize>(piece) + group * depth * size;
+        for (let row = max(top, part.firstRow); row < end; row += MR()) {
+          // The last tile of a piece begins before its first row, so that it has four.
+          let begin = row;
+          let pixels = part.pixels;
+          let from = x;
+          if (length >= MR()) {
+            begin = min(row, top + length - MR());
+            from += (begin - top) * size;
+          } else {
+            begin = top;
+            packPixels<T>(copies + 8 * ROOM, MR() * size, pixels, count, x, length);
+            pixels = copies;
+            from = 0;
+            for (let i: usize = 0; i < count; i++) {
+              store<usize>(copies + 8 * i, copies + 8 * ROOM + i * MR() * size);
+            }
+          }
+          gather_transposed_4x2v_simd128<T>(tile, pixels, pixels + 8 * count, from, panel);
+          for (let i = row; i < min(row + MR(), end); i++) {
+            const sums = part.sums + 8 * ((i - part.firstRow) * g.columns + first);
+            addRow<T>(sums, tile + (i - begin) * NR<T>() * size, width);
+          }
         }
-        const rows = end > max(top, part.firstRow) ? end - max(top, part.firstRow) : <usize>0;
-        tile += roundUp(rows, mr) * NR<T>() * size;
       }
     }
   }
 }
 
 /**
- * panel (count, W) = the elements that stand `offset` bytes behind every second one of the
- * addresses, `width` of them, and zeros.
+ * rows (count, step) = the elements that stand `offset` bytes behind every second one of the
+ * addresses, `width` of them, and zeros up to the step, which is in bytes and whole vectors.
  */
 function packPixels<T extends number>(
-  panel: usize,
+  rows: usize,
+  step: usize,
   addresses: usize,
   count: usize,
   offset: usize,
   width: usize,
-  W: usize,
 ): void {
-  const bytes = W * sizeof<T>();
   const given = width * sizeof<T>();
-  const end = addresses + 8 * count;
-  for (; addresses != end; addresses += 8) {
+  for (const end = rows + count * step; rows != end; rows += step) {
     const from = load<usize>(addresses) + offset;
-    if (given == bytes) {
-      for (let i: usize = 0; i + 16 <= bytes; i += 16) v128.store(panel + i, v128.load(from + i));
-      if (bytes & 8) store<u64>(panel + bytes - 8, load<u64>(from + bytes - 8));
+    if (given == 32) {
+      v128.store(rows, v128.load(from));
+      v128.store(rows, v128.load(from, 16), 16);
     } else {
       let i: usize = 0;
-      for (; i < given; i += sizeof<T>()) store<T>(panel + i, load<T>(from + i));
-      for (; i < bytes; i += sizeof<T>()) store<T>(panel + i, <T>0);
+      for (; i < given; i += sizeof<T>()) store<T>(rows + i, load<T>(from + i));
+      for (; i < step; i += sizeof<T>()) store<T>(rows + i, <T>0);
     }
-    panel += bytes;
+    addresses += 8;
   }
 }

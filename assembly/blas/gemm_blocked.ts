@@ -225,7 +225,7 @@ export function gemmBlocked<T extends number>(
  * Computes tiles of mr rows, one below the other, whose rows of A lie side by side. It is the one
  * place that picks a microkernel for them.
  */
-export function gemmTiles<T extends number>(
+function gemmTiles<T extends number>(
   mr: usize,
   c: usize,
   ldc: usize,

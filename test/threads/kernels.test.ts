@@ -4,7 +4,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import shared from "../../build/shared.js";
 import { createRuntime, createRuntimeSync, type Runtime } from "../../src/index.ts";
-import { kinds, OperationWords } from "../../src/runtime/abi.ts";
+import { kinds, OperationWords, WindowWords } from "../../src/runtime/abi.ts";
 import { type DType, dtypes, seeded } from "../support/core.ts";
 import { inside, jobOf } from "./inside.ts";
 
@@ -96,6 +96,13 @@ class Call {
     return address;
   }
 
+  /** A window, from its fields in their order. */
+  window(...fields: number[]): number {
+    const address = this.place(4 * WindowWords.length, false);
+    new Uint32Array(this.linear.wasm.buffer, address, fields.length).set(fields);
+    return address;
+  }
+
   /** Runs an affine operation with ReLU on top, x (N, D) → out (N, M). */
   predictProduct(N: number, D: number, M: number): void {
     const [out, x] = [this.output(N * M), this.input(N * D)];
@@ -150,7 +157,7 @@ interface Case {
   /** The elements, rows or columns from which on it is split. */
   from(dtype: DType): number;
   /** How many there are that the job is cut by, where that is another dimension. */
-  job?: number;
+  job?: number | ((n: number) => number);
   /** With so many of them; what it returns is compared too. */
   // biome-ignore lint/suspicious/noConfusingVoidType: most return nothing
   call(call: Call, n: number): number | void;
@@ -453,6 +460,66 @@ const cases: Case[] = [
   },
 ];
 
+/** Two images of n lines of 11 pixels, windows of 3 × 3, padded: lines of both are cut, and rows of the filter. */
+function convolutions(kind: string, C: number, F: number, groups: number): Case[] {
+  const [images, W] = [2, 11];
+  const K = (9 * C) / groups;
+  // From 3,000,000 multiply-adds on.
+  const from = () => Math.ceil(3e6 / (images * W * K * F));
+  const place = (c: Call, n: number) => c.window(n, W, C, n, W, F, 3, 3, 1, 1, 1, 1, 1, 1, groups);
+  const pixels = (n: number) => images * n * W;
+  const gradient = (c: Call, n: number, dx: number, dw: number) => {
+    const window = place(c, n);
+    const work = c.work("conv2d_backward", window, images);
+    const [dout, x, w] = [c.input(pixels(n) * F), c.input(pixels(n) * C), c.input(K * F)];
+    c.run("conv2d_backward", dx, dw, 0, dout, x, w, work, window, images);
+  };
+  return [
+    {
+      name: `conv2d_forward, ${kind}`,
+      from,
+      job: (n) => images * n,
+      call(c, n) {
+        const window = place(c, n);
+        const [out, x, w] = [c.output(pixels(n) * F), c.input(pixels(n) * C), c.input(K * F)];
+        const work = c.work("conv2d_forward", window, images);
+        c.run("conv2d_forward", out, x, w, c.input(F), work, window, images);
+      },
+    },
+    {
+      name: `conv2d_backward, ${kind}, dx`,
+      from,
+      job: (n) => images * n,
+      call: (c, n) => gradient(c, n, c.output(pixels(n) * C), 0),
+    },
+    {
+      name: `conv2d_backward, ${kind}, dw`,
+      from,
+      job: groups === 1 ? K : C,
+      call: (c, n) => gradient(c, n, 0, c.output(K * F)),
+    },
+    {
+      name: `predict, conv2d, ${kind}`,
+      from,
+      job: (n) => images * n,
+      call(c, n) {
+        const words: Record<number, number> = {
+          [OperationWords.kind]: kinds.conv2d,
+          [OperationWords.out]: c.output(pixels(n) * F),
+          [OperationWords.x]: c.input(pixels(n) * C),
+          [OperationWords.b]: c.input(F),
+          [OperationWords.window]: place(c, n),
+        };
+        words[OperationWords.a] = c.bytes(c.run("predict_pack_bytes", c.operation(words)));
+        words[OperationWords.work] = c.work("predict", c.operation(words), images);
+        c.run("predict_pack", c.operation(words), c.input(K * F));
+        c.run("predict", c.operation(words), 1, images);
+      },
+    },
+  ];
+}
+cases.push(...convolutions("dense", 8, 13, 1), ...convolutions("depthwise", 37, 37, 37));
+
 const THREADS = [1, 2, 3, 4, 7, 16];
 
 describe("the bits of one thread, and nothing beside the outputs", () => {
@@ -492,9 +559,11 @@ describe("the bits of one thread, and nothing beside the outputs", () => {
           if (!written.equals(expected.written)) {
             throw new Error(`${threads} threads, ${n}: other bits`);
           }
+          const { job = n } = kernel;
+          const jobs = typeof job === "number" ? job : job(n);
           // Proof that there was a job.
           expect(jobOf(runtime)[1], `${threads} threads, ${n}`).toBe(
-            threads > 1 && n >= from ? (kernel.job ?? n) : 0,
+            threads > 1 && n >= from ? jobs : 0,
           );
         }
       }
