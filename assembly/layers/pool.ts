@@ -478,7 +478,8 @@ function spreadRows<T extends number>(
   const covered = (w.KH - 1) * w.DH;
   const isAlone = w.SH > covered && w.SW > (w.KW - 1) * w.DW;
   // If windows cover a row without a gap, nothing of it has to be cleared.
-  const isFull = isAlone && w.SW == w.KW && w.left == 0 && w.OW * w.SW >= w.W;
+  const isDense = covered == w.KH - 1 && w.SW == w.KW;
+  const isFull = isAlone && isDense && w.left == 0 && w.OW * w.SW >= w.W;
   for (let r = from; r < from + count; r++) {
     const row = dx + r * line;
     // Window i has this row as its line u where i · SH + u · DH = y.

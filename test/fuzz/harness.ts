@@ -284,7 +284,7 @@ class Play {
   private makeDestinations(): void {
     const { operation, draw, to, t, precision, world, expected, fault } = this;
     const { runtime, foreign } = world;
-    const wanted = operation.destinations!(this.shapes);
+    const wanted = operation.destinations!(this.shapes, this.settings);
     const names = Object.keys(wanted);
     const other = precision.type.dtype === "float32" ? "float64" : "float32";
     let isShared = false;
@@ -394,7 +394,7 @@ class Play {
   private spoilCache(): void {
     const { draw, expected, operation, world } = this;
     const cache = this.cache as Cache & Record<string, unknown>;
-    const held = ["x", "w", "b", "gamma", "out", "std", "mask"].filter(
+    const held = ["x", "w", "a", "b", "gamma", "out", "std", "mask"].filter(
       (name) => cache[name] instanceof TensorHandle,
     );
     const kind = draw.int(0, held.length > 0 ? 3 : 2);

@@ -35,8 +35,10 @@ import {
   tanhBackward,
   tanhForward,
 } from "../../src/index.ts";
+import { permutedPlaces } from "../support/images.ts";
 import * as reference from "../support/reference.ts";
 import type { Draw, Shape } from "./draw.ts";
+import { imageOperations } from "./image_operations.ts";
 
 export type FloatTensor = Tensor<"float32" | "float64">;
 export type Tensors = Record<string, FloatTensor>;
@@ -114,7 +116,7 @@ export interface Operation {
   /** Settings that are refused, and with what. */
   readonly wrong?: readonly (readonly [Record<string, unknown>, ErrorName])[];
   /** By the options' names; absent for a call that takes none. */
-  destinations?(shapes: Shapes): Shapes;
+  destinations?(shapes: Shapes, settings: Settings): Shapes;
   /** Whether a destination may share its data with an operand. Default not. */
   mayShare?(destination: string, operand: string, settings: Settings): boolean;
   /** The destinations that may be left out. */
@@ -289,6 +291,46 @@ const passing = (scale: number, isWhole: boolean) =>
  */
 const isLost = (magnified: number, N: number, deviation: number, { epsilon, tiny }: Precision) =>
   magnified * (N + 4) * 2 ** -52 > 1e-2 || deviation < (16 * tiny) / epsilon;
+
+/** The order of x (N, C, …) in which the values of a channel are a column: (N · S, C). */
+function columnPlaces(x: Shape): { rows: Shape; places: number[] } {
+  const [N = 0, C = 0, ...spatial] = x;
+  const S = sizeOf(spatial);
+  return { rows: [N * S, C], places: permutedPlaces([N, C, S], [0, 2, 1]) };
+}
+
+/** The same call with its images as columns; each result of that shape goes back where it was. */
+function inColumns<K extends string>(
+  given: Twin,
+  images: readonly string[],
+  twin: (given: Twin) => Record<K, Expected>,
+): Record<K, Expected> {
+  const x = given.shapes.x!;
+  if (x.length === 2) return twin(given);
+  const { rows, places } = columnPlaces(x);
+  const [v, shapes] = [{ ...given.v }, { ...given.shapes }];
+  for (const name of images) {
+    if (!shapes[name]) continue;
+    v[name] = places.map((place) => given.v[name]![place]!);
+    shapes[name] = rows;
+  }
+  const results = twin({ ...given, v, shapes });
+  const back = <T extends ArrayLike<number> | number | undefined>(values: T): T => {
+    if (typeof values !== "object") return values;
+    const moved = new Array<number>(places.length);
+    for (const [i, place] of places.entries()) moved[place] = values[i]!;
+    return moved as ArrayLike<number> as T;
+  };
+  for (const name of ["out", "dx"]) {
+    const result = results[name as K] as Expected | undefined;
+    if (!result) continue;
+    results[name as K] = {
+      ...{ ...result, values: back(result.values), bound: back(result.bound ?? 0) },
+      ...(result.scale && { scale: back(result.scale) }),
+    };
+  }
+  return results;
+}
 
 function batchnormTwin(given: Twin, statistics: reference.Statistics): Expected {
   const { v, settings, shapes, precision } = given;
@@ -565,6 +607,7 @@ function drawn(
 }
 
 export const operations: readonly Operation[] = [
+  ...imageOperations,
   {
     name: "affineForward",
     operands: affineOperands,
@@ -776,16 +819,16 @@ export const operations: readonly Operation[] = [
     name: "batchnormForward",
     operands(draw) {
       const D = draw.dim();
-      const x = [draw.dim(), D];
+      const x = [draw.dim(), D, ...(draw.chance(0.3) ? draw.shape(0, 2) : [])];
       return { x, gamma: [D], beta: [D], runningMean: [D], runningVar: [D] };
     },
     fits({ x, ...rest }, { mode, absent }) {
-      if (x!.length !== 2) return "ShapeError";
+      if (x!.length < 2) return "ShapeError";
       for (const [name, shape] of Object.entries(rest)) {
         if (absent && name.startsWith("running")) continue;
         if (!same(shape, [x![1]!])) return "ShapeError";
       }
-      return mode !== "train" || x![0]! > 0 || "RangeError";
+      return mode !== "train" || x![0]! * sizeOf(x!.slice(2)) > 0 || "RangeError";
     },
     settings: batchnormSettings,
     wrong: wrongBatchnorm,
@@ -797,46 +840,48 @@ export const operations: readonly Operation[] = [
       const { out } = batchnormForward(t.x!, t.gamma!, t.beta!, param, to);
       return { out, runningMean: param.runningMean!, runningVar: param.runningVar! };
     },
-    twin(given) {
-      const { v, shapes, settings, precision } = given;
-      const D = shapes.x![1]!;
-      const statistics = statisticsOf(given);
-      const running = (name: "runningMean" | "runningVar", key: "mean" | "variance") => {
-        const old = settings.absent ? new Array<number>(D).fill(0) : v[name]!;
-        if (settings.mode === "test") return { values: old };
-        const moved = reference.movedRunning(
-          old,
-          statistics[key],
-          settings.momentum ?? 0.9,
-          shapes.x![0]!,
-        );
-        const isVariance = key === "variance";
-        const { bound, scale, ...rest } = runningTwin(
-          moved,
-          v.x!,
-          statistics,
-          isVariance,
-          precision,
-        );
-        const olds = finite(old);
-        return {
-          ...rest,
-          bound: Array.from(bound as number[], (b, j) => b + 2 * precision.epsilon * olds[j]!),
-          scale: Array.from(scale!, (s, j) => s + olds[j]!),
+    twin: (whole) =>
+      inColumns(whole, ["x"], (given) => {
+        const { v, shapes, settings, precision } = given;
+        const D = shapes.x![1]!;
+        const statistics = statisticsOf(given);
+        const running = (name: "runningMean" | "runningVar", key: "mean" | "variance") => {
+          const old = settings.absent ? new Array<number>(D).fill(0) : v[name]!;
+          if (settings.mode === "test") return { values: old };
+          const moved = reference.movedRunning(
+            old,
+            statistics[key],
+            settings.momentum ?? 0.9,
+            shapes.x![0]!,
+          );
+          const isVariance = key === "variance";
+          const { bound, scale, ...rest } = runningTwin(
+            moved,
+            v.x!,
+            statistics,
+            isVariance,
+            precision,
+          );
+          const olds = finite(old);
+          return {
+            ...rest,
+            bound: Array.from(bound as number[], (b, j) => b + 2 * precision.epsilon * olds[j]!),
+            scale: Array.from(scale!, (s, j) => s + olds[j]!),
+          };
         };
-      };
-      return {
-        out: batchnormTwin(given, statistics),
-        runningMean: running("runningMean", "mean"),
-        runningVar: running("runningVar", "variance"),
-      };
-    },
+        return {
+          out: batchnormTwin(given, statistics),
+          runningMean: running("runningMean", "mean"),
+          runningVar: running("runningVar", "variance"),
+        };
+      }),
   },
   {
     name: "batchnormBackward",
     operands(draw) {
       const D = draw.dim();
-      const x = [draw.dim(1), D];
+      const spatial = draw.chance(0.3) ? draw.shape(0, 2).map((n) => n || 1) : [];
+      const x = [draw.dim(1), D, ...spatial];
       return { x, gamma: [D], beta: [D], runningMean: [D], runningVar: [D], dout: x };
     },
     saved: ["x", "gamma", "beta", "runningMean", "runningVar"],
@@ -849,87 +894,95 @@ export const operations: readonly Operation[] = [
     prepare: (t, settings) =>
       batchnormForward(t.x!, t.gamma!, t.beta!, batchnormParam(t, settings)),
     run: ({ t, to, cache }) => batchnormBackward(t.dout!, cache as never, to) as Results,
-    twin(given) {
-      const { v, shapes, settings, precision } = given;
-      const [N, D] = shapes.x as [number, number];
-      const eps = settings.eps ?? 1e-5;
-      const { mode } = settings;
-      const statistics = statisticsOf(given);
-      const values = reference.batchnormBackward(v.dout!, v.x!, v.gamma!, statistics, eps, mode);
-      const magnified = magnification(v.x!, statistics, eps);
-      const dout = finite(v.dout!);
-      const [column, weighted] = [new Array<number>(D).fill(0), new Array<number>(D).fill(0)];
-      for (let i = 0; i < dout.length; i++) {
-        column[i % D]! += dout[i]!;
-        weighted[i % D]! += dout[i]! * 2 * magnified[i]!;
-      }
-      const loss = (j: number) =>
-        isLost(magnified[j] ?? 0, N, Math.sqrt(statistics.variance[j]! + eps), precision);
-      const most = mostOf(v.x!, D).map((m, j) => Math.max(m, Math.abs(statistics.mean[j]!)));
-      const factors = factorsOf(v.gamma!, statistics, eps);
-      const factor = (j: number) => factors[j]!;
-      const { epsilon, tiny } = precision;
-      // A NaN where something of the column's dout is no number.
-      const hole = mostOf(
-        Array.from(v.dout!, (d) => d * 0),
-        D,
-      );
-      const bounded = (size: number[], takesGamma: boolean) => ({
-        loose: true,
-        // Σ dout · (x − mean), and 1 / std and gamma / std, are numbers on the way.
-        scale: size.map((s, i) => {
+    twin: (whole) =>
+      inColumns(whole, ["x", "dout"], (given) => {
+        const { v, shapes, settings, precision } = given;
+        const [N, D] = shapes.x as [number, number];
+        const eps = settings.eps ?? 1e-5;
+        const { mode } = settings;
+        const statistics = statisticsOf(given);
+        const values = reference.batchnormBackward(v.dout!, v.x!, v.gamma!, statistics, eps, mode);
+        const magnified = magnification(v.x!, statistics, eps);
+        const dout = finite(v.dout!);
+        const [column, weighted] = [new Array<number>(D).fill(0), new Array<number>(D).fill(0)];
+        for (let i = 0; i < dout.length; i++) {
+          column[i % D]! += dout[i]!;
+          weighted[i % D]! += dout[i]! * 2 * magnified[i]!;
+        }
+        const loss = (j: number) =>
+          isLost(magnified[j] ?? 0, N, Math.sqrt(statistics.variance[j]! + eps), precision);
+        const most = mostOf(v.x!, D).map((m, j) => Math.max(m, Math.abs(statistics.mean[j]!)));
+        const factors = factorsOf(v.gamma!, statistics, eps);
+        const factor = (j: number) => factors[j]!;
+        const { epsilon, tiny } = precision;
+        // A NaN where something of the column's dout is no number.
+        const hole = mostOf(
+          Array.from(v.dout!, (d) => d * 0),
+          D,
+        );
+        const bounded = (size: number[], takesGamma: boolean) => ({
+          loose: true,
+          // Σ dout · (x − mean), and 1 / std and gamma / std, are numbers on the way.
+          scale: size.map((s, i) => {
+            const j = i % D;
+            const most1 = Math.max(s, s * N, 2 * most[j]! * Math.max(1, column[j]!), factor(j));
+            const gamma = takesGamma ? v.gamma![j]! * 0 : 0;
+            const isWhole = Number.isFinite(most[j]! + gamma + hole[j]!);
+            return passing(Math.max(2 * column[j]!, most1 * Math.max(1, factor(j))), isWhole);
+          }),
+          bound: size.map((s, i) => {
+            const j = i % D;
+            if (loss(j)) return NaN;
+            return (
+              (8 + 2 * N) * (epsilon * s + 4 * tiny * (1 + column[j]! + most[j]!) * (1 + factor(j)))
+            );
+          }),
+        });
+        const dx = dout.map((d, i) => {
           const j = i % D;
-          const most1 = Math.max(s, s * N, 2 * most[j]! * Math.max(1, column[j]!), factor(j));
-          const gamma = takesGamma ? v.gamma![j]! * 0 : 0;
-          const isWhole = Number.isFinite(most[j]! + gamma + hole[j]!);
-          return passing(Math.max(2 * column[j]!, most1 * Math.max(1, factor(j))), isWhole);
-        }),
-        bound: size.map((s, i) => {
-          const j = i % D;
-          if (loss(j)) return NaN;
-          return (
-            (8 + 2 * N) * (epsilon * s + 4 * tiny * (1 + column[j]! + most[j]!) * (1 + factor(j)))
-          );
-        }),
-      });
-      const dx = dout.map((d, i) => {
-        const j = i % D;
-        return factor(j) * (d + (column[j]! + 2 * magnified[i]! * weighted[j]!) / N);
-      });
-      // The twin's own products dout · gamma count as well.
-      const products = dout.map((d, i) => d * Math.abs(v.gamma![i % D]!));
-      const constant: Expected = {
-        ...{ values: values.dx, loose: true },
-        scale: dout.map((d, i) => Math.max(products[i]!, Math.max(1, d) * factor(i % D))),
-        bound: dout.map(
-          (d, i) => 8 * (epsilon * d * factor(i % D) + tiny * (1 + d + factor(i % D))),
-        ),
-      };
-      return {
-        dx:
-          mode === "test"
-            ? constant
-            : {
-                ...{ values: values.dx, ...bounded(dx, true) },
-                scale: bounded(dx, true).scale.map((s, i) => Math.max(s, products[i]!)),
-              },
-        dgamma: { values: values.dgamma, ...bounded(weighted, false) },
-        dbeta: { ...sum(values.dbeta, column, N, precision), loose: true },
-      };
-    },
+          return factor(j) * (d + (column[j]! + 2 * magnified[i]! * weighted[j]!) / N);
+        });
+        // The twin's own products dout · gamma count as well.
+        const products = dout.map((d, i) => d * Math.abs(v.gamma![i % D]!));
+        const constant: Expected = {
+          ...{ values: values.dx, loose: true },
+          scale: dout.map((d, i) => Math.max(products[i]!, Math.max(1, d) * factor(i % D))),
+          bound: dout.map(
+            (d, i) => 8 * (epsilon * d * factor(i % D) + tiny * (1 + d + factor(i % D))),
+          ),
+        };
+        return {
+          dx:
+            mode === "test"
+              ? constant
+              : {
+                  ...{ values: values.dx, ...bounded(dx, true) },
+                  scale: bounded(dx, true).scale.map((s, i) => Math.max(s, products[i]!)),
+                },
+          dgamma: { values: values.dgamma, ...bounded(weighted, false) },
+          dbeta: { ...sum(values.dbeta, column, N, precision), loose: true },
+        };
+      }),
   },
   {
     name: "recalibrate",
     late: true,
     operands(draw) {
       const D = draw.dim();
-      return { a: [draw.dim(), D], b: [draw.dim(), D], runningMean: [D], runningVar: [D] };
+      const spatial = draw.chance(0.3) ? draw.shape(0, 2) : [];
+      return {
+        a: [draw.dim(), D, ...spatial],
+        b: [draw.dim(), D],
+        runningMean: [D],
+        runningVar: [D],
+      };
     },
     fits({ a, b, runningMean, runningVar }, { absent }) {
-      if (a!.length !== 2 || b!.length !== 2 || a![1] !== b![1]) return "ShapeError";
+      if (a!.length < 2 || b!.length < 2 || a![1] !== b![1]) return "ShapeError";
       if (!absent && !(same(runningMean!, [a![1]!]) && same(runningVar!, [a![1]!])))
         return "ShapeError";
-      return a![0]! + b![0]! > 0 || "RangeError";
+      const rows = ([N = 0, , ...spatial]: Shape) => N * sizeOf(spatial);
+      return rows(a!) + rows(b!) > 0 || "RangeError";
     },
     settings: (draw) => ({ mode: "train", absent: draw.chance(0.3) }),
     changes: ({ absent }) => (absent ? [] : ["runningMean", "runningVar"]),
@@ -939,9 +992,13 @@ export const operations: readonly Operation[] = [
       return { runningMean: param.runningMean!, runningVar: param.runningVar! };
     },
     twin({ v, shapes: { a, b }, precision }) {
-      const x = [...Array.from(v.a!), ...Array.from(v.b!)];
+      const columns = [a!, b!].map(columnPlaces);
+      const x = columns.flatMap(({ places }, i) =>
+        places.map((place) => (i === 0 ? v.a : v.b)![place]!),
+      );
       const D = a![1]!;
-      const statistics = reference.columnStatistics(x, [a![0]! + b![0]!, D]);
+      const N = columns.reduce((sum, { rows }) => sum + rows[0]!, 0);
+      const statistics = reference.columnStatistics(x, [N, D]);
       return {
         runningMean: runningTwin(statistics.mean, x, statistics, false, precision),
         runningVar: runningTwin(statistics.variance, x, statistics, true, precision),

@@ -65,6 +65,8 @@ const dilated: typeof geometries = [
   { size: [6, 7], kernel: [2, 3], stride: [1, 2], dilation: [3, 2], padding: [1, 2] },
   { size: [3, 3], kernel: [2, 2], stride: [2, 2], dilation: [4, 3], padding: [1, 1] },
   { size: [5, 5], kernel: [2, 2], stride: [2, 2], dilation: [2, 2], padding: 1, ceil: true },
+  // Windows side by side without a gap, with rows between their cells.
+  { size: [6, 4], kernel: [2, 2], stride: [3, 2], dilation: [2, 1] },
 ];
 
 function windowsOf(geometry: (typeof geometries)[number]): Windows {

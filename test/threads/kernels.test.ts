@@ -88,6 +88,13 @@ class Call {
     return this.place(n, false);
   }
 
+  /** Words of four bytes: a window, or axes. */
+  words(values: number[]): number {
+    const address = this.place(4 * values.length, false);
+    new Uint32Array(this.linear.wasm.buffer, address, values.length).set(values);
+    return address;
+  }
+
   /** One operation of a predictor, from its words. Its numbers are 0. */
   operation(words: Readonly<Record<number, number>>): number {
     const address = this.place(4 * OperationWords.length, false);
@@ -217,6 +224,8 @@ function update(name: string, cost: number, state: number, numbers: number[]): C
 // Two chunks of 1,024 rows, and no whole number of eights.
 const N = 1037;
 const [C, D, K, LONG] = [37, 61, 301, 16400];
+// Places of an image, and groups of three channels.
+const [S, G] = [23, 5];
 
 /** Rows, of which so many columns as are split by columns are not split by rows. */
 const few = ({ bytes }: DType) => Math.ceil(532 / bytes);
@@ -236,7 +245,142 @@ function batchnormForward(
   );
 }
 
+/** The words of a window over images of this size, all of whose numbers are here. */
+function windowOf(c: Call, [H, W, C, OH, OW, KH, KW, SH, SW, top, left]: number[]): number {
+  return c.words([H!, W!, C!, OH!, OW!, C!, KH!, KW!, SH!, SW!, top!, left!, 1, 1, 1]);
+}
+
+// Two images of 5 columns and 37 channels are as many rows as the job has: n is their height, all
+// told, and windows overlap.
+const POOLED = { W: 5, OW: 3 };
+const pooled = (c: Call, n: number) =>
+  windowOf(c, [n, POOLED.W, C, n, POOLED.OW, 3, 3, 1, 2, 1, 1]);
+
+const images: Case[] = [
+  {
+    name: "max_pool_forward",
+    from: ({ bytes }) => splitFrom(3 * POOLED.W * C * bytes, 1),
+    call(c, n) {
+      const outs = n * POOLED.OW * C;
+      const [out, argmax] = [c.output(outs), c.output(outs, 4)];
+      if (n > 2) c.run("max_pool_forward", out, argmax, c.input(n * POOLED.W * C), pooled(c, n), 1);
+    },
+  },
+  {
+    name: "average_pool_forward",
+    from: ({ bytes }) => splitFrom(3 * POOLED.W * C * bytes, 1),
+    call(c, n) {
+      const [out, x] = [c.output(n * POOLED.OW * C), c.input(n * POOLED.W * C)];
+      if (n > 2) c.run("average_pool_forward", out, x, pooled(c, n), 1, 1, 1, 1);
+    },
+  },
+  {
+    name: "max_pool_backward",
+    from: ({ bytes }) => splitFrom(POOLED.W * C * bytes, 1),
+    call(c, n) {
+      const outs = n * POOLED.OW * C;
+      const [dx, dout, argmax] = [c.output(n * POOLED.W * C), c.input(outs), c.labels(outs, 9)];
+      c.run("max_pool_backward", dx, dout, argmax, pooled(c, n), 1);
+    },
+  },
+  {
+    name: "average_pool_backward",
+    from: ({ bytes }) => splitFrom(POOLED.W * C * bytes, 1),
+    call(c, n) {
+      const [dx, dout] = [c.output(n * POOLED.W * C), c.input(n * POOLED.OW * C)];
+      c.run("average_pool_backward", dx, dout, pooled(c, n), 1, 2, 1, 1);
+    },
+  },
+  {
+    name: "global_average_pool_forward",
+    from: rows(K, 1),
+    call: (c, n) => void c.run("global_average_pool_forward", c.output(n), c.input(n * K), n, K),
+  },
+  {
+    name: "global_average_pool_backward",
+    from: rows(K, 1),
+    call: (c, n) => void c.run("global_average_pool_backward", c.output(n * K), c.input(n), n, K),
+  },
+  {
+    name: "layernorm_forward",
+    from: rows(D, 2),
+    call(c, n) {
+      const [out, saved, x] = [c.output(n * D), c.output(2 * n, 8), c.input(n * D)];
+      c.run("layernorm_forward", out, saved, x, c.input(D), c.input(D), n, D, 1e-5);
+    },
+  },
+  {
+    name: "layernorm_backward, dx",
+    from: rows(D, 2),
+    call(c, n) {
+      const [dx, dout, x] = [c.output(n * D), c.input(n * D), c.input(n * D)];
+      const saved = c.input(2 * n, 0.5, 1, float64);
+      c.run("layernorm_backward", dx, 0, 0, dout, x, c.input(D), saved, 0, n, D);
+    },
+  },
+  {
+    name: "layernorm_backward, dgamma and dbeta",
+    from: (dtype) => lines(few(dtype), 2, 16)(dtype),
+    call(c, n) {
+      const N = few(c.dtype);
+      const work = c.work("layernorm", n);
+      const [dgamma, dbeta, dout, x] = [c.output(n), c.output(n), c.input(N * n), c.input(N * n)];
+      const saved = c.input(2 * N, 0.5, 1, float64);
+      c.run("layernorm_backward", 0, dgamma, dbeta, dout, x, c.input(n), saved, work, N, n);
+    },
+  },
+  {
+    name: "groupnorm_forward",
+    from: rows(S * G * 3, 2),
+    call(c, n) {
+      const each = S * G * 3;
+      const work = c.work("groupnorm", n, G * 3);
+      const [out, saved, x] = [c.output(n * each), c.output(2 * n * G, 8), c.input(n * each)];
+      const gains = [c.input(G * 3), c.input(G * 3)];
+      c.run("groupnorm_forward", out, saved, x, ...gains, work, n, S, G * 3, G, 1e-5);
+    },
+  },
+  {
+    name: "groupnorm_backward",
+    from: rows(S * G * 3, 2),
+    call(c, n) {
+      const each = S * G * 3;
+      const work = c.work("groupnorm", n, G * 3);
+      const to = [c.output(n * each), c.output(G * 3), c.output(G * 3)];
+      const [dout, x] = [c.input(n * each), c.input(n * each)];
+      const saved = c.input(2 * n * G, 0.5, 1, float64);
+      c.run("groupnorm_backward", ...to, dout, x, c.input(G * 3), saved, work, n, S, G * 3, G);
+    },
+  },
+  {
+    name: "strided_copy",
+    from: rows(C * D, 1),
+    call(c, n) {
+      const axes = c.words([...[n, C * D, C * D], ...[C, D, 1], ...[D, 1, C]]);
+      if (n > 0) c.run("strided_copy", c.output(n * C * D), c.input(n * C * D), axes, 3);
+    },
+  },
+  ...["add_broadcast", "multiply_broadcast"].flatMap((name): Case[] => [
+    {
+      name,
+      from: elements(1.5),
+      call(c, n) {
+        c.run(name, c.output(n), c.input(n), c.input(n), c.words([n, 1, 1]), 1);
+      },
+    },
+    {
+      name: `${name} of a row`,
+      from: rows(D, 1.5),
+      call(c, n) {
+        const axes = c.words([...[n, D, 0], ...[D, 1, 1]]);
+        c.run(name, c.output(n * D), c.input(n * D), c.input(D), axes, 2);
+      },
+    },
+  ]),
+];
+
 const cases: Case[] = [
+  ...images,
   ...layer("relu", 1),
   ...layer("leaky_relu", 1.5, [0.1]),
   ...layer("sigmoid", 16),
