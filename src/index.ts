@@ -70,6 +70,7 @@ export {
   maxPool2dForward,
   type PoolCache,
 } from "./layers/pool.ts";
+export { type PreluCache, preluBackward, preluForward } from "./layers/prelu.ts";
 export {
   type Upsample2dCache,
   type Upsample2dParam,

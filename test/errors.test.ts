@@ -263,6 +263,24 @@ function callsAt(N: number, D: number, M: number): Record<string, Call> {
       run: ({ dout, cache, dx, dw, db }) => lamella.affineBackward(dout, cache, { dx, dw, db }),
     },
     ...Object.assign({}, ...unary.map(unaryCalls)),
+    preluForward: {
+      operands: { x: [N, D], slope: [D] },
+      optional: { out: [N, D] },
+      first: "x",
+      apart: { out: ["x", "slope"] },
+      run: ({ x, slope, out }) => lamella.preluForward(x, slope, { out }),
+    },
+    preluBackward: {
+      operands: { dout: [N, D] },
+      optional: { dx: [N, D], dslope: [D] },
+      first: "the cache",
+      forward: "preluForward",
+      apart: {
+        dx: ["the cache's x"],
+        dslope: ["the cache's slope"],
+      },
+      run: ({ dout, cache, dx, dslope }) => lamella.preluBackward(dout, cache, { dx, dslope }),
+    },
     normalizeForward: {
       operands: { x: [N, D], mean: [D], std: [D] },
       optional: { out: [N, D] },
@@ -635,7 +653,7 @@ describe("a destination that shares data is an AliasError with both", () => {
     const both = [target, other].join(".*");
     const swapped = [other, target].join(".*");
     const message = new RegExp(
-      `^AliasError: ${name}: (${both}|${swapped}).* (not elementwise|\\w+Backward needs (x|a and b))$`,
+      `^AliasError: ${name}: (${both}|${swapped}).* (not elementwise|\\w+Backward needs (x|both|a and b))$`,
     );
     refuses(name, exchanged, AliasError, message);
   });
@@ -1097,6 +1115,10 @@ describe("a key that an options object does not have", () => {
   }
 
   /** All that take options, or parameters by name, by the name that the error begins with. */
+  const withOptions = kinds.filter((kind) => {
+    const { settings, argument } = named[kind]!;
+    return settings && !argument;
+  });
   const takers: Record<string, Taker> = {
     createRuntime: {
       call: (options) => lamella.createRuntime(options),
@@ -1187,11 +1209,14 @@ describe("a key that an options object does not have", () => {
       call: (options) => lamella.affine(2, options),
       keys: ["useBias", "weight", "bias"],
     },
-    batchnorm: {
-      call: (options) => lamella.batchnorm(options),
-      keys: ["eps", "momentum"],
-      isFirst: true,
-    },
+    // Layers whose settings all have defaults and are given as one object.
+    ...Object.fromEntries(
+      withOptions.map((kind) => {
+        const { settings = {}, first = [] } = named[kind]!;
+        const call = (options: Any) => (lamella as Any)[kind](options);
+        return [kind, { call, keys: [...Object.keys(settings), ...first], isFirst: true }];
+      }),
+    ),
     dropout: { call: (options) => lamella.dropout(0.5, options), keys: ["seed"] },
     normalize: {
       call: (options) => lamella.normalize(options),
@@ -1247,7 +1272,9 @@ describe("a key that an options object does not have", () => {
       affineForward: ["activation"],
       globalAvgPoolForward: ["layout"],
       zeroPad2dForward: ["layout"],
-      leakyReluForward: ["negativeSlope"],
+      ...Object.fromEntries(
+        unary.map((kind) => [`${kind}Forward`, Object.keys(named[kind]!.settings ?? {})]),
+      ),
       softmaxLoss: ["classWeights"],
       svmLoss: ["classWeights"],
     };
@@ -1292,7 +1319,8 @@ describe("a key that an options object does not have", () => {
     const { call, keys, needs } = taker;
     for (const key of keys) {
       for (const wrong of [`${key}s`, key.slice(1), key.replace(/(?=[A-Z])/, "_").toLowerCase()]) {
-        if (keys.includes(wrong) || wrong === "") continue;
+        // "betas" is a key of PyTorch's Adam, which is told apart.
+        if (keys.includes(wrong) || wrong === "" || wrong === "betas") continue;
         const message = await refusal(() => call({ ...needs, [wrong]: undefined }));
         expect(message).toMatch(new RegExp(`^${name.split(":")[0]}.* has no "${wrong}"; `));
         expect(message).toMatch(new RegExp(`\\b${key}\\b`));

@@ -202,6 +202,7 @@ const calls: Call[] = [
     { p: 0.5, mode: "train", seed: 1 },
     { out: ones(2, 3) },
   ]),
+  ...functional("prelu", () => [ones(2, 3), ones(3), { out: ones(2, 3) }], ["dx", "dslope"]),
   ...functional("normalize", () => [ones(2, 3), ones(3), ones(3), { out: ones(2, 3) }]),
   ...unary.flatMap((name) =>
     functional(name, () => [ones(2, 3), { ...usual(name), out: ones(2, 3) }]),

@@ -216,7 +216,7 @@ describe.each(configurations)("the predictor in $dtype, $build core", ({ core, t
     }
     const gelu = core.output(array, N * D);
     const input = core.input(scaled);
-    exports[`gelu_forward_${suffix}`](gelu.address, input.address, N * D);
+    exports[`gelu_forward_${suffix}`](gelu.address, input.address, N * D, 0);
     expect(values[3]).toEqual(gelu.values());
   });
 });

@@ -4,6 +4,7 @@
 import { columnSum, columnSumWorkBytes } from "../blas/column_sum";
 import { gemm, gemmPanels, gemmWorkBytes } from "../blas/gemm";
 import { packPanels } from "../blas/pack";
+import { Lanes, lightCost, mapLanes } from "./elementwise";
 
 /** Returns how many bytes of workspace affineForward and affineReluForward need. @kernel */
 export function affineForwardWorkBytes<T extends number>(N: usize, D: usize, M: usize): usize {
@@ -54,7 +55,8 @@ export function affinePack<T extends number>(panels: usize, w: usize, D: usize, 
 }
 
 /**
- * out = max(x · w + b, floor), with w in panels: a floor of 0 is ReLU, one of −∞ changes nothing.
+ * out = min(max(x · w + b, floor), ceiling), with w in panels: a floor of 0 is ReLU, one of −∞
+ * changes nothing, and neither does a ceiling of ∞.
  *
  * @operation affine @inline
  */
@@ -68,8 +70,13 @@ export function affinePanels<T extends number>(
   D: usize,
   M: usize,
   floor: f64,
+  ceiling: f64,
 ): void {
   gemmPanels<T>(out, x, panels, b, <T>floor, work, N, M, D);
+  if (ceiling < Infinity) {
+    const f: Lanes = (v, _, ceiling) => v128.pmin<T>(v, ceiling);
+    mapLanes<T>(f.index, out, out, out, N * M, ceiling, 0, lightCost<T>());
+  }
 }
 
 /** Returns how many bytes of workspace affineBackward needs. @kernel */

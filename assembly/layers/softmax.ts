@@ -5,6 +5,7 @@ import { expShifted, rowMax, scaleRow } from "../math/reduce";
 import { LANES, loadLanes, storeLanes } from "../simd";
 import { SHARED } from "../threads/queue";
 import { at, jobOf, planSplit, split } from "../threads/split";
+import { stridedBackward, stridedForward } from "./strided_softmax";
 
 @unmanaged
 class RowsJob {
@@ -13,13 +14,22 @@ class RowsJob {
   C: usize;
 }
 
-/** out may be x. @kernel @operation softmax */
+/**
+ * A row's elements are S apart; there are N rows. out may be x where S is 1.
+ *
+ * @kernel @operation softmax
+ */
 export function softmaxForward<T extends number>(
-  out: usize, // (N, C)
-  x: usize, // (N, C)
+  out: usize, // (N / S, C, S)
+  x: usize, // (N / S, C, S)
   N: usize,
   C: usize,
+  S: f64,
 ): void {
+  if (S > 1) {
+    stridedForward<T>(out, x, N, C, <usize>S, false);
+    return;
+  }
   if (SHARED && planSplit(N, 16 * C * sizeof<T>())) {
     const job = jobOf<RowsJob>();
     job.out = out;
@@ -28,7 +38,7 @@ export function softmaxForward<T extends number>(
     split((from, N) => {
       const job = jobOf<RowsJob>();
       const first = from * job.C;
-      softmaxForward<T>(at<T>(job.out, first), at<T>(job.x, first), N, job.C);
+      softmaxForward<T>(at<T>(job.out, first), at<T>(job.x, first), N, job.C, 1);
     });
     return;
   }
@@ -50,12 +60,17 @@ class GradientsJob {
 
 /** dx = out · (dout − Σ_c dout · out), the sum in float64. dx may be dout. @kernel */
 export function softmaxBackward<T extends number>(
-  dx: usize, // (N, C)
-  dout: usize, // (N, C)
-  out: usize, // (N, C)
+  dx: usize, // (N / S, C, S)
+  dout: usize, // (N / S, C, S)
+  out: usize, // (N / S, C, S)
   N: usize,
   C: usize,
+  S: f64,
 ): void {
+  if (S > 1) {
+    stridedBackward<T>(dx, dout, out, N, C, <usize>S, false);
+    return;
+  }
   if (SHARED && planSplit(N, 4 * C * sizeof<T>())) {
     const job = jobOf<GradientsJob>();
     job.dx = dx;
@@ -66,7 +81,7 @@ export function softmaxBackward<T extends number>(
       const job = jobOf<GradientsJob>();
       const first = from * job.C;
       const out = at<T>(job.out, first);
-      softmaxBackward<T>(at<T>(job.dx, first), at<T>(job.dout, first), out, N, job.C);
+      softmaxBackward<T>(at<T>(job.dx, first), at<T>(job.dout, first), out, N, job.C, 1);
     });
     return;
   }

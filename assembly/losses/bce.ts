@@ -26,7 +26,7 @@ function pairLoss<T extends number>(
   const e = exp<f64>(f64x2.neg(f64x2.abs(score)));
   const linear = f64x2.sub(f64x2.pmax(score, zero), f64x2.mul(score, target));
   // The lane beyond the end holds log 2.
-  const whole = f64x2.add(linear, log1p(e));
+  const whole = f64x2.add(linear, log1p<f64>(e));
   const term = lanes == 2 ? whole : v128.and(whole, i64x2(-1, 0));
   if (dx != 0) {
     // sigmoid(x) − y over the common denominator 1 + e, so that a small difference keeps its

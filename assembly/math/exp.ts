@@ -103,6 +103,11 @@ export function exp<T extends number>(x: v128): v128 {
   return scaleByPowerOf2<T>(v128.add<T>(series, v128.splat<T>(<T>1)), n);
 }
 
+/** As exp, as a function of its own, for kernels whose bodies are small: it is in the core once. */
+export function expLanes<T extends number>(x: v128): v128 {
+  return exp<T>(x);
+}
+
 /**
  * Returns exp(x + low) of two float64 for −761 ≤ x ≤ 0, with the accuracy that a Result can show.
  * low is what rounding has taken from x; it is 0 if Result is float32.
@@ -117,10 +122,15 @@ export function expOfSum<Result extends number>(x: v128, low: v128): v128 {
   return scaleByPowerOf2<f64>(f64x2.add(series, f64x2.splat(1)), n);
 }
 
-/** Returns exp(x) − 1 of each lane with its relative accuracy, for 0 ≤ x ≤ 40. @inline */
+/** Returns exp(x) − 1 of each lane with its relative accuracy, for |x| ≤ 40. @inline */
 export function expm1<T extends number>(x: v128): v128 {
   const n = multipleOfLn2<T>(x);
   const power = powerOf2<T>(n);
   const series = expm1Series<T, T>(remainderOfLn2<T>(x, n));
   return multiplyAdd<T>(series, power, v128.sub<T>(power, v128.splat<T>(<T>1)));
+}
+
+/** As expm1, as a function of its own. */
+export function expm1Lanes<T extends number>(x: v128): v128 {
+  return expm1<T>(x);
 }

@@ -1,6 +1,6 @@
 // Functions of rows: their largest value, and exponentials and their sum.
 
-import { LANES, loadTail, storeTail } from "../simd";
+import { LANES, loadLanes, loadTail, storeLanes, storeTail } from "../simd";
 import { SHARED } from "../threads/queue";
 import { at, jobOf, planSplit, split } from "../threads/split";
 import { exp } from "./exp";
@@ -77,20 +77,16 @@ function addLanes<T extends number>(sum: v128, v: v128): v128 {
 /** Returns Σ exp(x − most) in float64, and writes the exponentials to e (C,), which may be x. */
 export function expShifted<T extends number>(e: usize, x: usize, most: T, C: usize): f64 {
   const shift = v128.splat<T>(most);
-  const whole = C & ~(LANES<T>() - 1);
   let sum = f64x2.splat(0);
-  let j: usize = 0;
-  for (; j < whole; j += LANES<T>()) {
-    const v = exp<T>(v128.sub<T>(v128.load(x + j * sizeof<T>()), shift));
-    v128.store(e + j * sizeof<T>(), v);
-    sum = addLanes<T>(sum, v);
-  }
-  if (j < C) {
+  // One loop has the whole vectors and the tail, so that its long body is compiled once.
+  for (let j: usize = 0; j < C; j += LANES<T>()) {
     const at = j * sizeof<T>();
-    const v = exp<T>(v128.sub<T>(loadTail<T>(x + at, C - j), shift));
-    storeTail<T>(e + at, v, C - j);
-    // The tail is loaded from memory again, as the lanes beyond the row are not zero in v.
-    sum = addLanes<T>(sum, loadTail<T>(e + at, C - j));
+    const lanes = min(C - j, LANES<T>());
+    let v = exp<T>(v128.sub<T>(loadLanes<T>(x + at, lanes), shift));
+    storeLanes<T>(e + at, v, lanes);
+    // The lanes beyond the row are not 0 in v, and so the tail is loaded again.
+    if (lanes < LANES<T>()) v = loadTail<T>(e + at, lanes);
+    sum = addLanes<T>(sum, v);
   }
   return f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1);
 }

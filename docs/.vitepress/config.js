@@ -1,9 +1,12 @@
 // @ts-check
 // The site: npm run docs builds it into build/site.
 
+import { readFileSync } from "node:fs";
 import { posix } from "node:path";
 import { defineConfig } from "vitepress";
 import api from "../api/topics.json" with { type: "json" };
+
+const overview = readFileSync(new URL("../layers/README.md", import.meta.url), "utf8");
 
 /** @param {string} folder @param {...string} names "text: file" */
 const items = (folder, ...names) =>
@@ -11,6 +14,13 @@ const items = (folder, ...names) =>
     const [text, file] = name.split(": ");
     return { text, link: `/${folder}${file}` };
   });
+
+/** The pages of the layers, as the table of the overview names them. */
+const layerPages = () =>
+  [...overview.matchAll(/^\| \[(.+?)\]\((\w+)\.md\)/gm)]
+    // A page of several rows goes by the first of them.
+    .filter(([, , file], i, all) => all.findIndex((row) => row[2] === file) === i)
+    .map(([, [first, ...rest], file]) => `${first.toUpperCase()}${rest.join("")}: ${file}`);
 
 export default defineConfig({
   title: "Lamella",
@@ -52,25 +62,7 @@ export default defineConfig({
       },
       {
         text: "Layers",
-        items: items(
-          "layers/",
-          "Overview: ",
-          "Fully connected: affine",
-          "ReLU: relu",
-          "Leaky ReLU: leaky_relu",
-          "Sigmoid: sigmoid",
-          "Tanh: tanh",
-          "GELU: gelu",
-          "Softmax: softmax",
-          "Batch normalisation: batchnorm",
-          "Layer normalisation: layernorm",
-          "Group normalisation: groupnorm",
-          "Normalisation by constants: normalize",
-          "Pooling: pooling",
-          "Moving and combining arrays: movement",
-          "Dropout: dropout",
-          "Checking gradients: gradients",
-        ),
+        items: items("layers/", "Overview: ", ...layerPages(), "Checking gradients: gradients"),
       },
       {
         text: "Losses",

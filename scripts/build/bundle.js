@@ -36,7 +36,7 @@ export const bundleInputs = [
 function repair(file) {
   const text = readFileSync(file, "utf8")
     .replace(/\bmodule\s*\.\s*exports\b/g, "module.exports")
-    .replace(/=(\s*)(plainLayer|layer)\(/g, "=$1/* @__PURE__ */$2(");
+    .replace(/=(\s*)(plainLayer|optionLayer|layer)\(/g, "=$1/* @__PURE__ */$2(");
   writeFileSync(file, text);
 }
 

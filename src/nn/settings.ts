@@ -10,7 +10,7 @@ import { checkKeys, type Hint } from "../tensor/options.ts";
  */
 const foreign: Readonly<Record<string, string>> = {
   activation: "a layer of its own, relu() after it",
-  alpha: "negativeSlope of leakyRelu, decayRate of rmsprop",
+  alpha: "negativeSlope of leakyRelu, decayRate of rmsprop, or elu({ alpha: 1 })",
   betas: "beta1: 0.9, beta2: 0.999",
   biasinitializer: "bias",
   callbacks: "for await (const event of trainer.fit(…))",

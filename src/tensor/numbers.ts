@@ -20,6 +20,10 @@ export const count: Range = {
   expected: "a whole number from 1 up",
   holds: (value) => Number.isInteger(value) && value > 0,
 };
+export const wholeNumber: Range = {
+  expected: "a whole number",
+  holds: (value) => Number.isInteger(value),
+};
 export const seed: Range = {
   expected: "a whole number in [0, 4294967296)",
   holds: (value) => Number.isInteger(value) && value >= 0 && value < 2 ** 32,

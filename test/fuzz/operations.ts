@@ -2,6 +2,7 @@
 // out of it by the float64 twins. A new layer is a new row; facade.test.ts and test/memory/ do the
 // rest.
 
+import * as lamella from "../../src/index.ts";
 import {
   affineBackward,
   affineForward,
@@ -35,6 +36,8 @@ import {
   tanhBackward,
   tanhForward,
 } from "../../src/index.ts";
+import { named } from "../../src/nn/engine/kinds.ts";
+import { activations, gradientOf } from "../support/activations.ts";
 import { permutedPlaces } from "../support/images.ts";
 import * as reference from "../support/reference.ts";
 import type { Draw, Shape } from "./draw.ts";
@@ -189,16 +192,21 @@ function elementwise(
     backward: (dout: ArrayLike<number>, saved: ArrayLike<number>, settings: Settings) => number[];
   },
   bounds: {
-    forward: (values: number[], precision: Precision) => number[] | number;
+    forward: (
+      values: number[],
+      precision: Precision,
+      x: ArrayLike<number>,
+      settings: Settings,
+    ) => number[] | number;
     backward: (
       values: number[],
       precision: Precision,
       dout: ArrayLike<number>,
     ) => number[] | number;
   },
-  more: Partial<Operation> & { readsOut?: boolean } = {},
+  more: Partial<Operation> & { readsOut?: boolean; isLoose?: boolean } = {},
 ): Operation[] {
-  const { readsOut = false, wrong, mayShare = () => true, ...rest } = more;
+  const { readsOut = false, isLoose: loose = false, wrong, mayShare = () => true, ...rest } = more;
   return [
     {
       name: `${name}Forward`,
@@ -208,7 +216,13 @@ function elementwise(
       run: ({ t, to, settings }) => ({ out: forward(t.x!, { ...to, ...settings }).out }),
       twin({ v, settings, precision }) {
         const values = twins.forward(v.x!, settings);
-        return { out: { values, bound: bounds.forward(values, precision), scale: finite(values) } };
+        return {
+          out: {
+            values,
+            bound: bounds.forward(values, precision, v.x!, settings),
+            scale: finite(values),
+          },
+        };
       },
       ...rest,
       ...(wrong && { wrong }),
@@ -234,7 +248,7 @@ function elementwise(
       twin({ v, settings, precision }) {
         const values = twins.backward(v.dout!, readsOut ? v.out! : v.x!, settings);
         const bound = bounds.backward(values, precision, v.dout!);
-        return { dx: { values, bound, scale: finite(v.dout!).map((d) => 2 * d) } };
+        return { dx: { values, bound, loose, scale: finite(v.dout!).map((d) => 2 * d) } };
       },
       ...rest,
     },
@@ -727,6 +741,41 @@ export const operations: readonly Operation[] = [
     within(800),
     { mayShare: () => false },
   ),
+  ...Object.entries(activations).flatMap(([kind, row]) => {
+    const { [`${kind}Forward`]: forward, [`${kind}Backward`]: backward } =
+      lamella as never as Record<string, never>;
+    const keepsOut = named[kind]?.keeps !== "x";
+    const bounds = within(4 * row.ulp + 8);
+    return elementwise(
+      kind,
+      forward as never,
+      backward as never,
+      {
+        forward: (x, settings) => Array.from(x, (v) => row.forward(v, settings)),
+        backward: (dout, kept, settings) =>
+          Array.from(dout, (d, i) => gradientOf(row, d, kept[i]!, settings)),
+      },
+      {
+        // What the result may have lost beside its own digits, for x of any size.
+        forward: (values, precision, x, settings) =>
+          roundings(
+            values.map((v, i) => Math.abs(v) + (row.scale?.(x[i]!, settings) ?? 0)),
+            4 * row.ulp + 8,
+            precision,
+          ).map((bound, i) => bound + 4 * precision.tiny * finite([x[i]!])[0]!),
+        backward: bounds.backward,
+      },
+      {
+        readsOut: keepsOut,
+        isLoose: true,
+        settings: (draw) => draw.pick(row.settings ?? [{}]),
+        mayShare: () => keepsOut,
+        ...(row.wrong && {
+          wrong: row.wrong.map((settings) => [settings, "RangeError"] as const),
+        }),
+      },
+    );
+  }),
   {
     name: "softmaxForward",
     operands: (draw) => ({ x: draw.shape(1, 3) }),
@@ -776,6 +825,102 @@ export const operations: readonly Operation[] = [
         precision,
       );
       return { dx: { values, scale, bound } };
+    },
+  },
+  {
+    name: "logSoftmaxForward",
+    operands: (draw) => ({ x: draw.shape(1, 3) }),
+    fits: ({ x }) => x!.length > 0 || "ShapeError",
+    wrong: [0.5, Number.NaN, "0", null].map((axis) => [{ axis }, "RangeError"] as const),
+    destinations: ({ x }) => ({ out: x! }),
+    run: ({ t, to, settings }) => ({
+      out: lamella.logSoftmaxForward(t.x!, { ...to, ...settings }).out,
+    }),
+    twin({ v, shapes, precision }) {
+      const C = shapes.x!.at(-1)!;
+      const values = reference.logSoftmaxForward(v.x!, [C && v.x!.length / C, C]);
+      // x − max is rounded, and then the difference from the logarithm of a sum of C terms.
+      const bound = values.map((value) =>
+        Number.isFinite(value) ? (8 + C) * precision.epsilon * (1 + Math.abs(value)) : 0,
+      );
+      return { out: { values, bound, scale: finite(v.x!).map((x) => 2 * x) } };
+    },
+  },
+  {
+    name: "logSoftmaxBackward",
+    operands(draw) {
+      const x = draw.shape(1, 3);
+      return { x, dout: x };
+    },
+    saved: ["x"],
+    fits: ({ x, dout }) => same(x!, dout!) || "ShapeError",
+    destinations: ({ dout }) => ({ dx: dout! }),
+    mayShare: (_, operand) => operand === "x",
+    prepare(t) {
+      const { out, cache } = lamella.logSoftmaxForward(t.x!);
+      return { cache, shown: { out } };
+    },
+    run: ({ t, to, cache }) => ({ dx: lamella.logSoftmaxBackward(t.dout!, cache as never, to) }),
+    twin({ v, shapes, precision }) {
+      const C = shapes.x!.at(-1)!;
+      const values = reference.logSoftmaxBackward(v.dout!, v.out!, C);
+      const dout = finite(v.dout!);
+      const scale = dout.map((d, i) => {
+        const row = i - (i % C);
+        return d + dout.slice(row, row + C).reduce((a, b) => a + b, 0);
+      });
+      return { dx: { values, scale, bound: roundings(scale, C + 8, precision), loose: true } };
+    },
+  },
+  {
+    name: "preluForward",
+    operands(draw) {
+      const x = [draw.dim(), ...draw.shape(1, 2)];
+      return { x, slope: [draw.pick([1, x[1]!])] };
+    },
+    fits({ x, slope }) {
+      const C = x!.length < 2 ? 1 : x![1];
+      return (slope!.length === 1 && (slope![0] === 1 || slope![0] === C)) || "ShapeError";
+    },
+    destinations: ({ x }) => ({ out: x! }),
+    run: ({ t, to }) => ({ out: lamella.preluForward(t.x!, t.slope!, to).out }),
+    twin({ v, shapes, precision: { round } }) {
+      const L = shapes.slope![0] === 1 ? 1 : sizeOf(shapes.x!.slice(2));
+      return { out: { values: reference.preluForward(v.x!, v.slope!, L).map(round) } };
+    },
+  },
+  {
+    name: "preluBackward",
+    operands(draw) {
+      const x = [draw.dim(), ...draw.shape(1, 2)];
+      return { x, slope: [draw.pick([1, x[1]!])], dout: x };
+    },
+    saved: ["x", "slope"],
+    fits: ({ x, dout }) => same(x!, dout!) || "ShapeError",
+    destinations: ({ x, slope }) => ({ dx: x!, dslope: slope! }),
+    mayShare: (destination, operand) => destination === "dx" && operand === "dout",
+    optional: ["dx", "dslope"],
+    prepare: (t) => lamella.preluForward(t.x!, t.slope!),
+    run: ({ t, to, cache }) => lamella.preluBackward(t.dout!, cache as never, to) as Results,
+    twin({ v, shapes, precision }) {
+      const L = shapes.slope![0] === 1 ? 1 : sizeOf(shapes.x!.slice(2));
+      const twin = reference.preluBackward(v.dout!, v.x!, v.slope!, L);
+      const products = finite(v.dout!).map((d, i) => d * finite([v.x![i]!])[0]!);
+      const scale = reference.preluBackward(
+        products.map((p) => -p),
+        products.map(() => -1),
+        v.slope!,
+        L,
+      ).dslope;
+      return {
+        dx: { values: twin.dx.map(precision.round) },
+        dslope: {
+          values: twin.dslope,
+          scale,
+          bound: roundings(scale, 2, precision).map((b, i) => b + 1e-12 * scale[i]!),
+          loose: true,
+        },
+      };
     },
   },
   {

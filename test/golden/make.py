@@ -1,5 +1,5 @@
-"""Makes the golden fixtures beside this file: random.json, math.json, layers.json, optim.json,
-training.json, networks.json.
+"""Makes the golden fixtures beside this file: random.json, math.json, layers.json, activations.json,
+optim.json, training.json, networks.json.
 
     python3 test/golden/make.py
 
@@ -314,6 +314,38 @@ def make_layers():
     })
 
 
+# --- activations.json: the activations that came after layers.json, each with its own draws ---------------
+
+
+ACTIVATIONS = {
+    "silu": F.silu,
+    "hardSwish": F.hardswish,
+    # F.hardsigmoid divides float64 by a float32 six in this version.
+    "hardSigmoid": lambda x: (x / 6 + 0.5).clamp(0, 1),
+    "relu6": F.relu6,
+    "elu": F.elu,
+    "selu": F.selu,
+    "softplus": F.softplus,
+    "softsign": F.softsign,
+    "mish": F.mish,
+    "geluTanh": lambda x: F.gelu(x, approximate="tanh"),
+    "logSoftmax": lambda x: F.log_softmax(x, dim=-1),
+    "logSoftmaxFirst": lambda x: F.log_softmax(x, dim=0),
+    "softmaxFirst": lambda x: F.softmax(x, dim=0),
+}
+
+
+def make_activations():
+    cases = {}
+    for name, f in ACTIVATIONS.items():
+        r = np.random.RandomState(231)
+        cases[name] = layer_case(lambda x: f(x), {"x": 3 * r.randn(4, 7)}, r.randn(4, 7))
+    r = np.random.RandomState(232)
+    x, slope = r.randn(3, 4, 5), r.rand(4)
+    cases["prelu"] = layer_case(lambda x, weight: F.prelu(x, weight), {"x": x, "weight": slope}, r.randn(3, 4, 5))
+    write("activations.json", cases)
+
+
 # --- optim.json: PyTorch's optimizers in float64 -------------------------------------------------------
 
 
@@ -549,6 +581,7 @@ if __name__ == "__main__":
     make_random()
     make_math()
     make_layers()
+    make_activations()
     make_optim()
     make_training()
     make_networks()

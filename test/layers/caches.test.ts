@@ -25,6 +25,7 @@ const forwards: Record<string, () => { out: lamella.Tensor<"float32">; cache: An
   batchnorm: () => api.batchnormForward(x(), column(), column(), { mode: "train" }),
   dropout: () => api.dropoutForward(x(), { p: 0.5, mode: "train", seed: 3 }),
   leakyRelu: () => api.leakyReluForward(x(), { negativeSlope: 0.3 }),
+  prelu: () => api.preluForward(x(), column()),
   normalize: () => api.normalizeForward(x(), column(), column()),
 };
 
@@ -36,7 +37,7 @@ const gradientsOf = (name: string, dout: Any, cache: Any): number[] => {
 
 const names = Object.keys(forwards);
 const keys =
-  "x w b gamma out std mask mode dropoutParam negativeSlope outShape dtype runtime held saved operation kept".split(
+  "x w b slope alpha beta axis approximate settings rest gamma out std mask mode dropoutParam negativeSlope outShape dtype runtime held saved operation kept".split(
     " ",
   );
 
@@ -93,6 +94,7 @@ describe("options whose getters dispose", () => {
       affine: () => [own.ones([D, 2]), own.ones([2])],
       batchnorm: () => [own.ones([D]), own.ones([D]), { mode: "train" }],
       dropout: () => [{ p: 0.5, mode: "train" }],
+      prelu: () => [own.ones([D])],
       normalize: () => [own.ones([D]), own.ones([D])],
     };
     const given = [make(), ...(operands[name]?.() ?? [])];

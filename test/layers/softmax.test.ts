@@ -52,13 +52,13 @@ describe.each(configurations)("the kernel in $dtype, $build core", ({ core, type
           const dout = array.from(normals(N * C, random));
           const out = core.output(array, N * C, place("out"));
           const dx = core.output(array, N * C, place("dx"));
-          forward(out.address, core.input(x, place("x")).address, N, C);
+          forward(out.address, core.input(x, place("x")).address, N, C, 1);
           const doutAt = core.input(dout, place("dout")).address;
-          backward(dx.address, doutAt, out.address, N, C);
+          backward(dx.address, doutAt, out.address, N, C, 1);
           const inPlace = core.inout(x);
-          forward(inPlace.address, inPlace.address, N, C);
+          forward(inPlace.address, inPlace.address, N, C, 1);
           const gradient = core.inout(dout);
-          backward(gradient.address, gradient.address, out.address, N, C);
+          backward(gradient.address, gradient.address, out.address, N, C, 1);
           core.checkGuards();
           const expected = reference.softmaxForward(x, [N, C]);
           expect(deviation(out.values(), expected, 1)).toBeLessThan(bounds[dtype]);

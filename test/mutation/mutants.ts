@@ -1259,6 +1259,58 @@ export const mutants: readonly Mutant[] = [
   ),
   ...mutantsOf(
     "release",
+    "layers/activations",
+    ["siluBackward", "σ(x) for σ(−x)", "v128.mul<T>(x, other)", "v128.mul<T>(x, own)"],
+    ["hardSwishBackward", "the gradient at 3 is 1", "v128.gt<T>(x, three)", "v128.ge<T>(x, three)"],
+    [
+      "hardSigmoidBackward",
+      "the gradient does not stop at 1",
+      "v128.lt<T>(out, one)",
+      "v128.le<T>(out, one)",
+    ],
+    ["relu6Backward", "the gradient at 6 is 1", "v128.lt<T>(out, six)", "v128.le<T>(out, six)"],
+    [
+      "scaledEluForward",
+      "exp(x) − 1 is cut at −10",
+      "v128.splat<T>(<T>-40)",
+      "v128.splat<T>(<T>-10)",
+    ],
+    ["seluForward", "scale and factor are exchanged", "FACTOR, SCALE", "SCALE, FACTOR"],
+    ["softplusForward", "exp(|x|)", "v128.neg<T>(v128.abs<T>(x))", "v128.abs<T>(x)"],
+    [
+      "softsignBackward",
+      "the divisor is not squared",
+      "v128.div<T>(v128.div<T>(dout, sum), sum)",
+      "v128.div<T>(dout, sum)",
+    ],
+    ["upper", "u = 1 + e from 0 up", "v128.mul<T>(two, e)", "e"],
+    [
+      "mapLanes",
+      "the tail is not computed",
+      "i < n; i += LANES<T>()",
+      "i + 1 < n; i += LANES<T>()",
+    ],
+  ),
+  ...mutantsOf(
+    "release",
+    "layers/prelu",
+    ["scaleRows", "the slope counts from 0 up", "v128.gt<T>(", "v128.ge<T>("],
+    [
+      "preluBackward",
+      "dslope has the examples above 0",
+      "if (!(value > 0)) sum",
+      "if (value > 0) sum",
+    ],
+  ),
+  ...mutantsOf(
+    "release",
+    "layers/log_softmax",
+    ["logSoftmaxForward", "the maximum is not subtracted", "v128.splat<T>(most));", "total);"],
+    ["rowAt", "rows lie one after the other", "(n % S)", "n"],
+    ["logOfSum", "a power of 2 too few", "- 1023);", "- 1024);"],
+  ),
+  ...mutantsOf(
+    "release",
     "layers/leaky_relu",
     [
       "leak",
@@ -1637,8 +1689,8 @@ export const mutants: readonly Mutant[] = [
   ...mutantsOf(
     "release",
     "losses/bce",
-    ["log1p", "a term is missing", "  p = horner<f64>(p, z, 2.0 / 5.0);\n", ""],
-    ["log1p", "s = e / (1 + e)", "f64x2.add(e, f64x2.splat(2))", "f64x2.add(e, f64x2.splat(1))"],
+    ["log1p", "a term is missing", "  p = horner<T>(p, z, 2.0 / 5.0);\n", ""],
+    ["log1p", "s = e / (1 + e)", "v128.splat<T>(<T>2)", "v128.splat<T>(<T>1)"],
   ),
   ...mutantsOf(
     "release",
@@ -1689,22 +1741,22 @@ export const mutants: readonly Mutant[] = [
     [
       "expShifted",
       "lanes beyond the row are added",
-      "sum = addLanes<T>(sum, loadTail<T>(e + at, C - j));",
-      "sum = addLanes<T>(sum, v);",
+      "if (lanes < LANES<T>()) v = loadTail<T>(e + at, lanes);",
+      "",
     ],
   ),
   ...mutantsOf(
     "release",
     "layers/sigmoid",
     [
-      "sigmoid",
+      "fromExp",
       "the correction is left out",
       "return v128.bitselect(corrected, quotient, isNegative);",
       "return quotient;",
       "the error stays within the 2 ULP that are stated, at all points that the test tries",
     ],
     [
-      "sigmoid",
+      "fromExp",
       "negative x get the positive's",
       "const numerator = v128.bitselect(e, one, isNegative);",
       "const numerator = one;",

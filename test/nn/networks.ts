@@ -4,12 +4,17 @@ import {
   affine,
   batchnorm,
   dropout,
+  elu,
   flatten,
   gelu,
+  hardSigmoid,
   type LayerSpec,
   leakyRelu,
+  logSoftmax,
   normalize,
+  prelu,
   relu,
+  relu6,
   type Sequential,
   sigmoid,
   softmax,
@@ -75,8 +80,23 @@ export const networks: Record<string, { input: number[]; layers: LayerSpec[] }> 
   },
   "a product before each activation there is": {
     input: [6],
-    layers: unary.flatMap((kind) => [affine(9), layers[kind]!()]),
+    layers: [...unary, "prelu"].flatMap((kind) => [affine(9), layers[kind]!()]),
   },
   "softmax over the last axis of the input": { input: [3, 4], layers: [softmax()] },
+  "ReLU6 in the product, also where normalisation is folded into it": {
+    input: [8],
+    layers: [affine(33), batchnorm(), relu6(), affine(9), relu6(), relu6()],
+  },
+  "softmax and its logarithm over the first axis": {
+    input: [3, 4],
+    layers: [softmax({ axis: 0 }), logSoftmax({ axis: -2 })],
+  },
+  "settings of activations": {
+    input: [5],
+    layers: [
+      ...[gelu({ approximate: "tanh" }), elu({ alpha: 0.5 })],
+      ...[hardSigmoid({ alpha: 0.3, beta: 0.4 }), prelu({ shared: true })],
+    ],
+  },
   "nothing that computes": { input: [2, 3], layers: [dropout(0.5), flatten()] },
 };

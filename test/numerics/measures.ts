@@ -2,6 +2,7 @@
 // largest error. errors.test.ts measures, compares with the page and, for npm run numerics, writes
 // it.
 
+import * as lamella from "../../src/index.ts";
 import {
   affineBackward,
   affineForward,
@@ -32,9 +33,11 @@ import {
   tanhForward,
 } from "../../src/index.ts";
 import { cosExact, geluExact, logExact, sigmoidExact, tanhExact } from "../math/oracle.ts";
+import { activations } from "../support/activations.ts";
 import { dtypes, type Exports, type InnerExports, seeded, type TestCore } from "../support/core.ts";
 import { normals } from "../support/reference.ts";
 import {
+  approximate,
   divide,
   exp,
   fixed,
@@ -94,15 +97,25 @@ type Backward = <D extends FloatDType>(dout: Tensor<D>, cache: never) => Tensor<
 
 /** Where x is drawn, for results in the normal range. */
 interface Ranges {
-  float32: [number, number];
-  float64: [number, number];
+  readonly float32: readonly [number, number];
+  readonly float64: readonly [number, number];
+}
+
+const api = lamella as unknown as Record<string, unknown>;
+
+/** "[−87, 88], float64 [−200, 200]" */
+function intervals({ float32, float64 }: Ranges): string {
+  const [narrow, wide] = [float32, float64].map(
+    (ends) => `[${ends.map((end) => end.toLocaleString("en-US").replace("-", "−")).join(", ")}]`,
+  );
+  return narrow === wide ? `${narrow}` : `${narrow}, float64 ${wide}`;
 }
 
 function forwardUlp(forward: Forward, exact: (x: number) => bigint, ranges: Ranges) {
   return ({ runtime, dtype }: Host) => {
     const random = seeded(301);
     const [from, to] = ranges[dtype];
-    const data = [...even(random, 700, from, to), ...even(random, 700, -3, 3)];
+    const data = [...even(random, 700, from, to), ...even(random, 700, Math.max(from, -3), 3)];
     const x = given(runtime, dtype, data);
     const out = forward(x.tensor).out.data;
     return largest(x.values.map((v, i) => ulp(out[i]!, exact(v), dtype)));
@@ -274,6 +287,50 @@ function softmaxErrors(host: Host, C: number, what: "out" | "dx"): number {
   const d = Array.from(dout.values, fixed);
   const mean = sum(p.map((v, i) => multiply(v, d[i]!)));
   return largest(p.map((v, i) => relative(dx[i]!, multiply(v, d[i]! - mean), v)));
+}
+
+function logSoftmaxErrors(host: Host, C: number, what: "out" | "dx"): number {
+  const { runtime, dtype } = host;
+  const random = seeded(306);
+  const data = normals(C, random).map((v) => 4 * v);
+  const x = given(runtime, dtype, data, [1, C]);
+  const dout = given(runtime, dtype, normals(C, random), [1, C]);
+  const { out, cache } = lamella.logSoftmaxForward(x.tensor);
+  const exponentials = Array.from(x.values, exp);
+  const total = sum(exponentials);
+  const logarithm = log(total);
+  if (what === "out") {
+    return largest(
+      Array.from(x.values, (v, i) => {
+        const exact = fixed(v) - logarithm;
+        return relative(out.data[i]!, exact, ONE + magnitude(exact));
+      }),
+    );
+  }
+  const dx = lamella.logSoftmaxBackward(dout.tensor, cache).data;
+  const d = Array.from(dout.values, fixed);
+  const scale = sum(d.map(magnitude));
+  const all = sum(d);
+  return largest(
+    exponentials.map((e, i) => {
+      const exact = d[i]! - multiply(divide(e, total), all);
+      return relative(dx[i]!, exact, magnitude(d[i]!) + multiply(divide(e, total), scale));
+    }),
+  );
+}
+
+/** z of x · σ(z), GELU by tanh. */
+function geluExponent(x: number): bigint {
+  const cube = multiply(multiply(fixed(x), fixed(x)), fixed(x));
+  const root2 = fixed(1.5957691216057308);
+  return multiply(root2, fixed(x) + multiply(divide(44715n * ONE, 1000000n * ONE), cube));
+}
+
+/** σ of a number that is no float64: σ of the nearest one, and the rest by the derivative. */
+function sigmoidAt(z: bigint): bigint {
+  const near = approximate(z);
+  const value = sigmoidOf(near);
+  return value + multiply(multiply(value, ONE - value), z - fixed(near));
 }
 
 // ——— losses
@@ -680,6 +737,25 @@ export const sections: Record<string, Measure[]> = {
         (random) => even(random, 250, -8, 8).map((v) => Math.round(v * 2 ** 20) / 2 ** 20),
       ),
     },
+    ...Object.entries(activations).flatMap(([kind, row]): Measure[] => [
+      {
+        operation: row.title,
+        over: intervals(row.range),
+        unit: "ULP",
+        run: forwardUlp(api[`${kind}Forward`] as Forward, (x) => row.exact(fixed(x), x), row.range),
+      },
+      {
+        operation: `${row.title}: dx`,
+        over: "[−10, 10]",
+        unit: "dout",
+        run: backwardRelative(
+          api[`${kind}Forward`] as Forward,
+          api[`${kind}Backward`] as Backward,
+          (x) => row.exactDerivative(fixed(x), x),
+          (random) => even(random, 400, -10, 10),
+        ),
+      },
+    ]),
     {
       operation: "softmax",
       over: "1,000 classes, deviation 4",
@@ -691,6 +767,45 @@ export const sections: Record<string, Measure[]> = {
       over: "the same",
       unit: "its probability",
       run: (host) => softmaxErrors(host, 1000, "dx"),
+    },
+    {
+      operation: "log-softmax",
+      over: "1,000 classes, deviation 4",
+      unit: "1 + each logarithm",
+      run: (host) => logSoftmaxErrors(host, 1000, "out"),
+    },
+    {
+      operation: "log-softmax: dx",
+      over: "the same",
+      unit: "dout, and its probability · Σ of dout's magnitudes",
+      run: (host) => logSoftmaxErrors(host, 1000, "dx"),
+    },
+    {
+      operation: "GELU by tanh",
+      over: "[−3, 13], float64 [−3, 20]",
+      unit: "ULP",
+      run: forwardUlp(
+        ((x: Tensor<FloatDType>) => lamella.geluForward(x, { approximate: "tanh" })) as Forward,
+        (x) => multiply(fixed(x), sigmoidAt(geluExponent(x))),
+        { float32: [-3, 13], float64: [-3, 20] },
+      ),
+    },
+    {
+      operation: "PReLU, both ways",
+      over: "normal values",
+      unit: "ULP",
+      run: ({ runtime, dtype }) => {
+        const x = given(runtime, dtype, normals(1000, seeded(317)));
+        const slope = given(runtime, dtype, [SLOPE]);
+        const { out, cache } = lamella.preluForward(x.tensor, slope.tensor);
+        const { dx } = lamella.preluBackward(x.tensor, cache, { dslope: false });
+        return largest(
+          Array.from(x.values, (v, i) => {
+            const exact = v > 0 ? fixed(v) : multiply(leaky(dtype), fixed(v));
+            return Math.max(ulp(out.data[i]!, exact, dtype), ulp(dx!.data[i]!, exact, dtype));
+          }),
+        );
+      },
     },
     {
       operation: "normalisation by constants, both ways",

@@ -3,6 +3,7 @@
 // own cases.
 
 import { describe, expect, test } from "vitest";
+import * as lamella from "../../src/index.ts";
 import {
   affineForward,
   batchnormForward,
@@ -18,6 +19,7 @@ import {
   tanhForward,
 } from "../../src/index.ts";
 import { geluExact, sigmoidExact, tanhExact } from "../math/oracle.ts";
+import { activations } from "../support/activations.ts";
 import { seeded } from "../support/core.ts";
 import { normals } from "../support/reference.ts";
 import { divide, exp, fixed, fixedOf, multiply, ONE, root, sum, ulp } from "./exact.ts";
@@ -35,6 +37,7 @@ function within(actual: ArrayLike<number>, exact: bigint[], budget: number): voi
 }
 
 type Forward = (x: Tensor) => { out: Tensor };
+const api = lamella as unknown as Record<string, unknown>;
 const SLOPE = 0.01;
 const slope = fixed(Math.fround(SLOPE));
 
@@ -53,6 +56,19 @@ const unary: [string, number, Forward, (x: number) => bigint, number, number][] 
   ],
   ["sigmoid", 34, sigmoidForward as Forward, (x) => fixedOf(sigmoidExact(x)), -87, 88],
   ["tanh", 16, tanhForward as Forward, (x) => fixedOf(tanhExact(x)), -20, 20],
+  ...Object.entries(activations).flatMap(([kind, { budget, exact, range }]): typeof unary =>
+    budget === undefined
+      ? []
+      : [
+          [
+            kind,
+            budget,
+            api[`${kind}Forward`] as Forward,
+            (x) => exact(fixed(x), x),
+            ...range.float32,
+          ],
+        ],
+  ),
   ["gelu", 18, geluForward as Forward, (x) => fixedOf(geluExact(x)), -13, 13],
 ];
 

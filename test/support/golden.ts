@@ -30,6 +30,22 @@ interface Files {
     softmaxWeighted: LossCase & Arrays<"classWeights">;
     svmWeighted: LossCase & Arrays<"classWeights">;
   };
+  activations: Record<
+    | "silu"
+    | "hardSwish"
+    | "hardSigmoid"
+    | "relu6"
+    | "elu"
+    | "selu"
+    | "softplus"
+    | "softsign"
+    | "mish"
+    | "geluTanh"
+    | "logSoftmax"
+    | "logSoftmaxFirst"
+    | "softmaxFirst",
+    UnaryCase
+  > & { prelu: Arrays<"x" | "weight" | "dout" | "out" | "dx" | "dweight"> };
   optim: {
     steps: number;
     start: number[];

@@ -146,6 +146,50 @@ export function softmaxBackward(dout: Numbers, out: Numbers, C: number): number[
   });
 }
 
+/** out (N, C) = x − log Σ exp(x) by rows */
+export function logSoftmaxForward(x: Numbers, [N, C]: readonly [number, number]): number[] {
+  const out: number[] = [];
+  for (let n = 0; n < N; n++) {
+    const row = Array.from(x).slice(n * C, n * C + C);
+    const most = row.reduce((a, b) => Math.max(a, b), -Infinity);
+    const sum = row.map((value) => Math.exp(value - most)).reduce((a, b) => a + b, 0);
+    out.push(...row.map((value) => value - most - Math.log(sum)));
+  }
+  return out;
+}
+
+/** dx = dout − exp(out) · Σ dout by rows */
+export function logSoftmaxBackward(dout: Numbers, out: Numbers, C: number): number[] {
+  return Array.from(dout, (d, i) => {
+    const row = i - (i % C);
+    let sum = 0;
+    for (let j = row; j < row + C; j++) sum += dout[j]!;
+    return d - Math.exp(out[i]!) * sum;
+  });
+}
+
+/** out = x where x > 0, else slope · x, of x (N, C, L) with slope (C,) */
+export function preluForward(x: Numbers, slope: Numbers, L: number): number[] {
+  return Array.from(x, (v, i) => (v > 0 ? v : slope[Math.floor(i / L) % slope.length]! * v));
+}
+
+/** dx = dout where x > 0, else slope · dout; dslope = Σ dout · x where x ≤ 0 */
+export function preluBackward(
+  dout: Numbers,
+  x: Numbers,
+  slope: Numbers,
+  L: number,
+): { dx: number[]; dslope: number[] } {
+  const dslope = zeros(slope.length);
+  const dx = Array.from(dout, (d, i) => {
+    const c = Math.floor(i / L) % slope.length;
+    if (x[i]! > 0) return d;
+    dslope[c]! += d * x[i]!;
+    return slope[c]! * d;
+  });
+  return { dx, dslope };
+}
+
 /** out (N, D) = (x − mean) / std by columns */
 export function normalizeForward(x: Numbers, mean: Numbers, std: Numbers): number[] {
   return Array.from(x, (v, i) => (v - mean[i % mean.length]!) / std[i % std.length]!);

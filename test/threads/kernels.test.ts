@@ -4,7 +4,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import shared from "../../build/shared.js";
 import { createRuntime, createRuntimeSync, type Runtime } from "../../src/index.ts";
+import { named } from "../../src/nn/engine/kinds.ts";
 import { kinds, OperationWords, WindowWords } from "../../src/runtime/abi.ts";
+import { fileOf } from "../nn/every.ts";
+import { activations } from "../support/activations.ts";
 import { type DType, dtypes, seeded } from "../support/core.ts";
 import { inside, jobOf } from "./inside.ts";
 
@@ -121,6 +124,8 @@ class Call {
       [OperationWords.b]: this.input(M),
       [OperationWords.D]: D,
       [OperationWords.M]: M,
+      // No upper bound: the upper half of a float64 ∞.
+      [OperationWords.value1 + 1]: 0x7ff00000,
     };
     const sized = this.operation(words);
     this.run("predict_pack", sized, this.input(D * M));
@@ -193,7 +198,7 @@ const lines =
     splitFrom(Math.floor(cost * length * bytes), unit);
 
 /** Layers over elements: out from x, and dx from dout and x, or out. */
-function layer(name: string, cost: number, numbers: number[] = []): Case[] {
+function layer(name: string, cost: number, numbers: number[] = [], back = 1.5): Case[] {
   const [forward, backward] = [`${name}_forward`, `${name}_backward`];
   return [
     {
@@ -203,9 +208,29 @@ function layer(name: string, cost: number, numbers: number[] = []): Case[] {
     },
     {
       name: backward,
-      from: name === "gelu" ? () => splitFrom(24 * 8) : elements(1.5),
+      from: name === "gelu" ? () => splitFrom(24 * 8) : elements(back),
       call: (c, n) =>
         void c.run(backward, c.output(n), c.input(n), c.input(n, -1, 1), n, ...numbers),
+    },
+  ];
+}
+
+/** Layers over rows. */
+function rowsOf(name: string): Case[] {
+  return [
+    {
+      name: `${name}_forward`,
+      from: rows(C, 16),
+      call: (c, n) => void c.run(`${name}_forward`, c.output(n * C), c.input(n * C), n, C, 1),
+    },
+    {
+      name: `${name}_backward`,
+      from: rows(C, name === "softmax" ? 4 : 16),
+      call: (c, n) =>
+        void c.run(
+          `${name}_backward`,
+          ...[c.output(n * C), c.input(n * C), c.input(n * C, 0, 1), n, C, 1],
+        ),
     },
   ];
 }
@@ -386,18 +411,28 @@ const cases: Case[] = [
   ...layer("sigmoid", 16),
   ...layer("tanh", 16),
   ...layer("gelu", 24),
+  ...Object.entries(activations).flatMap(([kind, { cost }]) =>
+    layer(fileOf(kind), cost, named[kind]?.values?.({ alpha: 0.3, beta: 0.4 }, []), cost),
+  ),
+  ...["softmax", "log_softmax"].flatMap((name) => rowsOf(name)),
   {
-    name: "softmax_forward",
-    from: rows(C, 16),
-    call: (c, n) => void c.run("softmax_forward", c.output(n * C), c.input(n * C), n, C),
+    name: "prelu_forward of channels that come last",
+    from: rows(D, 2),
+    call: (c, n) =>
+      void c.run("prelu_forward", c.output(n * D), c.input(n * D), c.input(D), n, D, 1),
   },
   {
-    name: "softmax_backward",
-    from: rows(C, 4),
+    name: "prelu_forward of one channel",
+    from: elements(1.5),
+    call: (c, n) => void c.run("prelu_forward", c.output(n), c.input(n), c.input(1), 1, 1, n),
+  },
+  {
+    name: "prelu_backward",
+    from: rows(D, 2),
     call: (c, n) =>
       void c.run(
-        "softmax_backward",
-        ...[c.output(n * C), c.input(n * C), c.input(n * C, 0, 1), n, C],
+        "prelu_backward",
+        ...[c.output(n * D), c.output(D), c.input(n * D), c.input(n * D), c.input(D), n, D, 1],
       ),
   },
   {

@@ -3,7 +3,7 @@
 // plain objects, which may as well come from JSON.
 
 import type { ServingRecord, TrainingRecord } from "../graph/record.ts";
-import { checkNone } from "../settings.ts";
+import { checkNone, checkSettings } from "../settings.ts";
 import type { EngineClass } from "./engine.ts";
 
 export interface Kind extends ServingRecord, TrainingRecord {
@@ -23,6 +23,25 @@ export function layer<F>(
 ): F {
   named[serving.kind] = { ...serving, ...training, Engine };
   return describe;
+}
+
+/** As `layer`, for a kind whose settings all have defaults and are given as one object. */
+export function optionLayer<Spec extends { readonly kind: string }>(
+  serving: ServingRecord<Spec["kind"]>,
+  training: TrainingRecord,
+  Engine: EngineClass,
+): (options?: Omit<Spec, "kind">) => Spec {
+  const { kind, settings = {} } = serving;
+  return layer(serving, training, Engine, (options: Omit<Spec, "kind"> | undefined) => {
+    checkSettings(
+      kind,
+      "options",
+      options === undefined ? {} : options,
+      [...Object.keys(settings), ...(training.first ?? [])],
+      true,
+    );
+    return { ...options, kind } as unknown as Spec;
+  });
 }
 
 /** The description of a layer that has no settings. */

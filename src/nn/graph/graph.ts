@@ -37,10 +37,10 @@ export function fuse({ nodes, output }: Graph, isServing: boolean): boolean[] {
   /** For each value whether a product gives it that can take something along. */
   const isOpen: (boolean | undefined)[] = [false];
   return nodes.map(({ blueprint, inputs }) => {
-    const { isIdentity, isProduct, join, endsProduct } = blueprint.record;
+    const { isIdentity, isProduct, join, endsProduct, joinsTraining } = blueprint.record;
     const x = inputs[0] as number;
     const takes = isOpen[x] && uses[x] === 1;
-    const isGone = isServing ? isIdentity || (takes && join) : takes && endsProduct;
+    const isGone = isServing ? isIdentity || (takes && join) : takes && joinsTraining;
     isOpen.push(isGone ? takes && !endsProduct : isProduct);
     return Boolean(isGone);
   });

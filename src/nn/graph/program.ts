@@ -37,7 +37,7 @@ export function programOf(
       x = operations.push({
         ...{ kind, x, isProduct, columns, operands: operands ?? [] },
         ...{ inSize: sizeOf(inShape), outSize: sizeOf(outShape) },
-        values: isProduct ? [-Infinity] : (record.values?.(settings, inShape) ?? []),
+        values: isProduct ? [-Infinity, Infinity] : (record.values?.(settings, inShape) ?? []),
       });
     }
     values.push(x);

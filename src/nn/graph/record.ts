@@ -23,9 +23,7 @@ export interface Operation {
   readonly columns: number;
   /** Its first tensor is the weights of a product, which the core packs. */
   readonly isProduct?: boolean | undefined;
-  /**
-   * Its numbers, in the order in which the core takes them: a product's first is its lower bound.
-   */
+  /** Its numbers, in the order in which the core takes them: those of a product are its bounds. */
   values: number[];
   /** The fields of its Window, in their order. */
   readonly window?: readonly number[] | undefined;
@@ -69,8 +67,10 @@ export interface ServingRecord<Kind extends string = string> {
   operands?(tensor: (name: string) => Operand, columns: number, settings: Settings): Operand[];
   /** Makes itself a part of the product that its input comes from. */
   join?(product: Operation, operands: readonly Operand[]): void;
-  /** It joins in training too, and nothing behind it joins the same product. */
+  /** Nothing behind it joins the same product. */
   readonly endsProduct?: boolean;
+  /** It joins in training too. */
+  readonly joinsTraining?: boolean;
 }
 
 /** What is known of a kind beside that where models are made and trained. */

@@ -12,6 +12,7 @@ export const reluRecord: ServingRecord<"relu"> = {
     product.values[0] = 0;
   },
   endsProduct: true,
+  joinsTraining: true,
 };
 
 export type ReluSpec = PlainSpec<"relu">;

@@ -178,7 +178,7 @@ export function toProbabilities(
   n: number,
   C: number,
 ) {
-  if (loss === "softmax") kernels.softmax_forward(at, at, n / C, C);
+  if (loss === "softmax") kernels.softmax_forward(at, at, n / C, C, 1);
   else kernels.sigmoid_forward(at, at, n);
 }
 
