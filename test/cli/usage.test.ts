@@ -107,7 +107,7 @@ describe("a refusal is one line that names what is wrong, and a code", () => {
     [
       ["train", iris, "--layers", "64,rleu"],
       2,
-      'lamella train: --layers 64,rleu: layer 2 is "rleu", expected a number of units or one of relu, gelu, tanh, sigmoid, leakyrelu, batchnorm, dropout',
+      'lamella train: --layers 64,rleu: layer 2 is "rleu", expected a number of units or one of elu, gelu, hardsigmoid, hardswish, leakyrelu, mish, prelu, relu, relu6, selu, sigmoid, silu, softplus, softsign, tanh, batchnorm, dropout',
     ],
     [
       ["train", iris, "--layers", "8,relu:1"],

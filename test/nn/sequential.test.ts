@@ -50,6 +50,7 @@ import {
 import { DropoutStream } from "../../src/nn/engine/engine.ts";
 import type { LamellaRuntime } from "../../src/tensor/runtime.ts";
 import { refuse } from "../memory/refusals.ts";
+import { kinds } from "./every.ts";
 
 const runtime = createRuntimeSync();
 const model = (input: number[], layers: LayerSpec[], seed = 0) =>
@@ -574,7 +575,7 @@ describe("construction refuses, by index and kind of the layer", () => {
     [
       [relu],
       TypeError,
-      "Sequential: layer 0 must be one of affine, batchnorm, dropout, flatten, gelu, leakyRelu, normalize, relu, sigmoid, softmax, tanh, got a function: call it",
+      `Sequential: layer 0 must be one of ${kinds.join(", ")}, got a function: call it`,
     ],
     [[affine(3), { kind: "conv" }], TypeError, 'got "conv"'],
     [[{ kind: ["relu"] }], TypeError, "got [relu]"],
