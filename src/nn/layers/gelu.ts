@@ -47,16 +47,18 @@ export interface GeluCache<D extends FloatDType = FloatDType> extends Cache {
 }
 
 /**
- * Gaussian error linear unit in its exact form: out = x · Φ(x) = x/2 · (1 + erf(x / √2)), element by element, for any
- * shape. It is PyTorch's default, not the approximation by tanh; far below 0 the result keeps its relative accuracy.
- * NaN stays NaN, and −∞ becomes NaN, as it is −∞ · 0.
+ * Gaussian error linear unit in its exact form: out = x · Φ(x) = x/2 · (1 + erf(x / √2)), element
+ * by element, for any shape. It is PyTorch's default, not the approximation by tanh; far below 0
+ * the result keeps its relative accuracy. NaN stays NaN, and −∞ becomes NaN, as it is −∞ · 0.
  *
  * Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016, arXiv:1606.08415.
  *
- * @param options.approximate "tanh" takes ½ · (1 + tanh(√(2/π) · (x + 0.044715 · x³))) for Φ(x); default "none"
- * @param options.out a tensor to write into; it may not share data with x, which geluBackward needs
- * @throws ShapeError, DTypeError, AliasError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for
- *   what is no tensor
+ * @param options.approximate "tanh" takes ½ · (1 + tanh(√(2/π) · (x + 0.044715 · x³))) for Φ(x);
+ *   default "none"
+ * @param options.out a tensor to write into; it may not share data with x, which geluBackward
+ *   needs
+ * @throws ShapeError, DTypeError, AliasError, DisposedError, RuntimeMismatchError, MemoryError,
+ *   and TypeError for what is no tensor
  */
 export function geluForward<D extends FloatDType>(
   x: Tensor<D>,
@@ -69,8 +71,8 @@ export function geluForward<D extends FloatDType>(
  * Gradient of geluForward: dx = dout · (Φ(x) + x · φ(x)), φ being the density exp(−x²/2) / √(2π).
  *
  * @param options.dx a tensor to write into; dout itself serves
- * @throws ShapeError, DTypeError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for a cache of
- *   another call
+ * @throws ShapeError, DTypeError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError
+ *   for a cache of another call
  */
 export function geluBackward<D extends FloatDType>(
   dout: Tensor<D>,

@@ -37,7 +37,9 @@ export const hardSigmoid = /* @__PURE__ */ optionLayer<HardSigmoidSpec>(
   Elementwise,
 );
 
-/** What hardSigmoidForward leaves for hardSigmoidBackward: its out, by reference, and its settings. */
+/**
+ * What hardSigmoidForward leaves for hardSigmoidBackward: its out, by reference, and its settings.
+ */
 export interface HardSigmoidCache<D extends FloatDType = FloatDType> extends Cache {
   readonly out: Tensor<D>;
   readonly alpha: number;

@@ -38,7 +38,9 @@ export const leakyRelu = /* @__PURE__ */ layer(
   },
 );
 
-/** What leakyReluForward leaves for leakyReluBackward: its operand, by reference, and the slope. */
+/**
+ * What leakyReluForward leaves for leakyReluBackward: its operand, by reference, and the slope.
+ */
 export interface LeakyReluCache<D extends FloatDType = FloatDType> extends Cache {
   readonly x: Tensor<D>;
   readonly negativeSlope: number;

@@ -3,9 +3,9 @@ import type { Cache } from "../../tensor/cache.ts";
 import type { FloatDType } from "../../tensor/dtype.ts";
 import { wholeNumber } from "../../tensor/numbers.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { axisRefusal, rowLength, rowStride } from "../axis.ts";
 import { Elementwise } from "../engine/elementwise.ts";
 import { optionLayer } from "../engine/kinds.ts";
+import { axisRefusal, rowLength, rowStride } from "../graph/axis.ts";
 import type { ServingRecord, TrainingRecord } from "../graph/record.ts";
 
 export interface LogSoftmaxSpec {
@@ -39,7 +39,9 @@ export const logSoftmax = /* @__PURE__ */ optionLayer<LogSoftmaxSpec>(
   Elementwise,
 );
 
-/** What logSoftmaxForward leaves for logSoftmaxBackward: its out, by reference, and its settings. */
+/**
+ * What logSoftmaxForward leaves for logSoftmaxBackward: its out, by reference, and its settings.
+ */
 export interface LogSoftmaxCache<D extends FloatDType = FloatDType> extends Cache {
   readonly out: Tensor<D>;
   readonly axis: number | undefined;
@@ -70,7 +72,8 @@ export function logSoftmaxForward<D extends FloatDType>(
  * Gradient of logSoftmaxForward: dx = dout − exp(out) · Σ dout, the sum along the axis and in
  * float64.
  *
- * @param options.dx a tensor to write into; it may not share data with dout or with what the cache holds
+ * @param options.dx a tensor to write into; it may not share data with dout or with what the cache
+ *   holds
  * @throws ShapeError, DTypeError, AliasError, DisposedError, RuntimeMismatchError, MemoryError,
  *   and TypeError for a cache of another call
  */

@@ -35,12 +35,12 @@ export interface ReluCache<D extends FloatDType = FloatDType> extends Cache {
 /**
  * Rectified linear unit: out = max(0, x), element by element, for any shape. NaN stays NaN.
  *
- * In place, and with dropout in place after it, the backward still holds: what dropout has set to 0 passes no gradient
- * either way.
+ * In place, and with dropout in place after it, the backward still holds: what dropout has set to
+ * 0 passes no gradient either way.
  *
  * @param options.out a tensor to write into; x itself serves
- * @throws ShapeError, DTypeError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for what is no
- *   tensor
+ * @throws ShapeError, DTypeError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError
+ *   for what is no tensor
  */
 export function reluForward<D extends FloatDType>(
   x: Tensor<D>,
@@ -53,8 +53,8 @@ export function reluForward<D extends FloatDType>(
  * Gradient of reluForward: dx = dout where x > 0, else 0; so 0 at x = 0.
  *
  * @param options.dx a tensor to write into; dout itself serves
- * @throws ShapeError, DTypeError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for a cache of
- *   another call
+ * @throws ShapeError, DTypeError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError
+ *   for a cache of another call
  */
 export function reluBackward<D extends FloatDType>(
   dout: Tensor<D>,

@@ -3,9 +3,9 @@ import type { Cache } from "../../tensor/cache.ts";
 import type { FloatDType } from "../../tensor/dtype.ts";
 import { wholeNumber } from "../../tensor/numbers.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { axisRefusal, rowLength, rowStride } from "../axis.ts";
 import { Elementwise } from "../engine/elementwise.ts";
 import { optionLayer } from "../engine/kinds.ts";
+import { axisRefusal, rowLength, rowStride } from "../graph/axis.ts";
 import type { ServingRecord, TrainingRecord } from "../graph/record.ts";
 
 export interface SoftmaxSpec {
@@ -49,16 +49,18 @@ export interface SoftmaxCache<D extends FloatDType = FloatDType> extends Cache {
 /**
  * Softmax along an axis, by default the last: out = exp(x) / Σ exp(x).
  *
- * x (…, C) → out (…, C), whose rows sum to 1. The row's maximum is subtracted first, so that no score is too large.
- * −∞ has probability 0; a row with NaN or +∞, or of −∞ alone, is NaN throughout. To train a classifier, softmaxLoss
- * takes the scores themselves and is the more accurate.
+ * x (…, C) → out (…, C), whose rows sum to 1. The row's maximum is subtracted first, so that no
+ * score is too large. −∞ has probability 0; a row with NaN or +∞, or of −∞ alone, is NaN
+ * throughout. To train a classifier, softmaxLoss takes the scores themselves and is the more
+ * accurate.
  *
  * The backward reads out, so nothing may change out before it.
  *
- * @param options.axis which axis the rows lie along, counted from the end where it is negative; default −1
+ * @param options.axis which axis the rows lie along, counted from the end where it is negative;
+ *   default −1
  * @param options.out a tensor to write into; it may not share data with x
- * @throws ShapeError, DTypeError, AliasError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for
- *   what is no tensor
+ * @throws ShapeError, DTypeError, AliasError, DisposedError, RuntimeMismatchError, MemoryError,
+ *   and TypeError for what is no tensor
  */
 export function softmaxForward<D extends FloatDType>(
   x: Tensor<D>,
@@ -68,11 +70,13 @@ export function softmaxForward<D extends FloatDType>(
 }
 
 /**
- * Gradient of softmaxForward: dx = out · (dout − Σ dout · out), the sum along the axis and in float64.
+ * Gradient of softmaxForward: dx = out · (dout − Σ dout · out), the sum along the axis and in
+ * float64.
  *
- * @param options.dx a tensor to write into; it may not share data with dout or with what the cache holds
- * @throws ShapeError, DTypeError, AliasError, DisposedError, RuntimeMismatchError, MemoryError, and TypeError for a
- *   cache of another call
+ * @param options.dx a tensor to write into; it may not share data with dout or with what the cache
+ *   holds
+ * @throws ShapeError, DTypeError, AliasError, DisposedError, RuntimeMismatchError, MemoryError,
+ *   and TypeError for a cache of another call
  */
 export function softmaxBackward<D extends FloatDType>(
   dout: Tensor<D>,

@@ -1,7 +1,7 @@
-// The layers that act along an axis: rows of C elements, which are S apart, where S is the product of
-// the sizes behind the axis.
+// The layers that act along an axis: rows of C elements, which are S apart, where S is the product
+// of the sizes behind the axis.
 
-import { formatShape } from "../tensor/shape.ts";
+import { formatShape } from "../../tensor/shape.ts";
 
 /** The description of such a layer: the axis is counted from the end where it is negative. */
 interface AlongAxis {
