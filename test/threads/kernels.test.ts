@@ -639,7 +639,10 @@ const cases: Case[] = [
   },
 ];
 
-/** Two images of n lines of 11 pixels, windows of 3 × 3, padded: lines of both are cut, and rows of the filter. */
+/**
+ * Two images of n lines of 11 pixels, windows of 3 × 3, padded: lines of both are cut, and rows of
+ * the filter.
+ */
 function convolutions(kind: string, C: number, F: number, groups: number): Case[] {
   const [images, W] = [2, 11];
   const K = (9 * C) / groups;
