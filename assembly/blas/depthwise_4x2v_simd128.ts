@@ -44,14 +44,17 @@ export function depthwise_4x2v_simd128<T extends number>(
         const x = load<usize>(e) + c;
         const wc = w + load<usize>(e, 4) + c;
         w0 = v128.load(wc);
-        w1 = v128.load(wc, 16);
         s00 = multiplyAdd<T>(v128.load(x + r0), w0, s00);
-        s01 = multiplyAdd<T>(v128.load(x + r0, 16), w1, s01);
         s10 = multiplyAdd<T>(v128.load(x + r1), w0, s10);
-        s11 = multiplyAdd<T>(v128.load(x + r1, 16), w1, s11);
         s20 = multiplyAdd<T>(v128.load(x + r2), w0, s20);
-        s21 = multiplyAdd<T>(v128.load(x + r2, 16), w1, s21);
         s30 = multiplyAdd<T>(v128.load(x + r3), w0, s30);
+        // V8 would load all of a block's operands at its top, and spill them. This exit, which
+        // nobody takes, makes two blocks of it.
+        if (wc == 0) break;
+        w1 = v128.load(wc, 16);
+        s01 = multiplyAdd<T>(v128.load(x + r0, 16), w1, s01);
+        s11 = multiplyAdd<T>(v128.load(x + r1, 16), w1, s11);
+        s21 = multiplyAdd<T>(v128.load(x + r2, 16), w1, s21);
         s31 = multiplyAdd<T>(v128.load(x + r3, 16), w1, s31);
       }
       if (bias != 0) {
