@@ -39,6 +39,18 @@ export {
 } from "./layers/broadcast.ts";
 export { type ConcatCache, concatBackward, concatForward } from "./layers/concat.ts";
 export {
+  type Conv1dParam,
+  type ConvCache,
+  type ConvParam,
+  type ConvTranspose2dParam,
+  conv1dBackward,
+  conv1dForward,
+  conv2dBackward,
+  conv2dForward,
+  convTranspose2dBackward,
+  convTranspose2dForward,
+} from "./layers/conv.ts";
+export {
   type DropoutCache,
   type DropoutParam,
   dropoutBackward,

@@ -11,7 +11,7 @@ import type { TensorRuntime } from "../tensor/tensor.ts";
 export type Axis = readonly [length: number, first: number, second: number];
 
 const AXIS_BYTES = 12;
-/** Three axes stand before a scratch, which begins where a cache line does. */
+/** Four axes stand before a scratch, which begins where a cache line does. */
 const HEAD_BYTES = 64;
 
 /** How many elements further the next index of each axis of a dense array is. */
@@ -96,11 +96,15 @@ export function withAxes<T>(
   });
 }
 
-/** An array (N, C, S), or (N, S, C) where channels are last; address 0 for one that is left out. */
+/**
+ * An array (N, C, S), or (N, S, C) where channels are last; address 0 for one that is left out. With
+ * M it is (N, C, M, S), or (N, S, M, C), as the filters of a convolution are.
+ */
 export interface Channels {
   readonly address: number;
   readonly N: number;
   readonly C: number;
+  readonly M?: number;
   readonly S: number;
 }
 
@@ -132,33 +136,36 @@ export function channelsLast<T>(
       next += sizeIn(array, dtype);
       return address;
     };
-    const permute = (to: number, from: number, N: number, A: number, B: number) => {
+    /** Copies (N, A, M, B) to (N, B, M, A). */
+    const permute = (to: number, from: number, { N, M = 1 }: Channels, A: number, B: number) => {
       if (to === from) return;
-      const axes: Axis[] = [
-        [N, A * B, A * B],
-        [B, A, 1],
-        [A, 1, B],
-      ];
+      const axes = copyAxes([
+        [N, A * M * B, A * M * B],
+        [B, M * A, 1],
+        [M, A, B],
+        [A, 1, M * B],
+      ]);
       writeAxes(runtime, scratch, axes);
-      strided_copy(to, from, scratch, 3);
+      strided_copy(to, from, scratch, axes.length);
     };
     const places = [...inputs, ...outputs].map(place);
-    for (const [i, { address, N, C, S }] of inputs.entries()) {
-      permute(places[i] as number, address, N, C, S);
+    for (const [i, array] of inputs.entries()) {
+      permute(places[i] as number, array.address, array, array.C, array.S);
     }
     const result = run(...places);
-    for (const [i, { address, N, C, S }] of outputs.entries()) {
-      permute(address, places[inputs.length + i] as number, N, S, C);
+    for (const [i, array] of outputs.entries()) {
+      permute(array.address, places[inputs.length + i] as number, array, array.S, array.C);
     }
     return result;
   });
 }
 
-/** Both orders are one where there is one channel or one place, or nothing. */
-const isSame = ({ N, C, S }: Omit<Channels, "address">) => C === 1 || S === 1 || N * C * S === 0;
+/** Both orders are one where no more than one of the axes that move is longer than 1. */
+const isSame = ({ N, C, M = 1, S }: Omit<Channels, "address">) =>
+  N * C * M * S === 0 || [C, M, S].filter((length) => length > 1).length < 2;
 
-const sizeIn = ({ N, C, S }: Omit<Channels, "address">, dtype: FloatDType) =>
-  N * C * S * itemSize[dtype];
+const sizeIn = ({ N, C, M = 1, S }: Omit<Channels, "address">, dtype: FloatDType) =>
+  N * C * M * S * itemSize[dtype];
 
 /** The bytes that channelsLast needs for arrays of this many elements. */
 export function scratchBytes(

@@ -85,11 +85,11 @@ export function shapeOf({ N, C, size, axes, isLast }: Image): number[] {
 export function withWindow<T>(
   runtime: TensorRuntime,
   fn: (address: number) => T,
-  ...[size, C, sliding, placement]: WindowOf
+  ...window: WindowOf
 ): T {
   return runtime.withWorkspace(4 * WindowWords.length, (address) => {
     const words = new Uint32Array(runtime.linear.wasm.buffer, address, WindowWords.length);
-    writeWindow(words, size, C, sliding, placement);
+    writeWindow(words, ...window);
     return fn(address);
   });
 }
