@@ -81,6 +81,9 @@ const parameters: Record<string, readonly [name: string, value: Any]> = {
   avgPool1dForward: ["poolParam", pool],
   avgPool2dForward: ["poolParam", pool],
   batchnormForward: ["bnParam", { mode: "train" }],
+  conv1dForward: ["convParam", {}],
+  conv2dForward: ["convParam", {}],
+  convTranspose2dForward: ["convParam", {}],
   dropoutForward: ["dropoutParam", { mode: "train", p: 0.5 }],
   groupnormForward: ["param", { groups: 1 }],
   layernormForward: ["param", {}],
@@ -229,8 +232,35 @@ function callsAt(N: number, D: number, M: number): Record<string, Call> {
         (lamella as Any)[`${name}Backward`](dout, cache, { da, db }),
     },
   });
+  /** Convolutions, whose filters are of one cell. */
+  const convCalls = (name: string, x: Shape, w: Shape, out: Shape) => ({
+    [`${name}Forward`]: {
+      operands: { x, w, b: [M] },
+      optional: { out },
+      first: "x",
+      apart: { out: ["x", "w", "b"] },
+      run: ({ x, w, b, out }: Arguments) =>
+        (lamella as Any)[`${name}Forward`](x, w, b, ...parametersOf(`${name}Forward`), { out }),
+    },
+    [`${name}Backward`]: {
+      operands: { dout: out },
+      optional: { dx: x, dw: w, db: [M] },
+      first: "the cache",
+      forward: `${name}Forward`,
+      apart: {
+        dx: ["dout", "the cache's x", "dw", "db"],
+        dw: ["dout", "the cache's w", "dx"],
+        db: ["dout", "the cache's b", "dw"],
+      },
+      run: ({ dout, cache, dx, dw, db }: Arguments) =>
+        (lamella as Any)[`${name}Backward`](dout, cache, { dx, dw, db }),
+    },
+  });
   const image = [N, D, M, M];
   return {
+    ...convCalls("conv2d", image, [M, D, 1, 1], [N, M, M, M]),
+    ...convCalls("conv1d", [N, D, M], [M, D, 1], [N, M, M]),
+    ...convCalls("convTranspose2d", image, [D, M, 1, 1], [N, M, M, M]),
     ...apartCalls("maxPool2d", image, image),
     ...apartCalls("avgPool2d", image, image),
     ...apartCalls("maxPool1d", [N, D, M], [N, D, M]),
@@ -444,6 +474,7 @@ describe.each(tensors)("$name: $argument", (row) => {
     }
     if (isOptional) return;
     for (const wrong of [undefined, null]) {
+      if (wrong === null && argument === "b" && name.startsWith("conv")) continue; // no bias
       const message = `${argument} must be a tensor, got ${wrong}`;
       refuses(name, { [argument]: wrong }, TypeError, message);
     }
@@ -1239,6 +1270,7 @@ describe("a key that an options object does not have", () => {
     },
   };
   const pooling = ["kernel", "stride", "padding", "ceil", "layout"];
+  const convolution = ["stride", "padding", "dilation", "groups", "layout"];
   const keysOf = {
     bnParam: ["mode", "eps", "momentum", "runningMean", "runningVar", "axis"],
     dropoutParam: ["p", "mode", "seed"],
@@ -1289,6 +1321,7 @@ describe("a key that an options object does not have", () => {
     if (forward || !/[pP]aram$/.test(parameterName)) continue;
     const keys = {
       ...{ ...keysOf, param: name === "groupnormForward" ? ["groups", "eps"] : ["eps"] },
+      convParam: name.includes("Transpose") ? [...convolution, "outputPadding"] : convolution,
       poolParam: [...pooling, name.startsWith("max") ? "dilation" : "countPadding"],
     };
     takers[`${name}: ${parameterName}`] = {

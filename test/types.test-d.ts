@@ -14,6 +14,12 @@ import {
   batchnormForward,
   bceWithLogitsLoss,
   type Cache,
+  conv1dBackward,
+  conv1dForward,
+  conv2dBackward,
+  conv2dForward,
+  convTranspose2dBackward,
+  convTranspose2dForward,
   createRuntime,
   createRuntimeSync,
   type DropoutCache,
@@ -244,6 +250,39 @@ export function affine(): void {
   affineBackward(f32, affineForward(f64, f64, f64).cache);
   // @ts-expect-error: the cache's operands are the forward's
   cache.x = f32;
+}
+
+export function convolution(): void {
+  const { out, cache } = conv2dForward(f32, f32, f32);
+  is<Tensor<"float32">>()(out, true);
+  is<Tensor<"float32">>()(cache.b, true);
+  conv2dForward(f64, f64, null, { stride: [1, 2], padding: "same", layout: "NHWC" }, { out: f64 });
+  conv1dForward(f32, f32, f32, { padding: { left: 1, right: 0 }, groups: 2, layout: "NLC" });
+  convTranspose2dForward(f32, f32, f32, { outputPadding: 1, stride: 2 });
+  // @ts-expect-error: a bias that is neither there nor null
+  conv2dForward(f32, f32);
+  // @ts-expect-error: a float64 filter with a float32 input
+  conv2dForward(f32, f64, null);
+  // @ts-expect-error: a bias of another dtype
+  conv2dForward(f32, f32, f64);
+  // @ts-expect-error: sizes of a sequence are numbers
+  conv1dForward(f32, f32, f32, { stride: [1, 2] });
+  // @ts-expect-error: no transposed convolution
+  conv2dForward(f32, f32, f32, { outputPadding: 1 });
+
+  const all = conv2dBackward(f32, cache);
+  is<Tensor<"float32">>()(all.dx, true);
+  is<Tensor<"float32">>()(all.dw, true);
+  is<Tensor<"float32">>()(all.db, true);
+  const some = convTranspose2dBackward(f32, cache, { dx: false, dw: f32 });
+  is<undefined>()(some.dx, true);
+  is<Tensor<"float32">>()(some.dw, true);
+  const bare = conv1dBackward(f32, conv1dForward(f32, f32, null).cache);
+  is<undefined>()(bare.db, true);
+  const perhaps = conv2dForward(f32, f32, condition ? f32 : null);
+  is<Tensor<"float32"> | undefined>()(conv2dBackward(f32, perhaps.cache).db, true);
+  // @ts-expect-error: a gradient of another dtype
+  conv2dBackward(f64, cache);
 }
 
 export function caches(): void {

@@ -1,4 +1,4 @@
-// Pooling, norms and what moves pixels, by the published cases of ONNX, WebNN and CS231n: each in
+// Convolution, pooling, norms and what moves pixels, by the published cases of ONNX, WebNN and CS231n: each in
 // its own dtype and within its own tolerance, but for ONNX' relative error of 1e-3, which is 1e-5
 // here.
 
@@ -9,7 +9,11 @@ import {
   avgPool2dForward,
   type BatchnormParam,
   batchnormForward,
+  type ConvParam,
   concatForward,
+  conv2dBackward,
+  conv2dForward,
+  convTranspose2dForward,
   globalAvgPoolForward,
   groupnormForward,
   layernormBackward,
@@ -19,6 +23,8 @@ import {
   multiplyForward,
   permuteForward,
   type Runtime,
+  reluBackward,
+  reluForward,
   type Tensor,
   upsample2dForward,
   zeroPad2dForward,
@@ -45,7 +51,7 @@ const f32 = (runtime: Runtime, values: Encodeds): F32 =>
   runtime.tensor(decoded(values).data, values.shape, "float32");
 
 /** Of the files' cases those that are tried here; the others have reasons. */
-const elsewhere = "no pooling, norm or movement";
+const elsewhere = "no convolution, pooling, norm or movement";
 
 interface OnnxCase {
   name: string;
@@ -105,6 +111,37 @@ function pool(testCase: OnnxCase, runtime: Runtime): void {
   compareOnnx(testCase, forward(x, param).out);
 }
 
+/** Whole images of lines, which a convolution of one axis takes as images of height 1. */
+function convolution(testCase: OnnxCase, runtime: Runtime): void {
+  const { attrs, inputs, outputs } = testCase;
+  const tall = (tensor: F32) =>
+    tensor.shape.length === 4 ? tensor : tensor.reshape([...tensor.shape.slice(0, 2), 1, -1]);
+  const [x, w] = inputs.map((input) => tall(f32(runtime, input))) as [F32, F32];
+  const b = inputs[2] ? f32(runtime, inputs[2]) : null;
+  const isTransposed = testCase.op === "ConvTranspose";
+  const kernel = w.shape.slice(2);
+  const stride: [number, number] = attrs.strides ?? [1, 1];
+  const dilation: [number, number] = attrs.dilations ?? [1, 1];
+  const isLower = attrs.auto_pad === "SAME_LOWER";
+  const edges = isLower ? lowerPadding(x.shape.slice(2), kernel, stride) : attrs.pads;
+  const [top = 0, left = 0, bottom = 0, right = 0] = edges ?? [];
+  const padding = { top, left, bottom, right };
+  const param: ConvParam = { stride, dilation, padding, groups: attrs.group ?? 1 };
+  if (!isTransposed) {
+    compareOnnx(testCase, conv2dForward(x, w, b, param).out);
+    return;
+  }
+  // What is asked for beyond the sizes that come out by themselves.
+  const more = kernel.map((size, k) => {
+    if (!attrs.output_shape) return attrs.output_padding?.[k] ?? 0;
+    const natural = (x.shape[2 + k]! - 1) * stride[k]! + dilation[k]! * (size - 1) + 1;
+    return attrs.output_shape[k] - natural + padding[k ? "left" : "top"];
+  });
+  const outputPadding = more as [number, number];
+  const { out } = convTranspose2dForward(x, w, b, { ...param, outputPadding });
+  compareOnnx(testCase, out.reshape(outputs[0]!.shape));
+}
+
 function batchnorm(testCase: OnnxCase, runtime: Runtime): void {
   const { attrs, inputs, outputs } = testCase;
   const [x, gamma, beta, runningMean, runningVar] = inputs.map((input) => f32(runtime, input));
@@ -144,6 +181,7 @@ const oneOperator = (op: string, attrs: Attributes, inputs: Encodeds[], outputs:
     if (inputs[0]!.shape.length > 4) return "three axes";
     return op === "AveragePool" && attrs.dilations ? "dilated average" : op;
   }
+  if (/^Conv/.test(op) && inputs[0]!.shape.length > 4) return "three axes";
   if (op === "Pad") return attrs.mode === "constant" ? op : "reflected";
   if (op === "Resize") {
     const isWhole = outputs[0]!.shape.every((n, k) => n % inputs[0]!.shape[k]! === 0);
@@ -155,6 +193,8 @@ const oneOperator = (op: string, attrs: Attributes, inputs: Encodeds[], outputs:
 const onnx = {
   MaxPool: pool,
   AveragePool: pool,
+  Conv: convolution,
+  ConvTranspose: convolution,
   BatchNormalization: batchnorm,
   Pad: pad,
 
@@ -295,11 +335,47 @@ function wptPool(testCase: WptCase, runtime: Runtime): void {
   compareWpt(testCase, out);
 }
 
+/** Filters by the names of their axes: i of the channels that come in, o of those that come out. */
+const filterOrder = (layout: string, wanted: string) =>
+  [...wanted].map((axis) => layout.indexOf(axis));
+
+function wptConvolution(testCase: WptCase, runtime: Runtime): void {
+  const { x, options, rest, named } = wptArguments(testCase, runtime);
+  const isTransposed = testCase.op === "convTranspose2d";
+  const isLast = options.inputLayout === "nhwc";
+  const given = options.filterLayout ?? (isTransposed ? "iohw" : "oihw");
+  const wanted = isTransposed ? (isLast ? "hwoi" : "iohw") : isLast ? "hwio" : "oihw";
+  const w = permuteForward(named(rest.filter)!, filterOrder(given, wanted)).out;
+  const b = named(options.bias) ?? null;
+  const [top = 0, bottom = 0, left = 0, right = 0] = options.padding ?? [];
+  const { strides: stride = [1, 1], dilations: dilation = [1, 1], groups = 1 } = options;
+  const param: ConvParam = {
+    ...{ stride, dilation, groups, padding: { top, left, bottom, right } },
+    layout: isLast ? "NHWC" : "NCHW",
+  };
+  if (!isTransposed) {
+    compareWpt(testCase, conv2dForward(x, w, b, param).out);
+    return;
+  }
+  let outputPadding = options.outputPadding ?? [0, 0];
+  if (options.outputSizes) {
+    const { out } = convTranspose2dForward(x, w, b, param);
+    const sizes = isLast ? out.shape.slice(1, 3) : out.shape.slice(2);
+    outputPadding = sizes.map((n, k) => options.outputSizes[k] - n);
+  }
+  compareWpt(testCase, convTranspose2dForward(x, w, b, { ...param, outputPadding }).out);
+}
+
 testCases<WptCase>(
   "wpt-conv.json",
   152,
-  ({ op }) => (/^(averagePool2d|maxPool2d|\w+Normalization)$/.test(op) ? op : "elsewhere"),
+  ({ op }) =>
+    /^(averagePool2d|maxPool2d|conv2d|convTranspose2d|\w+Normalization)$/.test(op)
+      ? op
+      : "elsewhere",
   {
+    conv2d: wptConvolution,
+    convTranspose2d: wptConvolution,
     averagePool2d: wptPool,
     maxPool2d: wptPool,
 
@@ -387,8 +463,21 @@ testCases<CourseCase>(
   "cs231n-images.json",
   20,
   ({ family }) =>
-    /^(pool|spatial batch norm|layer norm|group norm)$/.test(family) ? family : "elsewhere",
+    /^(conv|pool|spatial batch norm|layer norm|group norm)$/.test(family) ? family : "elsewhere",
   {
+    conv(testCase, runtime) {
+      const { x, w, b, dout } = operandsOf(testCase, runtime);
+      const { stride, pad: padding } = testCase.params;
+      const conv = conv2dForward(x!, w!, b!, { stride, padding });
+      if (!testCase.fn.includes("relu")) {
+        compareCourse(testCase, { out: conv.out, ...conv2dBackward(dout!, conv.cache) });
+        return;
+      }
+      const relu = reluForward(conv.out);
+      const gradients = conv2dBackward(reluBackward(dout!, relu.cache), conv.cache);
+      compareCourse(testCase, { out: relu.out, ...gradients });
+    },
+
     pool(testCase, runtime) {
       const { pool_height, pool_width, stride } = testCase.params;
       const { x } = operandsOf(testCase, runtime);

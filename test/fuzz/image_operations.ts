@@ -8,6 +8,10 @@ import {
   type Cache,
   concatBackward,
   concatForward,
+  conv2dBackward,
+  conv2dForward,
+  convTranspose2dBackward,
+  convTranspose2dForward,
   globalAvgPoolBackward,
   globalAvgPoolForward,
   groupnormBackward,
@@ -28,9 +32,10 @@ import {
   zeroPad2dBackward,
   zeroPad2dForward,
 } from "../../src/index.ts";
-import { placeWindow } from "../../src/tensor/window.ts";
+import { placeTransposed, placeWindow } from "../../src/tensor/window.ts";
 import type { Image, Windows } from "../support/images.ts";
 import * as twins from "../support/images.ts";
+import * as reference from "../support/reference.ts";
 import type { Draw, Shape } from "./draw.ts";
 import type {
   ErrorName,
@@ -492,7 +497,171 @@ const concatenated: Operation[] = (() => {
   ];
 })();
 
+/** A convolution or a transposed one: forward and backward. */
+function convolved(kind: "conv2d" | "convTranspose2d"): Operation[] {
+  const isTransposed = kind === "convTranspose2d";
+  const forward = (isTransposed ? convTranspose2dForward : conv2dForward) as Any;
+  const backward = (isTransposed ? convTranspose2dBackward : conv2dBackward) as Any;
+  const twin = isTransposed
+    ? { forward: reference.convTranspose2dForward, backward: reference.convTranspose2dBackward }
+    : { forward: reference.conv2dForward, backward: reference.conv2dBackward };
+
+  /** The twin's window and the shape of what comes out, or the name of an error. */
+  function placedOf({ x, w, b }: Shapes, settings: Settings) {
+    if (x!.length !== 4 || w!.length !== 4 || b!.length !== 1) return "ShapeError";
+    const { stride, dilation, padding, groups, layout, outputPadding = 0 } = settings;
+    const isLast = layout === "NHWC";
+    const { N, C, H, W } = imageOf(x!, isLast);
+    const [KH, KW, depth, filters] = (isLast ? w! : [w![2], w![3], w![1], w![0]]) as [
+      ...[number, number, number, number],
+    ];
+    const F = isTransposed ? depth * groups : filters;
+    const taken = isTransposed ? filters : depth * groups;
+    if (KH * KW === 0 || taken !== C || filters % groups !== 0 || b![0] !== F) return "ShapeError";
+    const edges = padding === "same" ? padding : ([padding, padding, padding, padding] as const);
+    const sliding = { kernel: [KH, KW] as const, stride, dilation, padding: edges };
+    const more = [outputPadding, outputPadding] as const;
+    const found = isTransposed
+      ? placeTransposed([H, W], sliding, more, 2)
+      : placeWindow([H, W], sliding, 2);
+    if (typeof found === "string") return "ShapeError";
+    const { out, top, left } = found;
+    const [large, small] = isTransposed ? [out, [H, W] as const] : [[H, W] as const, out];
+    const window: reference.WindowSizes = {
+      ...{ H: large[0], W: large[1], OH: small[0], OW: small[1] },
+      ...(isTransposed ? { C: F, F: C } : { C, F }),
+      ...{ KH, KW, SH: stride[0], SW: stride[1], DH: dilation[0], DW: dilation[1] },
+      ...{ top, left, groups },
+    };
+    return { window, N, isLast, out: isLast ? [N, ...out, F] : [N, F, ...out] };
+  }
+  type Placed = Exclude<ReturnType<typeof placedOf>, string>;
+  const outOf = (shapes: Shapes, settings: Settings): Shape =>
+    (placedOf(shapes, settings) as Placed).out;
+
+  // Shapes and settings fit each other as they are drawn: the settings are kept.
+  const drawn = new WeakMap<Shapes, Settings>();
+  function operands(draw: Draw): Shapes {
+    for (;;) {
+      const groups = draw.pick([1, 1, 1, 2, 3]);
+      const depth = draw.pick([1, 2, 3]);
+      const columns = draw.pick([1, 2, 4]);
+      const [N = 0, , H = 1, W = 1] = image(draw);
+      const [C, F] = [groups * depth, groups * columns];
+      const two = () => [draw.int(1, 3), draw.int(1, 3)];
+      const kernel = two();
+      const layout = draw.pick(["NCHW", "NHWC"]);
+      const settings = {
+        ...{ groups, layout, stride: two(), padding: draw.pick([0, 1, 2, "same"]) },
+        dilation: draw.chance(0.3) ? two() : [1, 1],
+      };
+      const [filters, each] = isTransposed ? [C, columns] : [F, depth];
+      const isLast = layout === "NHWC";
+      const shapes = {
+        x: isLast ? [N, H, W, C] : [N, C, H, W],
+        w: isLast ? [...kernel, each, filters] : [filters, each, ...kernel],
+        b: [F],
+      };
+      if (typeof placedOf(shapes, settings) === "string") continue;
+      drawn.set(shapes, settings);
+      return shapes;
+    }
+  }
+
+  const toLast = (values: ArrayLike<number>, shape: Shape, isLast: boolean, order: number[]) =>
+    isLast ? Array.from(values) : twins.permutedPlaces(shape, order).map((place) => values[place]!);
+  /** A twin's array in the order of the call: `shape` is the call's own. */
+  function fromLast(values: number[], shape: Shape, isLast: boolean, order: number[]): number[] {
+    if (isLast) return values;
+    const out = new Array<number>(values.length);
+    for (const [i, place] of twins.permutedPlaces(shape, order).entries()) {
+      if (i < values.length) out[place] = values[i]!;
+    }
+    return out;
+  }
+  const [IMAGE, FILTER] = [
+    [0, 2, 3, 1],
+    [2, 3, 1, 0],
+  ];
+  const summed = (
+    values: number[],
+    scale: number[],
+    terms: number,
+    precision: Precision,
+  ): Expected => ({ values, scale, loose: true, bound: roundings(scale, terms + 4, precision) });
+  const wrong = [
+    ...[0, -1, 1.5, NaN, "2", null, [1], [1, 0]].map(
+      (stride) => [{ stride }, "RangeError"] as const,
+    ),
+    ...[0, null, [1, 2, 3]].map((dilation) => [{ dilation }, "RangeError"] as const),
+    ...[-1, 0.5, "SAME", null, [1]].map((padding) => [{ padding }, "RangeError"] as const),
+    ...[0, -1, 1.5, NaN, "1", null].map((groups) => [{ groups }, "RangeError"] as const),
+    ...["nchw", "", null, 3].map((layout) => [{ layout }, "RangeError"] as const),
+    [{ strides: 1 }, "TypeError"] as const,
+  ];
+  return [
+    {
+      name: `${kind}Forward`,
+      operands,
+      fits(shapes, settings) {
+        const found = placedOf(shapes, settings);
+        return typeof found === "string" ? (found as ErrorName) : true;
+      },
+      settings: (_, shapes) => drawn.get(shapes)!,
+      wrong,
+      destinations: (shapes, settings) => ({ out: outOf(shapes, settings) }),
+      run: ({ t, to, settings }) => ({ out: forward(t.x, t.w, t.b, settings, to).out }),
+      twin({ v, shapes, settings, precision }) {
+        const { window: s, N, isLast, out } = placedOf(shapes, settings) as Placed;
+        const x = toLast(v.x!, shapes.x!, isLast, IMAGE!);
+        const w = toLast(v.w!, shapes.w!, isLast, FILTER!);
+        const terms = s.KH * s.KW * Math.max(s.C, s.F) + 1;
+        const made = (values: number[]) => fromLast(values, out, isLast, IMAGE!);
+        const values = made(twin.forward(x, w, v.b!, s, N));
+        const scale = made(twin.forward(finite(x), finite(w), finite(v.b!), s, N));
+        return { out: summed(values, scale, terms, precision) };
+      },
+    },
+    {
+      name: `${kind}Backward`,
+      operands(draw) {
+        const shapes = operands(draw);
+        const settings = drawn.get(shapes)!;
+        const all = { ...shapes, dout: outOf(shapes, settings) };
+        drawn.set(all, settings);
+        return all;
+      },
+      settings: (_, shapes) => drawn.get(shapes)!,
+      saved: ["x", "w", "b"],
+      fits: (shapes, settings) => same(outOf(shapes, settings), shapes.dout!) || "ShapeError",
+      destinations: ({ x, w, b }) => ({ dx: x!, dw: w!, db: b! }),
+      optional: ["dx", "dw", "db"],
+      prepare: (t, settings) => forward(t.x, t.w, t.b, settings),
+      run: ({ t, to, cache }) => backward(t.dout, cache, to) as Results,
+      twin({ v, shapes, settings, precision }) {
+        const { window: s, N, isLast, out } = placedOf(shapes, settings) as Placed;
+        const x = toLast(v.x!, shapes.x!, isLast, IMAGE!);
+        const w = toLast(v.w!, shapes.w!, isLast, FILTER!);
+        const dout = toLast(v.dout!, out, isLast, IMAGE!);
+        const all = twin.backward(dout, x, w, s, N);
+        const scale = twin.backward(finite(dout), finite(x), finite(w), s, N);
+        const terms = s.KH * s.KW * Math.max(s.C, s.F);
+        const places = N * Math.max(s.OH * s.OW, s.H * s.W);
+        const dx = (values: number[]) => fromLast(values, shapes.x!, isLast, IMAGE!);
+        const dw = (values: number[]) => fromLast(values, shapes.w!, isLast, FILTER!);
+        return {
+          dx: summed(dx(all.dx), dx(scale.dx), terms, precision),
+          dw: summed(dw(all.dw), dw(scale.dw), places, precision),
+          db: summed(all.db, scale.db, places, precision),
+        };
+      },
+    },
+  ];
+}
+
 export const imageOperations: readonly Operation[] = [
+  ...convolved("conv2d"),
+  ...convolved("convTranspose2d"),
   ...pair(
     "maxPool2d",
     (x, settings, to) => maxPool2dForward(x, poolParam(settings), to),

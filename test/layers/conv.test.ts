@@ -401,7 +401,7 @@ describe.each(dtypes)("in $dtype", ({ dtype, array, epsilon }) => {
       const x = runtime.ones(isLast ? [2, 8, 7, 6] : [2, 6, 8, 7], dtype) as Any;
       const shape = isLast ? [3, 2, 3, 4] : [4, 3, 3, 2];
       const w = runtime.tensor(draw(72, random), shape, dtype) as Any;
-      const param = { ...{ stride: [3, 2], groups: 2, layout } } as const;
+      const param = { stride: [3, 2], groups: 2, layout } as const;
       const { out, cache } = conv2dForward(x, w, null, { ...param, padding: [1, 0] });
       const dout = runtime.tensor(draw(out.size, random), out.shape, dtype) as Any;
       const { dx } = conv2dBackward(dout, cache);
@@ -592,7 +592,7 @@ describe("what does not fit", () => {
         "conv2dForward: out must have shape (2, 3, 3, 4), got (2, 3, 4, 5)",
       ],
     ] as const) {
-      expect(() => runtime.scope(call)).toThrow(new ShapeError(message));
+      expect(() => runtime.scope<unknown>(call)).toThrow(new ShapeError(message));
     }
     expect(runtime.memory.bytesLive).toBe(before);
   });
