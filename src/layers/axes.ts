@@ -97,8 +97,8 @@ export function withAxes<T>(
 }
 
 /**
- * An array (N, C, S), or (N, S, C) where channels are last; address 0 for one that is left out. With
- * M it is (N, C, M, S), or (N, S, M, C), as the filters of a convolution are.
+ * An array (N, C, S), or (N, S, C) where channels are last; address 0 for one that is left out.
+ * With M it is (N, C, M, S), or (N, S, M, C), as the filters of a convolution are.
  */
 export interface Channels {
   readonly address: number;

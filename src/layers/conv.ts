@@ -329,11 +329,11 @@ function convBackward<D extends FloatDType, B extends Bias<D>, X, W, G>(
  * Convolution of images: every filter slides over the image, and gives the sum of its products with
  * what lies under it (a cross-correlation: no filter is turned).
  *
- * x (N, C, H, W), w (F, C/groups, KH, KW), b (F,) → out (N, F, OH, OW) = b[f] + Σ x[n, c, i · stride
- * + u · dilation − top, j · stride + v · dilation − left] · w[f, c, u, v] over the channels c of f's
- * group and the cells (u, v) of its filter, with OH = ⌊(H + top + bottom − dilation · (KH − 1) − 1)
- * / stride⌋ + 1 and OW likewise. Padding is 0, and adds nothing: an infinite weight gives no NaN
- * there. With layout "NHWC" x is (N, H, W, C) and w (KH, KW, C/groups, F), which saves the
+ * x (N, C, H, W), w (F, C/groups, KH, KW), b (F,) → out (N, F, OH, OW) = b[f] + Σ x[n, c, i ·
+ * stride + u · dilation − top, j · stride + v · dilation − left] · w[f, c, u, v] over the channels c
+ * of f's group and the cells (u, v) of its filter, with OH = ⌊(H + top + bottom − dilation · (KH −
+ * 1) − 1) / stride⌋ + 1 and OW likewise. Padding is 0, and adds nothing: an infinite weight gives no
+ * NaN there. With layout "NHWC" x is (N, H, W, C) and w (KH, KW, C/groups, F), which saves the
  * permutations of both. An empty batch gives an empty out.
  *
  * @param b null for no bias
@@ -344,8 +344,8 @@ function convBackward<D extends FloatDType, B extends Bias<D>, X, W, G>(
  * @param convParam.groups divides C and F; default 1
  * @param convParam.layout default "NCHW"
  * @param options.out a tensor to write into; it may not share data with an operand
- * @throws RangeError for a setting that is none; ShapeError for channels that do not fit the filters
- *   or the groups, where no pixel comes out, and for another rank; DTypeError, AliasError,
+ * @throws RangeError for a setting that is none; ShapeError for channels that do not fit the
+ *   filters or the groups, where no pixel comes out, and for another rank; DTypeError, AliasError,
  *   DisposedError, RuntimeMismatchError, MemoryError, and TypeError for what is no tensor and for
  *   unknown keys
  */
@@ -429,8 +429,8 @@ export function conv1dBackward<
  * convolution that has these filters. Each value of x spreads its filter, times itself, over a
  * window of out, and where windows overlap they add up.
  *
- * x (N, C, H, W), w (C, F/groups, KH, KW), b (F,) → out (N, F, OH, OW), with OH = (H − 1) · stride −
- * top − bottom + dilation · (KH − 1) + 1 + outputPadding and OW likewise; padding "same" gives H ·
+ * x (N, C, H, W), w (C, F/groups, KH, KW), b (F,) → out (N, F, OH, OW), with OH = (H − 1) · stride
+ * − top − bottom + dilation · (KH − 1) + 1 + outputPadding and OW likewise; padding "same" gives H ·
  * stride. Padding is what is cut off out. With layout "NHWC" x is (N, H, W, C) and w (KH, KW,
  * F/groups, C), which saves the permutations of both.
  *

@@ -1,6 +1,6 @@
-// Convolution, pooling, norms and what moves pixels, by the published cases of ONNX, WebNN and CS231n: each in
-// its own dtype and within its own tolerance, but for ONNX' relative error of 1e-3, which is 1e-5
-// here.
+// Convolution, pooling, norms and what moves pixels, by the published cases of ONNX, WebNN and
+// CS231n: each in its own dtype and within its own tolerance, but for ONNX' relative error of 1e-3,
+// which is 1e-5 here.
 
 import { expect } from "vitest";
 import {

@@ -100,7 +100,7 @@ const geometries: Geometry[] = [
 
 const axesOf = [0, 1] as const;
 
-/** The window that a geometry is, its image being what a convolution takes or its transpose gives. */
+/** The window of a geometry, whose image is what a convolution takes or its transpose gives. */
 function windowOf(kind: Kind, geometry: Geometry): reference.WindowSizes {
   const { size, C, F, kernel, groups = 1, same = false } = geometry;
   const { stride = [1, 1], dilation = [1, 1], edges = [0, 0, 0, 0], more = [0, 0] } = geometry;
