@@ -330,10 +330,10 @@ function convBackward<D extends FloatDType, B extends Bias<D>, X, W, G>(
  * what lies under it (a cross-correlation: no filter is turned).
  *
  * x (N, C, H, W), w (F, C/groups, KH, KW), b (F,) → out (N, F, OH, OW) = b[f] + Σ x[n, c, i ·
- * stride + u · dilation − top, j · stride + v · dilation − left] · w[f, c, u, v] over the channels c
- * of f's group and the cells (u, v) of its filter, with OH = ⌊(H + top + bottom − dilation · (KH −
- * 1) − 1) / stride⌋ + 1 and OW likewise. Padding is 0, and adds nothing: an infinite weight gives no
- * NaN there. With layout "NHWC" x is (N, H, W, C) and w (KH, KW, C/groups, F), which saves the
+ * stride + u · dilation − top, j · stride + v · dilation − left] · w[f, c, u, v] over the channels
+ * c of f's group and the cells (u, v) of its filter, with OH = ⌊(H + top + bottom − dilation · (KH
+ * − 1) − 1) / stride⌋ + 1 and OW likewise. Padding is 0, and adds nothing: an infinite weight gives
+ * no NaN there. With layout "NHWC" x is (N, H, W, C) and w (KH, KW, C/groups, F), which saves the
  * permutations of both. An empty batch gives an empty out.
  *
  * @param b null for no bias
@@ -430,8 +430,8 @@ export function conv1dBackward<
  * window of out, and where windows overlap they add up.
  *
  * x (N, C, H, W), w (C, F/groups, KH, KW), b (F,) → out (N, F, OH, OW), with OH = (H − 1) · stride
- * − top − bottom + dilation · (KH − 1) + 1 + outputPadding and OW likewise; padding "same" gives H ·
- * stride. Padding is what is cut off out. With layout "NHWC" x is (N, H, W, C) and w (KH, KW,
+ * − top − bottom + dilation · (KH − 1) + 1 + outputPadding and OW likewise; padding "same" gives H
+ * · stride. Padding is what is cut off out. With layout "NHWC" x is (N, H, W, C) and w (KH, KW,
  * F/groups, C), which saves the permutations of both.
  *
  * @param b null for no bias
