@@ -681,6 +681,29 @@ function convolutions(kind: string, C: number, F: number, groups: number): Case[
       call: (c, n) => gradient(c, n, 0, c.output(K * F)),
     },
     {
+      name: `conv_transpose2d_forward, ${kind}`,
+      from,
+      job: (n) => images * n,
+      call(c, n) {
+        const window = place(c, n);
+        const [out, x, w] = [c.output(pixels(n) * C), c.input(pixels(n) * F), c.input(K * F)];
+        const work = c.work("conv_transpose2d_forward", window, images);
+        c.run("conv_transpose2d_forward", out, x, w, c.input(C), work, window, images);
+      },
+    },
+    {
+      name: `conv_transpose2d_backward, ${kind}, dx`,
+      from,
+      job: (n) => images * n,
+      call(c, n) {
+        const window = place(c, n);
+        const work = c.work("conv_transpose2d_backward", window, images);
+        const [dx, dout, x] = [c.output(pixels(n) * F), c.input(pixels(n) * C), c.input(1)];
+        const w = c.input(K * F);
+        c.run("conv_transpose2d_backward", dx, 0, 0, dout, x, w, work, window, images);
+      },
+    },
+    {
       name: `predict, conv2d, ${kind}`,
       from,
       job: (n) => images * n,
