@@ -155,6 +155,7 @@ export type { Cache } from "./tensor/cache.ts";
 export type { NestedArray, NumberArray } from "./tensor/convert.ts";
 export type { DType, FloatDType, TypedArrayOf } from "./tensor/dtype.ts";
 export { numericalGradient, relativeError } from "./tensor/gradcheck.ts";
+export { type ImageDataOptions, imageData, type Pixels } from "./tensor/image_data.ts";
 export type { Labels } from "./tensor/labels.ts";
 export type { Random, ShapeArguments } from "./tensor/random.ts";
 export type { Examples } from "./tensor/rows.ts";

@@ -30,4 +30,7 @@ export class Window {
   DW: u32;
   /** The channels are in so many groups, and those of a group see their own alone. */
   groups: u32;
+  /** The padding below and on the right, which an average may count; no window goes beyond it. */
+  bottom: u32;
+  right: u32;
 }

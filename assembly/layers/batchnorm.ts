@@ -294,15 +294,15 @@ function normalizeRows<T extends number>(
  * @operation batchnorm
  */
 export function batchnormApply<T extends number>(
-  out: usize, // (N, D)
-  x: usize, // (N, D)
-  high: usize, // (D,)
-  scale: usize, // (D,)
-  shift: usize, // (D,)
+  out: usize, // (N, C)
+  x: usize, // (N, C)
+  high: usize, // (C,)
+  scale: usize, // (C,)
+  shift: usize, // (C,)
   N: usize,
-  D: usize,
+  C: usize,
 ): void {
-  applyRows<T>(out, x, high, scale, shift, D * sizeof<T>(), N, D, true);
+  applyRows<T>(out, x, high, scale, shift, C * sizeof<T>(), N, C, true);
 }
 
 @unmanaged

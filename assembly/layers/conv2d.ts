@@ -113,16 +113,44 @@ export function conv2dForward<T extends number>(
   window: usize,
   N: usize,
 ): void {
+  convolve<T>(out, x, w, b, work, window, N, -Infinity);
+}
+
+/** out = max(x * w + b, 0), which is the layer with ReLU, in one pass over out. @kernel */
+export function conv2dReluForward<T extends number>(
+  out: usize, // (N, OH, OW, F)
+  x: usize, // (N, H, W, C)
+  w: usize, // (KH, KW, C/groups, F)
+  b: usize, // (F,), or 0 for none
+  work: usize,
+  window: usize,
+  N: usize,
+): void {
+  convolve<T>(out, x, w, b, work, window, N, 0);
+}
+
+/** out = max(x * w + b, floor). */
+function convolve<T extends number>(
+  out: usize, // (N, OH, OW, F)
+  x: usize, // (N, H, W, C)
+  w: usize, // (KH, KW, C/groups, F)
+  b: usize, // (F,), or 0 for none
+  work: usize,
+  window: usize,
+  N: usize,
+  floor: f64,
+): void {
   const s = changetype<Window>(window);
   if (isProduct(s)) {
     const M = N * s.OH * s.OW;
-    gemm<T>(out, x, s.C, 1, w, s.F, 1, b, <T>-Infinity, work, M, s.F, s.C);
+    gemm<T>(out, x, s.C, 1, w, s.F, 1, b, <T>floor, work, M, s.F, s.C);
     return;
   }
   if (N == 0) return;
   const g = gatherAt(work, N, s);
   writeForward(g, s, out, x, w);
   g.row = b;
+  g.floor = floor;
   gather<T>(g);
 }
 

@@ -17,9 +17,9 @@ function fromTail(tail: v128, x: v128): v128 {
 }
 
 /**
- * Returns x · (2√(2/π) + factor · x²). With the factor 2√(2/π) · 0.044715 it is the z whose logistic
- * sigmoid stands for Φ(x): ½ · (1 + tanh(√(2/π) · (x + 0.044715 · x³))). With three times as much it
- * is x · z'.
+ * Returns x · (2√(2/π) + factor · x²). With the factor 2√(2/π) · 0.044715 it is the z whose
+ * logistic sigmoid stands for Φ(x): ½ · (1 + tanh(√(2/π) · (x + 0.044715 · x³))). With three
+ * times as much it is x · z'.
  *
  * @inline
  */

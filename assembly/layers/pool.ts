@@ -368,7 +368,7 @@ function pool<T extends number>(
  * the backward needs, receives the cell that each value is of, the first of equal ones, as u · KW +
  * v, and −1 for a window in the padding alone; 0 leaves it out.
  *
- * @kernel
+ * @kernel @operation maxPool
  */
 export function maxPoolForward<T extends number>(
   out: usize, // (N, OH, OW, C)
@@ -382,7 +382,7 @@ export function maxPoolForward<T extends number>(
 
 /**
  * The mean of each window's cells in the image, or by `divisor` their sum over all its cells in the
- * image padded by `bottom` and `right` too, or their sum itself.
+ * padded image, or their sum itself.
  *
  * @kernel
  */
@@ -392,10 +392,20 @@ export function averagePoolForward<T extends number>(
   window: usize,
   N: usize,
   divisor: u32,
-  bottom: u32,
-  right: u32,
 ): void {
-  pool<T>(out, 0, x, window, N, divisor, bottom, right);
+  const s = changetype<Window>(window);
+  pool<T>(out, 0, x, window, N, divisor, s.bottom, s.right);
+}
+
+/** @operation averagePool */
+export function averagePool<T extends number>(
+  out: usize, // (N, OH, OW, C)
+  x: usize, // (N, H, W, C)
+  window: usize,
+  N: usize,
+  divisor: f64,
+): void {
+  averagePoolForward<T>(out, x, window, N, <u32>divisor);
 }
 
 /**
@@ -568,8 +578,7 @@ export function averagePoolBackward<T extends number>(
   window: usize,
   N: usize,
   divisor: u32,
-  bottom: u32,
-  right: u32,
 ): void {
-  spread<T>(dx, 0, dout, window, N, divisor, bottom, right);
+  const s = changetype<Window>(window);
+  spread<T>(dx, 0, dout, window, N, divisor, s.bottom, s.right);
 }

@@ -1,5 +1,5 @@
-// ReLU with a learned slope for each channel: x where x > 0, and slope · x elsewhere. Its derivative
-// at 0 is the slope. He et al., "Delving Deep into Rectifiers", 2015, arXiv:1502.01852.
+// ReLU with a learned slope for each channel: x where x > 0, and slope · x elsewhere. Its
+// derivative at 0 is the slope. He et al., "Delving Deep into Rectifiers", 2015, arXiv:1502.01852.
 //
 // x is (N, C, L): C channels, of which each has L elements in a row. Channels that come last are
 // L = 1, and one slope for all elements is N = C = 1.

@@ -26,6 +26,7 @@ const topics = [
   [BY_HAND, "layers/"],
   ["Losses by hand", "losses/", "tensor/operands", "tensor/labels"],
   ["Checking gradients", "tensor/gradcheck"],
+  ["Pictures", "tensor/image_data"],
   ["Errors", "runtime/errors"],
 ];
 

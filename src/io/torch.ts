@@ -8,6 +8,7 @@ import { checkObject, describe } from "../tensor/operands.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import { entriesOf } from "./model_file.ts";
 import { readFloats } from "./safetensors.ts";
+import { fromTorch, shapeFromTorch, torchLayouts } from "./torch_layout.ts";
 
 const KEYS = ["input", "layers", "dtype", "prefix", "names"];
 
@@ -129,13 +130,6 @@ function suggest(
   return pairs.length > 0 ? `\n  write names: { ${cut(pairs.slice(0, 20).join(", "), 700)} }` : "";
 }
 
-/** to (D, M) = from (M, D), transposed. */
-function transpose(to: { [i: number]: number }, from: ArrayLike<number>, [D, M]: [number, number]) {
-  for (let d = 0; d < D; d++) {
-    for (let m = 0; m < M; m++) to[d * M + m] = from[m * D + d] as number;
-  }
-}
-
 /**
  * Makes a model with the weights of a PyTorch nn.Sequential of Linear, BatchNorm1d, Dropout,
  * Flatten and activations, from its state_dict as a safetensors file
@@ -170,11 +164,7 @@ export function loadTorch<D extends FloatDType = "float32">(
     );
   }
   return sequentialFrom(runtime, { input, layers, dtype }, (network) => {
-    const weights = new Map(
-      network.slots.flatMap((slot) =>
-        slot.is("transposed") ? [[slot.name, slot.shape as [number, number]] as const] : [],
-      ),
-    );
+    const layouts = torchLayouts(network);
     const dropped = new Set(
       network.layers.flatMap(({ record }, i) =>
         (record.dropped ?? []).map((name) => `${i}.${name}`),
@@ -191,19 +181,19 @@ export function loadTorch<D extends FloatDType = "float32">(
         );
       }
       if (name !== null) seen.add(name);
-      const shape = name === null ? undefined : weights.get(name);
+      const layout = name === null ? undefined : layouts.get(name);
       const own = { ...entry, name: name ?? `${entry.name} (without ${prefix})` };
-      if (!shape || entry.shape.length !== 2) {
+      if (!layout) {
         entries.push(own);
         continue;
       }
       entries.push({
         ...own,
-        shape: [entry.shape[1] as number, entry.shape[0] as number],
+        shape: shapeFromTorch(layout, entry.shape),
         copyTo: (target) => {
           const copy = new typedArrays[network.dtype](target.length);
           entry.copyTo(copy);
-          transpose(target, copy, shape);
+          fromTorch(target, copy, layout);
         },
       });
     }

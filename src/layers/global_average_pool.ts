@@ -93,7 +93,7 @@ export function globalAvgPoolForward<D extends FloatDType>(
     if (!isLast) kernels.global_average_pool_forward(out.address, xs.address, N * C, S);
     else if (size > 0) {
       const divisor = CoreConstants.divideByImage;
-      kernels.average_pool_forward(out.address, xs.address, window, N, divisor, 0, 0);
+      kernels.average_pool_forward(out.address, xs.address, window, N, divisor);
     }
     return out;
   };
@@ -134,7 +134,7 @@ export function globalAvgPoolBackward<D extends FloatDType>(
     if (!isLast) kernels.global_average_pool_backward(dx.address, up.address, N * C, S);
     else if (dx.size > 0) {
       const divisor = CoreConstants.divideByImage;
-      kernels.average_pool_backward(dx.address, up.address, window, N, divisor, 0, 0);
+      kernels.average_pool_backward(dx.address, up.address, window, N, divisor);
     }
     return dx;
   };

@@ -141,8 +141,7 @@ function poolForward<D extends FloatDType>(
   const window: WindowOf = [image.size, C, sliding, placement];
   const out = imageCall(xs, image, pooled, given, window, (shape) => {
     if (!isLargest) {
-      return (to, x, window) =>
-        kernels.average_pool_forward(to, x, window, N, divisor, ...beyond(sliding));
+      return (to, x, window) => kernels.average_pool_forward(to, x, window, N, divisor);
     }
     const indices = runtime.create("int32", shape);
     argmax = indices;
@@ -154,13 +153,6 @@ function poolForward<D extends FloatDType>(
   };
   return { out, cache: runtime.own(new PoolState<D>(saved, argmax ? [argmax] : [])) };
 }
-
-/** The padding at bottom and right, where a sum may be divided by it. */
-function beyond({ padding }: Sliding): [bottom: number, right: number] {
-  return padding === "same" ? [SAME, SAME] : [padding[2], padding[3]];
-}
-/** "same" has as much behind the image as its windows reach. */
-const SAME = 2 ** 30;
 
 function poolBackward<D extends FloatDType>(
   operation: string,
@@ -184,7 +176,7 @@ function poolBackward<D extends FloatDType>(
   const pooled = resized(image, placement.out);
   return imageCall(up, pooled, image, given, window, () => (dx, dout, window) => {
     if (argmax) kernels.max_pool_backward(dx, dout, argmax.address, window, N);
-    else kernels.average_pool_backward(dx, dout, window, N, divisor, ...beyond(sliding));
+    else kernels.average_pool_backward(dx, dout, window, N, divisor);
   });
 }
 

@@ -94,7 +94,7 @@ export function upsample2dForward<D extends FloatDType>(
   const window: WindowOf = [size, image.C, sliding, placement];
   const { average_pool_backward } = runtime.kernels(dtype);
   const out = imageCall(xs, image, large, given, window, () => (to, x, window) => {
-    average_pool_backward(to, x, window, image.N, CoreConstants.divideByNothing, 0, 0);
+    average_pool_backward(to, x, window, image.N, CoreConstants.divideByNothing);
   });
   const saved = { operation, runtime, dtype, outShape: out.shape, image, large, window };
   return { out, cache: runtime.own(new UpsampleState<D>(saved, [])) };
@@ -122,6 +122,6 @@ export function upsample2dBackward<D extends FloatDType>(
   checkAliases(operation, [["dx", given]], [["dout", up]]);
   const { average_pool_forward } = runtime.kernels(up.dtype);
   return imageCall(up, large, image, given, window, () => (dx, dout, window) => {
-    average_pool_forward(dx, dout, window, image.N, CoreConstants.divideByNothing, 0, 0);
+    average_pool_forward(dx, dout, window, image.N, CoreConstants.divideByNothing);
   });
 }

@@ -25,9 +25,14 @@ function scaled(draws: Float64Array, scale: number, center = 0): Float64Array {
   return draws;
 }
 
-/** Features in and out of a weight (D, M); of a bias (M,), M for both. */
+/**
+ * How many values each output of a weight is summed from, and into how many each value goes: D and
+ * M of a weight (D, M), KH · KW · C and KH · KW · F of a filter (KH, KW, C, F), M and M of a bias.
+ */
 function fans(shape: readonly number[]): [number, number] {
-  return [shape[0] ?? 1, shape[shape.length - 1] ?? 1];
+  const [M = 1, D = M] = shape.toReversed();
+  const taps = sizeOf(shape.slice(0, -2));
+  return [taps * D, taps * M];
 }
 
 /**

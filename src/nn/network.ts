@@ -198,6 +198,11 @@ export class Network {
       buffers.push(tensor);
       return tensor;
     };
+    const whole = (n: number) => {
+      const tensor = runtime.lasting("int32", [n]);
+      buffers.push(tensor);
+      return tensor;
+    };
     try {
       const places = sizes.map((size) => make(N, size));
       const at = (place: number | undefined) => places[place ?? -1] as TensorHandle<FloatDType>;
@@ -213,12 +218,13 @@ export class Network {
         layer.out = at(values[i + 1]).address;
         layer.dout = at(gradients[i + 1]).address;
         buffers.push(...layer.makeBuffers(N));
+        const { record, inShape, saved } = layer.blueprint;
+        const words = record.window?.(inShape, saved);
+        if (!words) continue;
+        const window = whole(words.length);
+        window.data.set(words);
+        layer.window = window.address;
       }
-      const whole = (n: number) => {
-        const tensor = runtime.lasting("int32", [n]);
-        buffers.push(tensor);
-        return tensor;
-      };
       const rowWeights = runtime.lasting("float64", [N]);
       buffers.push(rowWeights);
       const [labels, answers] = [whole(N), whole(N)];

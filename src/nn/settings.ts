@@ -82,6 +82,19 @@ export function checkFirst(operation: string, name: string, given: unknown, usua
   checkRange(operation, name, number, given, `${operation}(${usual})`);
 }
 
+/**
+ * Refuses what is neither a number nor a list where a layer's function takes sizes first, as
+ * conv2d({ filters: 3 }).
+ */
+export function checkSizes(operation: string, given: Record<string, unknown>, usual: string): void {
+  for (const [name, value] of Object.entries(given)) {
+    const expected = "a number, or [height, width]";
+    if (!Array.isArray(value)) {
+      checkRange(operation, name, { expected, holds: () => true }, value, `${operation}(${usual})`);
+    }
+  }
+}
+
 /** Refuses what was given to a function that takes no options, as relu({ maxValue: 6 }). */
 export function checkNone(operation: string, given: readonly unknown[]): void {
   if (given[0] !== undefined) checkSettings(operation, "options", given[0], []);

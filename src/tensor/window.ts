@@ -286,7 +286,7 @@ export function writeWindow(
   words: Uint32Array,
   size: Pair,
   C: number,
-  { kernel, stride, dilation }: Pick<Sliding, "kernel" | "stride" | "dilation">,
+  { kernel, stride, dilation, padding = [0, 0, 0, 0] }: Omit<Sliding, "padding"> & Partial<Sliding>,
   { out, top, left }: Placement,
   F = C,
   groups = 1,
@@ -305,6 +305,9 @@ export function writeWindow(
   words[WindowWords.SW] = within(stride[1]);
   words[WindowWords.top] = top;
   words[WindowWords.left] = left;
+  // "same" has as much behind the image as its windows reach.
+  words[WindowWords.bottom] = padding === "same" ? MOST : padding[2];
+  words[WindowWords.right] = padding === "same" ? MOST : padding[3];
   words[WindowWords.DH] = within(dilation[0]);
   words[WindowWords.DW] = within(dilation[1]);
   words[WindowWords.groups] = groups;

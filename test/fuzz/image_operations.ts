@@ -3,6 +3,8 @@
 import {
   addBackward,
   addForward,
+  avgPool1dBackward,
+  avgPool1dForward,
   avgPool2dBackward,
   avgPool2dForward,
   type Cache,
@@ -198,9 +200,9 @@ function averaged(
   operand: "x" | "dout",
   fn: typeof twins.averagePoolForward,
   divisor: twins.Divisor = divisorOf(settings),
+  image = imageOf(shapes.x!, settings.layout === "NHWC"),
+  windows = windowsOf(shapes.x!, settings, 4) as Windows,
 ): Expected {
-  const image = imageOf(shapes.x!, settings.layout === "NHWC");
-  const windows = windowsOf(shapes.x!, settings, 4) as Windows;
   const values = fn(v[operand]!, image, windows, divisor);
   const size = fn(finite(v[operand]!), image, windows, divisor);
   const scale = fn(finite(v[operand]!), image, windows, "nothing");
@@ -722,6 +724,20 @@ export const imageOperations: readonly Operation[] = [
     },
   ),
   ...pair(
+    "avgPool1d",
+    (x, { kernel }, to) => avgPool1dForward(x, { kernel }, to),
+    avgPool1dBackward as Any,
+    (draw) => [draw.int(0, 2), draw.dim(1), draw.dim(1)],
+    (draw, { x }) => ({ kernel: draw.int(1, x![2]!) }),
+    [0, [1, 1], null].map((kernel) => [{ kernel }, "RangeError"] as const),
+    (x, { kernel }) =>
+      x.length !== 3 || x[2]! < kernel ? "ShapeError" : [x[0]!, x[1]!, Math.floor(x[2]! / kernel)],
+    {
+      forward: (given) => averagedLines(given, "x", twins.averagePoolForward),
+      backward: (given) => averagedLines(given, "dout", twins.averagePoolBackward),
+    },
+  ),
+  ...pair(
     "globalAvgPool",
     (x, { layout }, to) => globalAvgPoolForward(x, { layout, ...to } as Any),
     globalAvgPoolBackward as Any,
@@ -884,12 +900,23 @@ export const imageOperations: readonly Operation[] = [
 ];
 
 /** The windows of a sequence, which lie one beside the other. */
-function linesOf(v: Values, { x }: Shapes, { kernel }: Settings) {
+function linesOf(v: Values, shapes: Shapes, settings: Settings) {
+  const { of, windows } = lineWindows(shapes, settings);
+  return { ...twins.maxPoolForward(v.x!, of, windows), of, windows };
+}
+
+/** The windows of a sequence's pooling, none of which overlap. */
+function lineWindows({ x }: Shapes, { kernel }: Settings) {
   const of = imageOf(x!, false);
   const one = [1, kernel] as const;
   const out = [1, Math.floor(of.W / kernel)] as const;
   const windows: Windows = { kernel: one, stride: one, edges: [0, 0, 0, 0], out };
-  return { ...twins.maxPoolForward(v.x!, of, windows), of, windows };
+  return { of, windows };
+}
+
+function averagedLines(given: Twin, operand: "x" | "dout", fn: typeof twins.averagePoolForward) {
+  const { of, windows } = lineWindows(given.shapes, given.settings);
+  return averaged(given, operand, fn, "image", of, windows);
 }
 
 /** One window over all places. */

@@ -120,7 +120,15 @@ describe.each(configurations)("the kernels in $dtype, $build core", ({ core, typ
           const words = new Uint32Array(WindowWords.length);
           const [top, left] = windows.edges;
           const { out, dilation = [1, 1] } = windows;
-          writeWindow(words, [H, W], C, { ...windows, dilation }, { out, top, left });
+          writeWindow(
+            words,
+            [H, W],
+            C,
+            { ...windows, dilation, padding: windows.edges },
+            {
+              ...{ out, top, left },
+            },
+          );
           fn({ N, C, H, W, isLast: true }, windows, core.input(words).address, random);
         }
       }
@@ -159,11 +167,10 @@ describe.each(configurations)("the kernels in $dtype, $build core", ({ core, typ
       const [x, dout] = [draw(array, N * C * H * W, random), draw(array, n, random)];
       const xAt = core.input(x, { offset: 8 }).address;
       const out = core.output(array, n, { offset: 4 });
-      const beyond = [windows.edges[2], windows.edges[3]];
-      kernel("average_pool_forward")(out.address, xAt, window, N, mode, ...beyond);
+      kernel("average_pool_forward")(out.address, xAt, window, N, mode);
       const dx = core.output(array, x.length, { last: true });
       const doutAt = core.input(dout).address;
-      kernel("average_pool_backward")(dx.address, doutAt, window, N, mode, ...beyond);
+      kernel("average_pool_backward")(dx.address, doutAt, window, N, mode);
       core.checkGuards();
       const bounded = (scale: number[]) => scale.map((s) => 32 * epsilon * s); // up to 20 cells
       const expected = twins.averagePoolForward(x, image, windows, divisor);

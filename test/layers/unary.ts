@@ -300,7 +300,7 @@ export function testUnaryLayer(layer: UnaryLayer): void {
   describe("gradients", () => {
     const runtime = createRuntimeSync();
     const random = seeded(47);
-    /** 0.1 and more away from 0, where leaky ReLU has its kink, and within 2.1, before the others. */
+    /** 0.1 and more away from 0, where leaky ReLU has its kink, and within 2.1. */
     const away = () => (random() < 0.5 ? -1 : 1) * (0.1 + 2 * random());
 
     test("float64 agrees with central differences", () => {

@@ -1327,6 +1327,14 @@ export const mutants: readonly Mutant[] = [
   ),
   ...mutantsOf(
     "release",
+    "nn/images",
+    ["augmentDraw", "an image is turned about its corner", "0.5 * (<f64>H - 1)", "0"],
+    ["augmentDraw", "every example has the draws of the first", "counter += BLOCKS;", ""],
+    ["augmentDraw", "no image is turned over", "draw(work, 6) < s.flip ? -1 : 1", "1"],
+    ["warp", "the nearest pixel alone", "k < 4", "k < 1"],
+  ),
+  ...mutantsOf(
+    "release",
     "layers/normalize",
     [
       "normalizeForward",
@@ -2333,10 +2341,10 @@ export const mutants: readonly Mutant[] = [
     "none",
     ["io/model", "io/safetensors", "io/checkpoint"],
     [
-      "transpose",
+      "fromTorch",
       "weights are not transposed",
-      "to[d * M + m] = from[m * D + d] as number;",
-      "to[d * M + m] = from[d * M + m] as number;",
+      "to[next++] = from[at + i * step] as number;",
+      "to[next] = from[next++] as number;",
     ],
     [
       "renamer",
@@ -2363,8 +2371,8 @@ export const mutants: readonly Mutant[] = [
     [
       "fuse",
       "a batch normalisation behind ReLU is folded below it",
-      "isGone ? takes && !endsProduct : isProduct",
-      "isGone ? takes : isProduct",
+      "open.push(endsProduct ? 0 : columns);",
+      "open.push(columns);",
     ],
     [
       "fold",
@@ -2376,7 +2384,12 @@ export const mutants: readonly Mutant[] = [
   ...mutantsOf(
     "none",
     ["nn/graph/plan", "nn/in_place", "nn/sequential"],
-    ["fuse", "what two layers take joins a product", "isOpen[x] && uses[x] === 1", "isOpen[x]"],
+    [
+      "fuse",
+      "what two layers take joins a product",
+      "uses[x] === 1 ? (open[x] as number) : 0",
+      "isOpen[x]",
+    ],
     ["trainingPlaces", "an output that backward reads is written over", 'keeps === "out"', "false"],
     [
       "trainingPlaces",

@@ -2,18 +2,28 @@
 // goes through this list, so that a new kind is tried without a line of its own.
 
 import * as lamella from "../../src/index.ts";
+import { Augment } from "../../src/nn/engine/augment.ts";
 import { Elementwise } from "../../src/nn/engine/elementwise.ts";
 import { Identity } from "../../src/nn/engine/identity.ts";
-import { named } from "../../src/nn/engine/kinds.ts";
+import { type Kind, named } from "../../src/nn/engine/kinds.ts";
+import { settingsOf } from "../../src/nn/graph/record.ts";
 import { records } from "../../src/nn/layers/all.ts";
 
-const { affine, dropout, normalize } = lamella;
+const { affine, avgPool1d, avgPool2d, conv1d, conv2d, convTranspose2d } = lamella;
+const { dropout, maxPool1d, maxPool2d, normalize } = lamella;
 type Make = () => lamella.LayerSpec;
 
 /** Layers that have a setting without a default. */
 const given: Readonly<Record<string, Make>> = {
   affine: () => affine(5),
+  avgPool1d: () => avgPool1d(2),
+  avgPool2d: () => avgPool2d(2),
+  conv1d: () => conv1d(4, 3),
+  conv2d: () => conv2d(4, 3),
+  convTranspose2d: () => convTranspose2d(4, 3),
   dropout: () => dropout(0.3),
+  maxPool1d: () => maxPool1d(2),
+  maxPool2d: () => maxPool2d(2),
   normalize: () => normalize({ mean: 0.3, std: 2 }),
 };
 
@@ -25,8 +35,52 @@ export const layers: Readonly<Record<string, Make>> = Object.fromEntries(
 
 const engineOf = (kind: string) => named[kind]?.Engine;
 
+/** The shape of an example that a kind takes. */
+export const inputOf = (kind: string): readonly number[] =>
+  [[6], [6, 4], [6, 5, 4]].find((shape) => {
+    const record = named[kind] as Kind;
+    return !record.refusal?.(shape, settingsOf("test", record, layers[kind]!() as never));
+  }) as readonly number[];
+
+/** Those that take features, and may stand between two affine layers. */
+export const flat = kinds.filter((kind) => inputOf(kind).length === 1);
+
 /** Those that have calls by hand. */
-export const computing = kinds.filter((kind) => engineOf(kind) !== Identity);
+export const computing = kinds.filter(
+  (kind) => ![Identity, Augment].includes(engineOf(kind) as typeof Augment),
+);
+
+/** The files of a kind's kernels, calls, tests and page, and the first word of its twin. */
+interface Files {
+  readonly kernel: string;
+  readonly calls: string;
+  readonly tests: string;
+  readonly page: string;
+  readonly twin: string;
+}
+
+const pool = { kernel: "pool", calls: "pool", tests: "pool", page: "pooling" };
+const conv = { kernel: "conv2d", calls: "conv", tests: "conv", page: "conv2d", twin: "conv2d" };
+/** Kinds that share files with others; all the rest have their own name everywhere. */
+const sharing: Readonly<Record<string, Files>> = {
+  avgPool1d: { ...pool, twin: "averagePool" },
+  avgPool2d: { ...pool, twin: "averagePool" },
+  globalAvgPool: { ...pool, calls: "global_average_pool", twin: "averagePool" },
+  maxPool1d: { ...pool, twin: "maxPool" },
+  maxPool2d: { ...pool, twin: "maxPool" },
+  conv1d: conv,
+  conv2d: conv,
+  convTranspose2d: { ...conv, kernel: "conv_transpose2d", twin: "convTranspose2d" },
+};
+
+/** Kinds whose errors are bounded in the tests of their kernels, and measured nowhere else. */
+export const unmeasured: readonly string[] = Object.keys(sharing);
+
+export function filesOf(kind: string): Files {
+  const name = fileOf(kind);
+  const own = { kernel: name, calls: name, tests: name, page: name, twin: kind };
+  return sharing[kind] ?? own;
+}
 
 /** Those whose calls by hand take x and, at most, settings that have a default. */
 export const unary = kinds.filter((kind) => engineOf(kind) === Elementwise);

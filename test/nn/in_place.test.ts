@@ -3,10 +3,9 @@
 
 import { describe, expect, test } from "vitest";
 import { affine, createRuntimeSync, Sequential } from "../../src/index.ts";
-import { layers } from "./every.ts";
+import { layers, flat as names } from "./every.ts";
 
 const runtime = createRuntimeSync();
-const names = Object.keys(layers);
 
 describe("the gradients are the numeric ones, whichever layers follow each other", () => {
   test.each(names.flatMap((a) => names.map((b) => [a, b])))("%s, %s", (a, b) => {

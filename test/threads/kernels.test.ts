@@ -296,7 +296,7 @@ const images: Case[] = [
     from: ({ bytes }) => splitFrom(3 * POOLED.W * C * bytes, 1),
     call(c, n) {
       const [out, x] = [c.output(n * POOLED.OW * C), c.input(n * POOLED.W * C)];
-      if (n > 2) c.run("average_pool_forward", out, x, pooled(c, n), 1, 1, 1, 1);
+      if (n > 2) c.run("average_pool_forward", out, x, pooled(c, n), 1, 1);
     },
   },
   {
@@ -313,7 +313,7 @@ const images: Case[] = [
     from: ({ bytes }) => splitFrom(POOLED.W * C * bytes, 1),
     call(c, n) {
       const [dx, dout] = [c.output(n * POOLED.W * C), c.input(n * POOLED.OW * C)];
-      c.run("average_pool_backward", dx, dout, pooled(c, n), 1, 2, 1, 1);
+      c.run("average_pool_backward", dx, dout, pooled(c, n), 1, 2);
     },
   },
   {

@@ -1,17 +1,6 @@
-import { type Initializer, zeros } from "../initializers.ts";
-import { Engine } from "./engine.ts";
+import { Weighted } from "./weighted.ts";
 
-export class Affine extends Engine {
-  protected override first(spec: { weight?: Initializer; bias?: Initializer }) {
-    const { weight = this.setup.initializer, bias = zeros() } = spec;
-    if (typeof weight !== "function" || typeof bias !== "function") {
-      throw new TypeError(
-        `${this.blueprint.place}: weight and bias must be initializers, as heNormal()`,
-      );
-    }
-    return { weight, bias };
-  }
-
+export class Affine extends Weighted {
   override workBytes(N: number): number {
     const { kernels, inSize: D, outSize: M } = this;
     let most = 0;

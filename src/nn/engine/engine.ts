@@ -113,6 +113,8 @@ export abstract class Engine {
   out = 0;
   dout = 0;
   work = 0;
+  /** The Window of a kind that has one. */
+  window = 0;
   /** The layer before it computes its output, or it computes that of the layer behind it. */
   isJoined = false;
   takesRelu = false;

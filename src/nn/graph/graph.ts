@@ -34,14 +34,18 @@ export function chain<Known extends ServingRecord>(
 export function fuse({ nodes, output }: Graph, isServing: boolean): boolean[] {
   const uses = new Array(nodes.length + 1).fill(0);
   for (const value of [...nodes.map(({ inputs }) => inputs), output].flat()) uses[value]++;
-  /** For each value whether a product gives it that can take something along. */
-  const isOpen: (boolean | undefined)[] = [false];
+  /** For each value how many columns the product has that can take something along to it, or 0. */
+  const open = [0];
   return nodes.map(({ blueprint, inputs }) => {
-    const { isIdentity, isProduct, join, endsProduct, joinsTraining } = blueprint.record;
+    const { record, inShape, outShape } = blueprint;
+    const { isIdentity, isProduct, join, endsProduct, joinsTraining, tensors } = record;
     const x = inputs[0] as number;
-    const takes = isOpen[x] && uses[x] === 1;
-    const isGone = isServing ? isIdentity || (takes && join) : takes && joinsTraining;
-    isOpen.push(isGone ? takes && !endsProduct : isProduct);
+    const columns = uses[x] === 1 ? (open[x] as number) : 0;
+    // What has a number for each column joins where there are as many: not behind a flatten().
+    const fits = columns > 0 && (!tensors || columns === inShape.at(-1));
+    const isGone = isServing ? isIdentity || (fits && join) : fits && joinsTraining;
+    if (isGone) open.push(endsProduct ? 0 : columns);
+    else open.push(isProduct ? (outShape.at(-1) as number) : 0);
     return Boolean(isGone);
   });
 }

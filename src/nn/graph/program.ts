@@ -19,7 +19,7 @@ export function programOf(
   const values = [0];
   for (const [i, { blueprint, inputs }] of graph.nodes.entries()) {
     const { record, inShape, outShape, saved, tensors } = blueprint;
-    const { kind, isProduct } = record;
+    const { kind, operation = kind, isProduct } = record;
     const settings: Settings = saved;
     const columns =
       record.columns?.(inShape, settings) ?? (outShape[outShape.length - 1] as number);
@@ -35,9 +35,10 @@ export function programOf(
     if (isGone[i]) record.join?.(operations[x - 1] as Operation, operands ?? []);
     else {
       x = operations.push({
-        ...{ kind, x, isProduct, columns, operands: operands ?? [] },
+        ...{ kind: operation, x, isProduct, columns, operands: operands ?? [] },
         ...{ inSize: sizeOf(inShape), outSize: sizeOf(outShape) },
         values: isProduct ? [-Infinity, Infinity] : (record.values?.(settings, inShape) ?? []),
+        window: record.window?.(inShape, settings),
       });
     }
     values.push(x);

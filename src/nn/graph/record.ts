@@ -26,7 +26,7 @@ export interface Operation {
   /** Its numbers, in the order in which the core takes them: those of a product are its bounds. */
   values: number[];
   /** The fields of its Window, in their order. */
-  readonly window?: readonly number[] | undefined;
+  readonly window?: ArrayLike<number> | undefined;
   /** Its tensors, in the order in which the core takes them. */
   operands: readonly Operand[];
   /** The normalisations that are folded into a product: the operands of each. */
@@ -55,6 +55,10 @@ export interface ServingRecord<Kind extends string = string> {
   outShape?(inShape: readonly number[], settings: Settings): readonly number[];
   /** The shapes of the tensors, by PyTorch's names and in the order of its state_dict. */
   tensors?(inShape: readonly number[], settings: Settings): Record<string, readonly number[]>;
+  /** The kind of its operation, where that has not the kind's own name. */
+  readonly operation?: string;
+  /** The fields of the Window that its kernels go by, in their order. */
+  window?(inShape: readonly number[], settings: Settings): ArrayLike<number>;
   /** It serves by leaving its input as it is. */
   readonly isIdentity?: boolean;
   /** A product, which takes bias, normalisation and ReLU along on its way out. */

@@ -2,6 +2,7 @@ import { count, flag } from "../../tensor/numbers.ts";
 import { sizeOf } from "../../tensor/shape.ts";
 import { Affine } from "../engine/affine.ts";
 import { layer } from "../engine/kinds.ts";
+import { weightAndBias } from "../graph/product.ts";
 import type { ServingRecord, TrainingRecord } from "../graph/record.ts";
 import type { Initializer } from "../initializers.ts";
 import { checkFirst, checkSettings } from "../settings.ts";
@@ -26,10 +27,7 @@ export const affineRecord: ServingRecord<"affine"> = {
     ...(useBias && { bias: [units] }),
   }),
   isProduct: true,
-  operands: (tensor, length, { useBias }) => [
-    tensor("weight"),
-    useBias ? tensor("bias") : { length, values: () => new Float64Array(length) },
-  ],
+  operands: weightAndBias,
 };
 
 export const affineTraining: TrainingRecord = {

@@ -1,5 +1,4 @@
 import { positive, weight } from "../../tensor/numbers.ts";
-import { formatShape } from "../../tensor/shape.ts";
 import { Batchnorm } from "../engine/batchnorm.ts";
 import { layer } from "../engine/kinds.ts";
 import { fold } from "../graph/fold.ts";
@@ -15,11 +14,10 @@ export interface BatchnormSpec {
 export const batchnormRecord: ServingRecord<"batchnorm"> = {
   kind: "batchnorm",
   settings: { eps: [positive, 1e-5], momentum: [weight, 0.9] },
-  refusal: (inShape) =>
-    inShape.length === 1
-      ? undefined
-      : `takes examples of shape (D,), got ${formatShape(inShape)}; flatten() makes them so`,
-  tensors: (D) => ({ weight: D, bias: D, running_mean: D, running_var: D }),
+  tensors(inShape) {
+    const C = inShape.slice(-1);
+    return { weight: C, bias: C, running_mean: C, running_var: C };
+  },
   operands(tensor, length, { eps }) {
     const factor = {
       length,
@@ -44,11 +42,13 @@ export const batchnormTraining: TrainingRecord = {
 };
 
 /**
- * Batch normalisation of each feature: out = weight · (x − mean) / sqrt(var + eps) + bias, by the
- * batch's statistics in training and by running ones in test mode.
+ * Batch normalisation of each feature, or of each channel of images and sequences over all their
+ * pixels: out = weight · (x − mean) / sqrt(var + eps) + bias, by the batch's statistics in training
+ * and by running ones in test mode.
  *
- * Each example (D,) → (D,). `weight` (gamma) begins as 1, `bias` (beta) as 0, and so do
- * `running_mean` (0) and `running_var` (1): PyTorch's names and first values.
+ * Each example (D,), (H, W, C) or (L, C), whose shape stays. `weight` (gamma) begins as 1, `bias`
+ * (beta) as 0, and so do `running_mean` (0) and `running_var` (1), each (D,) or (C,): PyTorch's
+ * names and first values.
  *
  * @param options.eps above 0; default 1e-5
  * @param options.momentum the weight of the OLD running value, in [0, 1]; default 0.9. PyTorch's is
