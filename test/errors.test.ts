@@ -9,7 +9,7 @@ import { named } from "../src/nn/engine/kinds.ts";
 import * as predict from "../src/predict.ts";
 import type { LamellaRuntime } from "../src/tensor/runtime.ts";
 import { formatShape } from "../src/tensor/shape.ts";
-import { kinds, unary } from "./nn/every.ts";
+import { kinds, unary, windowed } from "./nn/every.ts";
 
 const {
   AliasError,
@@ -1248,6 +1248,16 @@ describe("a key that an options object does not have", () => {
         return [kind, { call, keys: [...Object.keys(settings), ...first], isFirst: true }];
       }),
     ),
+    // Layers that take sizes first.
+    ...Object.fromEntries(
+      windowed.flatMap((kind) => {
+        const { filters, kernel, ...settings } = named[kind]!.settings ?? {};
+        if (!kernel) return [];
+        const sizes = filters ? [2, 1] : [1];
+        const call = (options: Any) => (lamella as Any)[kind](...sizes, options);
+        return [[kind, { call, keys: [...Object.keys(settings), ...(named[kind]!.first ?? [])] }]];
+      }),
+    ),
     dropout: { call: (options) => lamella.dropout(0.5, options), keys: ["seed"] },
     normalize: {
       call: (options) => lamella.normalize(options),
@@ -1407,7 +1417,7 @@ describe("a key that an options object does not have", () => {
   test("is looked for by every function: each takes options and is above, or takes none", () => {
     const others = [
       ...["loadModel", "readSafetensors", "writeSafetensors", "encodeRow", "decodeScores"],
-      ...["numericalGradient", "relativeError"],
+      ...["numericalGradient", "relativeError", "imageData"],
       // A number, or nothing.
       ...["constant", "normal", "uniform", "leakyRelu"],
       ...withoutOptions,

@@ -47,7 +47,9 @@ function operations(core: TestCore, steps: Step[]): number {
       [OperationWords.D]: D,
       [OperationWords.M]: M,
     });
-    new Float64Array(bytes.buffer, size * i + 4 * OperationWords.value0, 1)[0] = value;
+    // A product's second number is its upper bound, of which no other kind here has one.
+    const numbers = new Float64Array(bytes.buffer, size * i + 4 * OperationWords.value0, 2);
+    numbers.set([value, Infinity]);
   });
   return core.input(bytes, { name: "operations" }).address;
 }
@@ -176,15 +178,15 @@ describe.each(configurations)("the predictor in $dtype, $build core", ({ core, t
     const outs = Array.from({ length: 9 }, () => core.output(array, N * D));
     const to = (i: number) => outs[i]!.address;
     const steps: Step[] = [
-      { kind: kinds.batchnorm, out: to(0), x: at, a: a!, b: b!, c: c!, D },
+      { kind: kinds.batchnorm, out: to(0), x: at, a: a!, b: b!, c: c!, D, M: D },
       { kind: kinds.normalize, out: to(1), x: to(0), a: a!, b: b!, D },
       { kind: kinds.relu, out: to(2), x: to(1), D },
       { kind: kinds.gelu, out: to(3), x: to(1), D },
       { kind: kinds.leakyRelu, out: to(4), x: to(1), D, value: 0.25 },
       { kind: kinds.sigmoid, out: to(5), x: to(1), D },
       { kind: kinds.tanh, out: to(6), x: to(1), D },
-      { kind: kinds.softmax, out: to(7), x: to(1), D, M: D },
-      { kind: kinds.softmax, out: to(8), x: to(1), D, M: 3 },
+      { kind: kinds.softmax, out: to(7), x: to(1), D, M: D, value: 1 },
+      { kind: kinds.softmax, out: to(8), x: to(1), D, M: 3, value: 1 },
     ];
     exports[`predict_${suffix}`](operations(core, steps), steps.length, N);
     core.checkGuards();

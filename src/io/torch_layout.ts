@@ -6,8 +6,8 @@ import { sizeOf } from "../tensor/shape.ts";
 
 /** A tensor of ours in PyTorch's layout. */
 export interface TorchLayout {
-  /** It is a weight, with the features or channels out first there, and those in next. */
-  readonly isWeight: boolean;
+  /** The axes of a weight, which has the features or channels out first there; 0 of another. */
+  readonly weightAxes: number;
   /** Ours, as the axes that are moved: those of an image that was flattened stand apart. */
   readonly dims: readonly number[];
   /** For each axis of PyTorch's which of `dims` it is. */
@@ -34,7 +34,8 @@ export function torchLayouts({ layers }: Network): Map<string, TorchLayout> {
       const indices = dims.map((_, i) => i);
       const ahead = indices.splice(isWeight ? -2 : -1);
       const axes = [...ahead.reverse(), ...indices];
-      if (isWeight || isFlat) layouts.set(name, { isWeight, dims, axes });
+      if (isWeight || isFlat)
+        layouts.set(name, { weightAxes: isWeight ? shape.length : 0, dims, axes });
       // What a weight gives are features of its own.
       if (isWeight) image = [];
     }
@@ -44,11 +45,11 @@ export function torchLayouts({ layers }: Network): Map<string, TorchLayout> {
 
 /** The shape that a tensor of PyTorch's has here. */
 export const shapeFromTorch = (
-  { isWeight }: TorchLayout,
+  { weightAxes }: TorchLayout,
   shape: readonly number[],
 ): readonly number[] => {
   const [first, second, ...others] = shape;
-  return isWeight && shape.length > 1 ? [...others, second as number, first as number] : shape;
+  return shape.length === weightAxes ? [...others, second as number, first as number] : shape;
 };
 
 /** to, in our layout, from a tensor in PyTorch's. */

@@ -305,9 +305,9 @@ export function writeWindow(
   words[WindowWords.SW] = within(stride[1]);
   words[WindowWords.top] = top;
   words[WindowWords.left] = left;
-  // "same" has as much behind the image as its windows reach.
-  words[WindowWords.bottom] = padding === "same" ? MOST : padding[2];
-  words[WindowWords.right] = padding === "same" ? MOST : padding[3];
+  // "same" has as much behind the image as its windows reach, and no place is beyond MOST.
+  words[WindowWords.bottom] = padding === "same" ? 2 ** 30 : padding[2];
+  words[WindowWords.right] = padding === "same" ? 2 ** 30 : padding[3];
   words[WindowWords.DH] = within(dilation[0]);
   words[WindowWords.DW] = within(dilation[1]);
   words[WindowWords.groups] = groups;

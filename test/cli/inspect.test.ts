@@ -161,7 +161,7 @@ test("every setting and shape of a layer is told by its record, and what no reco
   );
   expect(shown).toEqual([
     ["leakyRelu(0.01)", [2, 3], 0],
-    ["batchnorm", null, 0], // which takes features alone
+    ["batchnorm", [2, 3], 0],
     ["affine", null, 0],
     ["flatten", null, 0],
     ["dropout", null, 0],

@@ -2,7 +2,10 @@ import { describe, expect, test } from "vitest";
 import {
   affine,
   batchnorm,
+  conv2d,
+  convTranspose2d,
   createRuntimeSync,
+  flatten,
   loadTorch,
   relu,
   type SafetensorsData,
@@ -196,4 +199,59 @@ describe("names of a file without measure", () => {
     const searched = await searchedIn(() => expect(load).toThrow("extra: 10.extra (0,)"));
     expect(searched).toBeLessThan(100 * count);
   });
+});
+
+test("filters, and what follows a flattened image, are turned to channels last", () => {
+  const shapes: Record<string, number[]> = {
+    ...{ "0.weight": [4, 1, 3, 2], "0.bias": [4], "1.weight": [4, 5, 2, 2], "1.bias": [5] },
+    ...{ "3.weight": [40], "3.bias": [40], "3.running_mean": [40], "3.running_var": [40] },
+    ...{ "4.weight": [3, 40], "4.bias": [3], "5.weight": [2, 3], "5.bias": [2] },
+  };
+  const entries = Object.entries(shapes).map(([name, shape], k) => {
+    const size = shape.reduce((a, b) => a * b, 1);
+    const data = Float32Array.from({ length: size }, (_, i) => 100 * k + i + 1);
+    return [name, { dtype: "F32" as const, shape, data }] as const;
+  });
+  const model = loadTorch(runtime, writeSafetensors(Object.fromEntries(entries)), {
+    input: [3, 4, 1],
+    // (3, 4, 1) → (1, 3, 4) → (2, 4, 5)
+    layers: [
+      ...[conv2d(4, [3, 2]), convTranspose2d(5, 2), flatten()],
+      ...[batchnorm(), affine(3), affine(2)],
+    ],
+  });
+  const file = Object.fromEntries(entries.map(([name, { data }]) => [name, data]));
+  const state = model.stateDict();
+  const expectAt = (name: string, ours: number, theirs: number) =>
+    expect(state[name]!.data[ours], `${name}[${ours}]`).toBe(file[name]![theirs]);
+  expect(state["0.weight"]!.shape).toEqual([3, 2, 1, 4]);
+  expect(state["1.weight"]!.shape).toEqual([2, 2, 5, 4]);
+  for (let u = 0; u < 3; u++) {
+    for (let v = 0; v < 2; v++) {
+      for (let f = 0; f < 4; f++) expectAt("0.weight", (u * 2 + v) * 4 + f, (f * 3 + u) * 2 + v);
+    }
+  }
+  for (let u = 0; u < 2; u++) {
+    for (let v = 0; v < 2; v++) {
+      for (let f = 0; f < 5; f++) {
+        for (let c = 0; c < 4; c++) {
+          expectAt("1.weight", ((u * 2 + v) * 5 + f) * 4 + c, ((c * 5 + f) * 2 + u) * 2 + v);
+        }
+      }
+    }
+  }
+  for (let i = 0; i < 2; i++) {
+    for (let j = 0; j < 4; j++) {
+      for (let c = 0; c < 5; c++) {
+        const [ours, theirs] = [(i * 4 + j) * 5 + c, (c * 2 + i) * 4 + j];
+        for (const name of ["3.weight", "3.bias", "3.running_mean", "3.running_var"]) {
+          expectAt(name, ours, theirs);
+        }
+        for (let m = 0; m < 3; m++) expectAt("4.weight", ours * 3 + m, m * 40 + theirs);
+      }
+    }
+  }
+  // What the first affine layer gives has no image behind it.
+  for (let k = 0; k < 3; k++) expectAt("5.weight", k * 2 + 1, 3 + k);
+  expectAt("5.bias", 1, 1);
 });

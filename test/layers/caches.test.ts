@@ -4,7 +4,7 @@
 import { describe, expect, test } from "vitest";
 import * as lamella from "../../src/index.ts";
 import { loadPredictorSync } from "../../src/predict.ts";
-import { computing, unary } from "../nn/every.ts";
+import { computing, unary, windowed } from "../nn/every.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: calls are made by name here
 type Any = any;
@@ -42,7 +42,8 @@ const keys =
   );
 
 test("every kind of layer that has calls is among them", () => {
-  expect(names.sort()).toEqual(computing);
+  // The calls with windows keep no operand that a caller could look at.
+  expect(names.sort()).toEqual(computing.filter((kind) => !windowed.includes(kind)));
 });
 
 describe.each(names)("the cache of %s", (name) => {

@@ -73,8 +73,8 @@ const sharing: Readonly<Record<string, Files>> = {
   convTranspose2d: { ...conv, kernel: "conv_transpose2d", twin: "convTranspose2d" },
 };
 
-/** Kinds whose errors are bounded in the tests of their kernels, and measured nowhere else. */
-export const unmeasured: readonly string[] = Object.keys(sharing);
+/** Kinds with windows. Their errors are bounded in the tests of their kernels. */
+export const windowed: readonly string[] = Object.keys(sharing);
 
 export function filesOf(kind: string): Files {
   const name = fileOf(kind);

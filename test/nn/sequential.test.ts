@@ -20,6 +20,7 @@ import {
   type LayerSpec,
   leakyRelu,
   linear,
+  maxPool2d,
   momentum,
   nesterov,
   normal,
@@ -594,9 +595,9 @@ describe("construction refuses, by index and kind of the layer", () => {
       "layer 0 (affine): weight and bias must be initializers",
     ],
     [
-      [relu(), batchnorm()],
+      [relu(), maxPool2d(2)],
       ShapeError,
-      "layer 1 (batchnorm): takes examples of shape (D,), got (2, 3)",
+      "layer 1 (maxPool2d): takes examples of shape (H, W, C), got (2, 3)",
     ],
     [
       [affine(3), batchnorm({ eps: 0 })],

@@ -24,7 +24,7 @@ const relaxedBytes = bytesOf("core.relaxed.wasm");
 /**
  * As a host sees a build whose instructions it does not know: a section with an unheard-of number.
  */
-const unknown = (bytes: Uint8Array) => Uint8Array.of(...bytes, 200, 1, 0);
+const unknown = (bytes: Uint8Array) => new Uint8Array(Buffer.concat([bytes, Buffer.of(200, 1, 0)]));
 /** A variant's import in such a host. */
 const refused = {
   variant: "relaxed",

@@ -18,7 +18,7 @@ const file = new URL("../../build/core.wasm", import.meta.url);
 const bytes = new Uint8Array(readFileSync(file));
 const header = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
 /** A core of a future that this host does not know: a section with an unheard-of number. */
-const future = Uint8Array.of(...bytes, 200, 1, 0);
+const future = new Uint8Array(Buffer.concat([bytes, Buffer.of(200, 1, 0)]));
 /** WebAssembly, but no core: a module with nothing in it. */
 const empty = Uint8Array.from(header);
 const text = new TextEncoder().encode("<!doctype html><title>Not found</title>");

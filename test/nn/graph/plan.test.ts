@@ -161,9 +161,9 @@ test("forward, and then backward twice, every layer finds what it reads", () => 
 
 test("what two layers take joins no product, and what one takes does", () => {
   const product = { isProduct: true };
-  const joins = { join: () => {}, endsProduct: true };
+  const joins = { join: () => {}, endsProduct: true, joinsTraining: true };
   const node = (record: object, ...inputs: number[]) => ({
-    blueprint: { record } as unknown as Blueprint<LayerRecord>,
+    blueprint: { record, inShape: [1], outShape: [1] } as unknown as Blueprint<LayerRecord>,
     inputs,
   });
   const nodes = [node(product, 0), node(joins, 1), node(product, 2)];
