@@ -129,5 +129,7 @@ function forward(model: Sequential, index: number, spec: LayerSpec, x: Matrix): 
     case "flatten":
     case "dropout":
       return { out: x, back: (dout) => dout };
+    default:
+      throw new Error(`the playground makes no layers of kind ${spec.kind}`);
   }
 }
