@@ -247,26 +247,37 @@ const placementOf = ([OH, OW]: number[], [top, left]: number[]): Placement => ({
 });
 
 /**
- * Refuses an outputPadding that a convolution would not have left over: it is below the stride or
- * the dilation, and 0 for "same", which has no choice.
+ * Says why an outputPadding is none that a convolution would have left over, which is below the
+ * stride or the dilation, and 0 for "same", which has no choice; undefined where it is one.
+ */
+export function outputPaddingRefusal(
+  outputPadding: Pair,
+  { stride, dilation, padding }: Sliding,
+  axes: Axes,
+): string | undefined {
+  for (const [axis, more] of outputPadding.entries()) {
+    const below = Math.max(stride[axis] as number, dilation[axis] as number);
+    const isSame = padding === "same";
+    if (axis < 2 - axes || (isSame ? more === 0 : more < below)) continue;
+    return isSame
+      ? `outputPadding must be 0 where padding is "same", got ${more}`
+      : `outputPadding must be below the stride or the dilation, which is ${below}, got ${more}`;
+  }
+  return undefined;
+}
+
+/**
+ * Refuses an outputPadding that is none.
  * @throws RangeError
  */
 export function checkOutputPadding(
   operation: string,
   outputPadding: Pair,
-  { stride, dilation, padding }: Sliding,
+  sliding: Sliding,
   axes: Axes,
 ): void {
-  for (const [axis, more] of outputPadding.entries()) {
-    const below = Math.max(stride[axis] as number, dilation[axis] as number);
-    const isSame = padding === "same";
-    if (axis < 2 - axes || (isSame ? more === 0 : more < below)) continue;
-    throw new RangeError(
-      isSame
-        ? `${operation}: outputPadding must be 0 where padding is "same", got ${more}`
-        : `${operation}: outputPadding must be below the stride or the dilation, which is ${below}, got ${more}`,
-    );
-  }
+  const refusal = outputPaddingRefusal(outputPadding, sliding, axes);
+  if (refusal) throw new RangeError(`${operation}: ${refusal}`);
 }
 
 /** Where the windows lie, or a ShapeError that says why there is none. */

@@ -3,7 +3,7 @@
 import { count, flag, type Setting } from "../../tensor/numbers.ts";
 import {
   type Axes,
-  checkOutputPadding,
+  outputPaddingRefusal,
   type Pair,
   placeTransposed,
   placeWindow,
@@ -56,12 +56,10 @@ export const transposedConvolution: Omit<ServingRecord, "kind"> = {
     (image, C, settings) => {
       const sliding = slidingOf(settings, 2);
       const more = settings.outputPadding as Pair;
-      try {
-        checkOutputPadding("", more, sliding, 2);
-      } catch (error) {
-        return (error as Error).message.slice(2);
-      }
-      const placement = groupsRefusal(C, settings) ?? placeTransposed(image, sliding, more, 2);
+      const placement =
+        outputPaddingRefusal(more, sliding, 2) ??
+        groupsRefusal(C, settings) ??
+        placeTransposed(image, sliding, more, 2);
       if (typeof placement === "string") return placement;
       return { image, sliding, placement, C, F: settings.filters, groups: settings.groups };
     },
