@@ -1,22 +1,19 @@
 // Activations by the published cases of ONNX and WebNN, each within its own tolerance, but for
 // ONNX' relative error of 1e-3, which is 1e-5 here.
 
-import { expect } from "vitest";
 import * as lamella from "../../src/index.ts";
 import {
-  checkDeviation,
+  type Attributes,
+  compareOnnx,
+  compareWpt,
   decoded,
-  type Encoded,
-  largestDeviation,
+  type Encodeds,
+  type OnnxCase,
   reportDeviations,
   testCases,
-  ulpDistance,
-  type Values,
+  type WptCase,
 } from "./cases.ts";
 
-type Encodeds = { shape: number[]; data: Encoded[] };
-// biome-ignore lint/suspicious/noExplicitAny: attributes as the files have them
-type Attributes = Record<string, any>;
 type F32 = lamella.Tensor<"float32">;
 type Forward = (x: F32, options?: object) => { out: F32 };
 
@@ -30,15 +27,6 @@ const forwardOf = (kind: string) =>
 
 const elsewhere = "no activation";
 const slopes = "a slope for each element, or along another axis than the channels";
-
-interface OnnxCase {
-  name: string;
-  op?: string;
-  graph?: boolean;
-  attrs: Attributes;
-  inputs: Encodeds[];
-  outputs: Encodeds[];
-}
 
 /** ONNX' name → ours, and the options that its attributes are. */
 const onnxKinds: Record<string, [kind: string, options?: (attrs: Attributes) => object]> = {
@@ -62,9 +50,6 @@ const onnxKinds: Record<string, [kind: string, options?: (attrs: Attributes) => 
 const isOurs = (op: string, { alpha, gamma }: Attributes) =>
   op !== "Selu" || (alpha === undefined && gamma === undefined);
 
-const RTOL = 1e-5;
-const ATOL = 1e-7;
-
 testCases<OnnxCase>(
   "onnx-nodes.json",
   255,
@@ -82,37 +67,18 @@ testCases<OnnxCase>(
           f32(runtime, testCase.inputs[0]!),
           options?.(testCase.attrs),
         );
-        const deviation = largestDeviation(out, decoded(testCase.outputs[0]!), (a, e) =>
-          a === e ? 0 : Math.abs(a - e) / (ATOL + RTOL * Math.abs(e)),
-        );
-        checkDeviation(op, deviation, 1);
+        compareOnnx(testCase, out);
       },
     ]),
   ),
   { elsewhere, slopes, constants: "SELU of other constants than its own" },
 );
 
-interface WptCase {
-  name: string;
-  op: string;
-  inputs: Record<string, Encodeds>;
-  arguments: Attributes[];
-  expected: Encodeds;
-  tolerance: { metric: string; value: number };
-}
-
 const wptOptions: Record<string, (options: Attributes) => object> = {
   elu: ({ alpha = 1 }) => ({ alpha }),
   hardSigmoid: ({ alpha = 0.2, beta = 0.5 }) => ({ alpha, beta }),
   leakyRelu: ({ alpha = 0.01 }) => ({ negativeSlope: alpha }),
 };
-
-function compareWpt(testCase: WptCase, actual: Values): void {
-  const { metric, value } = testCase.tolerance;
-  expect(metric).toBe("ULP");
-  const deviation = largestDeviation(actual, decoded(testCase.expected), ulpDistance);
-  checkDeviation(testCase.op, deviation, value);
-}
 
 function wptActivation(testCase: WptCase, runtime: lamella.Runtime): void {
   const { input, options = {} } = Object.assign({}, ...testCase.arguments) as Attributes;

@@ -281,3 +281,48 @@ export function softmaxOfLoss(
     return out;
   });
 }
+
+/** An array as the files of ONNX and WebNN have it. */
+export type Encodeds = { shape: number[]; data: Encoded[] };
+
+// biome-ignore lint/suspicious/noExplicitAny: attributes as the files have them
+export type Attributes = Record<string, any>;
+
+/** A case of onnx-nodes.json. */
+export interface OnnxCase {
+  name: string;
+  op?: string;
+  graph?: boolean;
+  attrs: Attributes;
+  inputs: (Encodeds & { name: string })[];
+  outputs: Encodeds[];
+}
+
+/** A case of wpt-conv.json. */
+export interface WptCase {
+  name: string;
+  op: string;
+  inputs: Record<string, Encodeds>;
+  arguments: Attributes[];
+  expected: Encodeds;
+  tolerance: { metric: string; value: number };
+}
+
+const RTOL = 1e-5;
+const ATOL = 1e-7;
+
+/** Holds the first output; the others are no results of these calls. */
+export function compareOnnx(testCase: OnnxCase, actual: Values): void {
+  const deviation = largestDeviation(actual, decoded(testCase.outputs[0]!), (a, e) =>
+    a === e ? 0 : Math.abs(a - e) / (ATOL + RTOL * Math.abs(e)),
+  );
+  checkDeviation(testCase.op!, deviation, 1);
+}
+
+/** Holds the expected array, within so many ULP as the case allows. */
+export function compareWpt(testCase: WptCase, actual: Values): void {
+  const { metric, value } = testCase.tolerance;
+  expect(metric).toBe("ULP");
+  const deviation = largestDeviation(actual, decoded(testCase.expected), ulpDistance);
+  checkDeviation(testCase.op, deviation, value);
+}

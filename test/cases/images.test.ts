@@ -30,20 +30,21 @@ import {
   zeroPad2dForward,
 } from "../../src/index.ts";
 import {
+  type Attributes,
   checkDeviation,
+  compareOnnx,
+  compareWpt,
   decoded,
-  type Encoded,
+  type Encodeds,
   largestDeviation,
+  type OnnxCase,
   reportDeviations,
   testCases,
-  ulpDistance,
   type Values,
+  type WptCase,
 } from "./cases.ts";
 
-type Encodeds = { shape: number[]; data: Encoded[] };
 type F32 = Tensor<"float32">;
-// biome-ignore lint/suspicious/noExplicitAny: attributes as the files have them
-type Attributes = Record<string, any>;
 
 reportDeviations("of what is allowed, or ULP");
 
@@ -52,26 +53,6 @@ const f32 = (runtime: Runtime, values: Encodeds): F32 =>
 
 /** Of the files' cases those that are tried here; the others have reasons. */
 const elsewhere = "no convolution, pooling, norm or movement";
-
-interface OnnxCase {
-  name: string;
-  op?: string;
-  graph?: boolean;
-  attrs: Attributes;
-  inputs: (Encodeds & { name: string })[];
-  outputs: Encodeds[];
-}
-
-const RTOL = 1e-5;
-const ATOL = 1e-7;
-
-/** Holds the first output; the others are no results of these calls. */
-function compareOnnx(testCase: OnnxCase, actual: Values): void {
-  const deviation = largestDeviation(actual, decoded(testCase.outputs[0]!), (a, e) =>
-    a === e ? 0 : Math.abs(a - e) / (ATOL + RTOL * Math.abs(e)),
-  );
-  checkDeviation(testCase.op!, deviation, 1);
-}
 
 /** SAME_LOWER has the larger half of the padding in front. */
 function lowerPadding(size: readonly number[], kernel: number[], strides: number[]): number[] {
@@ -271,22 +252,6 @@ testCases<OnnxCase>(
   onnx,
   onnxReasons,
 );
-
-interface WptCase {
-  name: string;
-  op: string;
-  inputs: Record<string, Encodeds>;
-  arguments: Attributes[];
-  expected: Encodeds;
-  tolerance: { metric: string; value: number };
-}
-
-function compareWpt(testCase: WptCase, actual: Values): void {
-  const { metric, value } = testCase.tolerance;
-  expect(metric).toBe("ULP");
-  const deviation = largestDeviation(actual, decoded(testCase.expected), ulpDistance);
-  checkDeviation(testCase.op, deviation, value);
-}
 
 /** The operand and the options of a case, and an operand by the name that an option gives it. */
 function wptArguments(testCase: WptCase, runtime: Runtime) {
