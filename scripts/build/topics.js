@@ -26,7 +26,7 @@ const topics = [
   [BY_HAND, "layers/"],
   ["Losses by hand", "losses/", "tensor/operands", "tensor/labels"],
   ["Checking gradients", "tensor/gradcheck"],
-  ["Pictures", "tensor/image_data"],
+  ["Images", "tensor/image_data", "tensor/window"],
   ["Errors", "runtime/errors"],
 ];
 
