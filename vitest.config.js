@@ -3,6 +3,7 @@ import { configDefaults, defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     globalSetup: "test/support/global-setup.js",
+    setupFiles: "test/support/equality.ts",
     include: ["test/**/*.test.ts"],
     exclude: [...configDefaults.exclude, "test/hosts/**", "test/playground/**"], // npm run test:hosts, test:playground
     // A test that hangs ends some time; how long one takes says nothing, as the machine may be busy with other things.
