@@ -1,6 +1,13 @@
+import { fileURLToPath } from "node:url";
 import { configDefaults, defineConfig } from "vitest/config";
 
 export default defineConfig({
+  // What reads other formats has the package by its name.
+  resolve: {
+    alias: [
+      { find: /^lamella$/, replacement: fileURLToPath(new URL("src/index.ts", import.meta.url)) },
+    ],
+  },
   test: {
     globalSetup: "test/support/global-setup.js",
     setupFiles: "test/support/equality.ts",

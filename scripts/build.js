@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { abi } from "./build/abi.js";
 import { command } from "./build/command.js";
 import { cores } from "./build/cores.js";
-import { entries, worker } from "./build/entries.js";
+import { entries, importers, worker } from "./build/entries.js";
 import { inlines } from "./build/inline.js";
 import { layers } from "./build/layers.js";
 import { licences } from "./build/licences.js";
@@ -23,7 +23,7 @@ try {
     [abi, layers],
     cores,
     inlines,
-    [...entries, worker, ...variants, command, ...types],
+    [...entries, ...importers, worker, ...variants, command, ...types],
     [licences],
   ]);
 } catch (error) {

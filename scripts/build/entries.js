@@ -1,11 +1,11 @@
-// The entries `lamella` and `lamella/predict`, in each form that hosts want, and the file that
-// browsers start workers from.
+// The entries `lamella` and `lamella/predict`, in each form that hosts want, those that read other
+// formats, and the file that browsers start workers from.
 
 import { writeFileSync } from "node:fs";
 import { build } from "esbuild";
 import { bundle, bundleInputs, common, importingHosts } from "./bundle.js";
 import { importing } from "./inline.js";
-import { entries as published } from "./published.js";
+import { entries as published, importers as publishedImporters } from "./published.js";
 
 export const entries = published.map(({ file: entry, core }) => ({
   name: `${entry}.js`,
@@ -31,6 +31,25 @@ export const entries = published.map(({ file: entry, core }) => ({
       bundle({ ...options, format: "cjs", outfile: `build/${entry}.cjs` }),
       ...hosts,
     ]);
+    return packages.flat();
+  },
+}));
+
+export const importers = publishedImporters.map(({ file }) => ({
+  name: `${file}.js`,
+  inputs: [...bundleInputs, "scripts/build/entries.js", "scripts/build/published.js"],
+  outputs: [`build/${file}.js`, `build/${file}.cjs`],
+  async run() {
+    const options = { entryPoints: [`src/${file}.ts`], external: ["lamella"] };
+    const packages = await Promise.all(
+      ["js", "cjs"].map((ending) =>
+        bundle({
+          ...options,
+          format: ending === "js" ? "esm" : "cjs",
+          outfile: `build/${file}.${ending}`,
+        }),
+      ),
+    );
     return packages.flat();
   },
 }));

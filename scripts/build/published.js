@@ -8,11 +8,18 @@ export const entries = [
   { subpath: "./predict", file: "predict", core: "predict" },
 ];
 
+/**
+ * The entries that read other formats: each is bundled with its libraries inside and `lamella`
+ * outside, so that what they make is of the program's own `lamella`.
+ */
+export const importers = ["torch"].map((file) => ({ subpath: `./${file}`, file }));
+
 /** The other builds of the core, each an import of its own: lamella/wasm/relaxed. */
 export const variants = ["relaxed", "shared", "relaxed-shared"];
 
 const imports = [
   ...entries,
+  ...importers,
   ...variants.map((variant) => ({ subpath: `./wasm/${variant}`, file: variant })),
 ];
 
@@ -46,8 +53,16 @@ const forms = [
 
 const typesOf = (ending) => (ending === ".cjs" ? ".d.cts" : ".d.ts");
 
-function exportsOf(file) {
-  const conditions = forms.map(([condition, ending]) => [
+/** An importer has no core inside, so that hosts that import theirs take the plain file. */
+const endingsOf = (entry) =>
+  forms.map(([condition, ending]) => [
+    condition,
+    importers.includes(entry) && ending !== ".cjs" ? ".js" : ending,
+  ]);
+
+function exportsOf(entry) {
+  const { file } = entry;
+  const conditions = endingsOf(entry).map(([condition, ending]) => [
     condition,
     { types: `./build/${file}${typesOf(ending)}`, default: `./build/${file}${ending}` },
   ]);
@@ -59,11 +74,14 @@ const folderOf = ({ subpath }) => subpath.slice(2);
 
 /** The fields of package.json that follow from the list. */
 export function manifestFields() {
-  const endings = [...new Set(forms.flatMap(([, ending]) => [ending, typesOf(ending)]))];
+  const filesOf = (entry) => {
+    const endings = endingsOf(entry).flatMap(([, ending]) => [ending, typesOf(ending)]);
+    return [...new Set(endings)].map((ending) => `build/${entry.file}${ending}`);
+  };
   const folders = imports.map(folderOf).filter(Boolean);
   return {
     files: [
-      ...imports.flatMap(({ file }) => endings.map((ending) => `build/${file}${ending}`)),
+      ...imports.flatMap(filesOf),
       ...cores.map((name) => `build/${name}.wasm`),
       ...others.map((name) => `build/${name}`),
       ...folders.map((folder) => `${folder}/package.json`),
@@ -73,7 +91,7 @@ export function manifestFields() {
     module: "./build/index.js",
     types: "./build/index.d.ts",
     exports: {
-      ...Object.fromEntries(imports.map(({ subpath, file }) => [subpath, exportsOf(file)])),
+      ...Object.fromEntries(imports.map((entry) => [entry.subpath, exportsOf(entry)])),
       ...Object.fromEntries(
         cores.map((name) => [
           `./${name}.wasm`,

@@ -95,6 +95,10 @@ export function writeTopics() {
   lines.push(
     "The entry that serves saved models and can do nothing else has [a page of its own](lamella/predict/index.md).",
     "",
+    "## lamella/torch",
+    "",
+    "The entry that reads PyTorch's files has [a page of its own](lamella/torch/index.md).",
+    "",
   );
   writeFileSync("docs/api/index.md", lines.join("\n"));
   writeFileSync("docs/api/topics.json", JSON.stringify(sidebar, null, 1));

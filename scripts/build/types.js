@@ -4,7 +4,7 @@
 import { writeFileSync } from "node:fs";
 import { rollup } from "rollup";
 import { dts } from "rollup-plugin-dts";
-import { entries } from "./published.js";
+import { entries, importers } from "./published.js";
 
 /**
  * Symbol.dispose and what `using` takes, for those whose own lib has not got them: TypeScript 5.0
@@ -34,7 +34,8 @@ type Uninferred<T> = NoInfer<T>;
  */
 function readable(code) {
   const sources = /^type WasmSource =/m;
-  if (!sources.test(code))
+  // Of an importer the types of `lamella` are outside.
+  if (!sources.test(code) && !/ from ["']lamella["']/.test(code))
     throw new Error("no WasmSource among the types: look for the DOM's names");
   const text = code
     .replace(
@@ -44,10 +45,11 @@ function readable(code) {
     // Typed arrays are generic from 5.7 on, where `of` returns a Float32Array<ArrayBuffer>.
     .replace(/\b(\w+Array)<ArrayBuffer>/g, 'ReturnType<$1Constructor["of"]>')
     .replace(/\bNoInfer</g, "Uninferred<");
-  return disposable + (text.includes("Uninferred<") ? uninferred : "") + text;
+  const needed = /\bSymbol\.dispose|\bDisposable\b/.test(text) ? disposable : "";
+  return needed + (text.includes("Uninferred<") ? uninferred : "") + text;
 }
 
-export const types = entries.map(({ file: entry }) => ({
+export const types = [...entries, ...importers].map(({ file: entry }) => ({
   name: `${entry}.d.ts`,
   inputs: [
     ...[
@@ -62,7 +64,11 @@ export const types = entries.map(({ file: entry }) => ({
   ],
   outputs: [`build/${entry}.d.ts`, `build/${entry}.d.cts`],
   async run() {
-    const bundle = await rollup({ input: `src/${entry}.ts`, plugins: [dts()] });
+    const bundle = await rollup({
+      input: `src/${entry}.ts`,
+      external: ["lamella"],
+      plugins: [dts()],
+    });
     const { output } = await bundle.generate({ format: "es" });
     const text = readable(output[0].code);
     for (const kind of ["ts", "cts"]) writeFileSync(`build/${entry}.d.${kind}`, text);

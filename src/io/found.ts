@@ -7,8 +7,11 @@ const CONVERT = ": convert it by save_file of Python's safetensors";
 /** Each row has the first bytes of a kind of file, and the words of the message about it. */
 const beginnings: readonly (readonly [string, string])[] = [
   ["version https://git-lfs", "a Git LFS pointer: git lfs pull brings the file"],
-  ["PK\x03\x04", `a ZIP archive, as .pt, .keras and .npz are${CONVERT}`],
-  ["\x80", `a pickle, as older .pt are${CONVERT}`],
+  [
+    "PK\x03\x04",
+    `a ZIP archive, as .pt is, which readTorch of lamella/torch reads, and .keras and .npz${CONVERT}`,
+  ],
+  ["\x80", "a pickle, as older .pt are: readTorch of lamella/torch reads those"],
   ["\x89HDF", `an HDF5 file, as .h5 is${CONVERT}`],
   ["\x93NUMPY", `an array of NumPy${CONVERT}`],
   ["\x1f\x8b", "a gzip file: unpack it"],

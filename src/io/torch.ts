@@ -7,7 +7,7 @@ import { type FloatDType, typedArrays } from "../tensor/dtype.ts";
 import { checkObject, describe } from "../tensor/operands.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import { entriesOf } from "./model_file.ts";
-import { readFloats } from "./safetensors.ts";
+import { readFloats, type SafetensorsEntry, type SafetensorsFile } from "./safetensors.ts";
 import { fromTorch, shapeFromTorch, torchLayouts } from "./torch_layout.ts";
 
 const KEYS = ["input", "layers", "dtype", "prefix", "names"];
@@ -130,11 +130,36 @@ function suggest(
   return pairs.length > 0 ? `\n  write names: { ${cut(pairs.slice(0, 20).join(", "), 700)} }` : "";
 }
 
+/** Gives the tensors of a file that has been read already, or reads them. */
+function tensorsOf(
+  operation: string,
+  source: Uint8Array | ArrayBuffer | Pick<SafetensorsFile, "tensors"> | SafetensorsFile["tensors"],
+): { tensors: Map<string, SafetensorsEntry>; metadata: Map<string, string> } {
+  const given = source instanceof Map ? source : (source as Partial<SafetensorsFile>)?.tensors;
+  if (!(given instanceof Map)) return readFloats(operation, source as Uint8Array) as never;
+  const tensors = new Map<string, SafetensorsEntry>();
+  for (const [name, entry] of given as Map<unknown, unknown>) {
+    const { dtype, shape, copyTo } = (entry ?? {}) as Partial<SafetensorsEntry>;
+    if (
+      typeof name !== "string" ||
+      typeof copyTo !== "function" ||
+      !Array.isArray(shape) ||
+      !dtype
+    ) {
+      throw new TypeError(
+        `${operation}: expected tensors as readSafetensors and readTorch give them, got ${show(name)}: ${describe(entry)}`,
+      );
+    }
+    tensors.set(name, entry as SafetensorsEntry);
+  }
+  return { tensors, metadata: new Map() };
+}
+
 /**
  * Makes a model with the weights of a PyTorch nn.Sequential of Linear, BatchNorm1d, Dropout,
- * Flatten and activations, from its state_dict as a safetensors file
- * (`safetensors.torch.save_file(net.state_dict(), …)`).
- * float64, float32, float16 and bfloat16 are read.
+ * Flatten and activations, from its state_dict: the bytes of a safetensors file
+ * (`safetensors.torch.save_file(net.state_dict(), …)`), or what `readTorch` of `lamella/torch`
+ * gives for a `.pt`. float64, float32, float16 and bfloat16 are read.
  *
  * `names` says which module of the file is which layer; `module.` and `_orig_mod.` before a name,
  * as DataParallel and torch.compile put them, are left out.
@@ -150,14 +175,14 @@ function suggest(
  */
 export function loadTorch<D extends FloatDType = "float32">(
   runtime: Runtime,
-  bytes: Uint8Array | ArrayBuffer,
+  bytes: Uint8Array | ArrayBuffer | Pick<SafetensorsFile, "tensors"> | SafetensorsFile["tensors"],
   options: LoadTorchOptions<D>,
 ): Sequential<D> {
   const operation = "loadTorch";
   checkSettings(operation, "options", options, KEYS);
   const { input, layers, dtype, prefix = "", names = {} } = options;
   const { nameOf, unused: unusedNames } = renamer(operation, prefix, names);
-  const file = readFloats(operation, bytes);
+  const file = tensorsOf(operation, bytes);
   if (file.metadata.get("format") === "lamella") {
     throw new FormatError(
       `${operation}: a file of this package, whose weights are (features in, features out); loadModel reads it`,

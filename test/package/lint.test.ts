@@ -5,7 +5,11 @@ import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/co
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 import { afterAll, beforeAll, expect, test } from "vitest";
+// @ts-expect-error: a script without types
+import { importers as published } from "../../scripts/build/published.js";
 import { Project } from "./installed.ts";
+
+const importers: { subpath: string }[] = published;
 
 const project = new Project();
 let tarball: Uint8Array<ArrayBuffer>;
@@ -34,7 +38,7 @@ test("are the types wrong? Not under any kind of resolution, for any entry", asy
   if (!analysis.types) throw new Error("no types were found");
   expect(analysis.problems).toEqual([]);
   const variants = ["./wasm/relaxed", "./wasm/shared", "./wasm/relaxed-shared"];
-  const entries = [".", "./predict", ...variants];
+  const entries = [".", "./predict", ...importers.map(({ subpath }) => subpath), ...variants];
   expect(Object.keys(analysis.entrypoints)).toEqual([...entries, "./package.json"]);
   for (const name of entries) {
     const { resolutions } = analysis.entrypoints[name]!;

@@ -21,7 +21,8 @@ describe("after a change of the list: node scripts/manifest.js", () => {
   test("the folders' files are the list's, and there are no others", () => {
     const manifests: [path: string, manifest: object][] = folderManifests();
     for (const [path, manifest] of manifests) expect(text(read(path)), path).toBe(text(manifest));
-    const present = ["predict", "wasm"].flatMap((folder) =>
+    const folders = new Set(manifests.map(([path]) => path.split("/")[0] as string));
+    const present = [...folders].flatMap((folder) =>
       readdirSync(new URL(folder, root), { recursive: true, withFileTypes: true })
         .filter((entry) => entry.isFile())
         .map(({ parentPath, name }) => relative(fileURLToPath(root), join(parentPath, name))),
