@@ -1420,6 +1420,8 @@ describe("a key that an options object does not have", () => {
       ...["numericalGradient", "relativeError", "imageData"],
       // A number, or nothing.
       ...["constant", "normal", "uniform", "leakyRelu"],
+      // What moves takes a size, axes or a padding, and no options.
+      ...["permute", "reshape", "upsample2d", "zeroPad2d"],
       ...withoutOptions,
     ];
     for (const [name, value] of Object.entries(lamella)) {

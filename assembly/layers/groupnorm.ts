@@ -119,6 +119,32 @@ export function groupnormForward<T extends number>(
 }
 
 /**
+ * Serves the forward, whose statistics stand where the backward has its sums: G ≤ M.
+ *
+ * @operation groupnorm @inline
+ */
+export function groupnormExamples<T extends number>(
+  out: usize, // (N, D / M, M)
+  x: usize, // (N, D / M, M)
+  gamma: usize, // (M,)
+  beta: usize, // (M,)
+  work: usize,
+  N: usize,
+  D: usize,
+  M: usize,
+  groups: f64,
+  eps: f64,
+): void {
+  const own = work + 2 * N * M * sizeof<f64>();
+  groupnormForward<T>(out, work, x, gamma, beta, own, N, D / M, M, <usize>groups, eps);
+}
+
+/** @workBytes groupnorm @inline */
+export function groupnormExamplesWorkBytes(N: usize, M: usize): usize {
+  return groupnormWorkBytes(N, M);
+}
+
+/**
  * dbeta = Σ dout and dgamma = Σ dout · xNorm over examples and places, and
  * dx = (g − mean(g) − xNorm · mean(g · xNorm)) / std, where g = dout · gamma and the means are of a
  * group. An output whose address is 0 is not written.

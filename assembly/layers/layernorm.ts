@@ -115,6 +115,25 @@ export function layernormForward<T extends number>(
   }
 }
 
+/** Serves the forward, whose statistics go to the workspace. @operation layernorm @inline */
+export function layernormRows<T extends number>(
+  out: usize, // (N, C)
+  x: usize, // (N, C)
+  gamma: usize, // (C,)
+  beta: usize, // (C,)
+  work: usize,
+  N: usize,
+  C: usize,
+  eps: f64,
+): void {
+  layernormForward<T>(out, work, x, gamma, beta, N, C, eps);
+}
+
+/** Rows of C, two float64 each. @workBytes layernorm @inline */
+export function layernormRowsWorkBytes(N: usize, C: usize): usize {
+  return 2 * N * sizeof<f64>();
+}
+
 /** A column has two sums over all rows, and two over a few, which may be float64 too. @inline */
 const COLUMN_WORK: usize = 4 * sizeof<f64>();
 

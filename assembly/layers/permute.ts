@@ -1,4 +1,5 @@
-// Copies between arrays whose axes have strides: permutations, and the parts of a concatenation.
+// Copies between arrays whose axes have strides: permutations, the parts of a concatenation, and
+// pixels that become blocks, along whose axes x has a stride of 0.
 //
 // An axis is three words: its length, and how many elements further its next index is in out and in
 // x. The last axis of out is dense. If it is so in x too, runs are copied; otherwise the last two
@@ -36,7 +37,32 @@ export function stridedCopy<T extends number>(
   axes: usize, // (rank, 3) uint32
   rank: usize,
 ): void {
-  const length: usize = changetype<Axis>(axes).length;
+  copyFirst<T>(out, x, axes, rank, changetype<Axis>(axes).length);
+}
+
+/**
+ * Copies N examples: as stridedCopy, with N in the place of the first axis' length.
+ *
+ * @kernel @operation copy
+ */
+export function copyExamples<T extends number>(
+  out: usize,
+  x: usize,
+  window: usize, // the axes, (rank, 3) uint32
+  N: usize,
+  rank: f64,
+): void {
+  copyFirst<T>(out, x, window, <usize>rank, N);
+}
+
+/** Copies `length` indices of the first axis, which threads share. */
+function copyFirst<T extends number>(
+  out: usize,
+  x: usize,
+  axes: usize,
+  rank: usize,
+  length: usize,
+): void {
   if (SHARED) {
     let cost = sizeof<T>();
     for (let k: usize = 1; k < rank; k++) {

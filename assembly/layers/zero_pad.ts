@@ -31,6 +31,16 @@ export function zeroPadForward(
   }
 }
 
+/** @operation zeroPad2d @inline */
+export function zeroPad<T extends number>(
+  out: usize, // (N, OH, OW, C)
+  x: usize, // (N, H, W, C)
+  window: usize,
+  N: usize,
+): void {
+  zeroPadForward(out, x, window, N, changetype<Window>(window).C * sizeof<T>());
+}
+
 /** dx is the middle of dout. @kernel */
 export function zeroPadBackward(
   dx: usize, // (N, H, W, C)

@@ -140,7 +140,7 @@ const kindsOf = (functions) =>
 
 /** The text of a function that calls, for an operation, the function with this tag for its kind. */
 function dispatchOf(functions, { tag, name, more, result }, fields, kinds) {
-  const cases = functions.flatMap(({ path, name, tags, parameters }) => {
+  const cases = functions.flatMap(({ path, name, tags, isGeneric, parameters }) => {
     const kind = tags.get(tag);
     if (kind === undefined) return [];
     if (!kinds.includes(kind)) throw new Error(`${path}: no operation is of kind ${kind}`);
@@ -151,7 +151,7 @@ function dispatchOf(functions, { tag, name, more, result }, fields, kinds) {
         ? "w"
         : argumentOf(each, tensors, numbers, parameters),
     );
-    const call = `${namespaceOf(path)}.${name}<T>(${given.join(", ")})`;
+    const call = `${namespaceOf(path)}.${name}${isGeneric ? "<T>" : ""}(${given.join(", ")})`;
     const statement = result === "void" ? `${call};\n      break;` : `return ${call};`;
     return [`    case ${kinds.indexOf(kind)}:\n      ${statement}\n`];
   });

@@ -17,14 +17,16 @@ export interface TorchLayout {
 /** The layouts of those tensors of a model that differ there, by their names. */
 export function torchLayouts({ layers }: Network): Map<string, TorchLayout> {
   const layouts = new Map<string, TorchLayout>();
-  const hasImages = layers.some(({ record }) => record.window);
+  /** What flows is an image or a sequence: channels last here, and in PyTorch first. */
+  let isImage = layers.some(({ record }) => record.window && !record.reorders);
   /** The shape of the image whose flattened features come in, (H, W, C) or (L, C). */
   let image: readonly number[] = [];
   for (const { record, blueprint, slots } of layers) {
     const { inShape, outShape } = blueprint;
-    if (hasImages && !record.window && inShape.length > 1 && outShape.length === 1) {
-      image = inShape;
-    }
+    const isMoved = record.reorders && outShape.length > 1;
+    if (record.window) isImage = !isMoved;
+    else if (isMoved) isImage = false;
+    else if (isImage && inShape.length > 1 && outShape.length === 1) image = inShape;
     for (const slot of slots) {
       const { name, shape } = slot;
       const isFlat = image.length > 1 && shape[0] === sizeOf(image);

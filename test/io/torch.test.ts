@@ -6,8 +6,13 @@ import {
   convTranspose2d,
   createRuntimeSync,
   flatten,
+  groupnorm,
+  type LayerSpec,
+  layernorm,
   loadTorch,
+  permute,
   relu,
+  reshape,
   type SafetensorsData,
   ShapeError,
   writeSafetensors,
@@ -254,4 +259,47 @@ test("filters, and what follows a flattened image, are turned to channels last",
   // What the first affine layer gives has no image behind it.
   for (let k = 0; k < 3; k++) expectAt("5.weight", k * 2 + 1, 3 + k);
   expectAt("5.bias", 1, 1);
+});
+
+describe("a weight behind a flattened image", () => {
+  const D = 3 * 2 * 4;
+  const weight = tensor(2, D);
+  const file = (layer: number) =>
+    writeSafetensors({
+      "0.weight": tensor(4, 1, 1, 1),
+      "0.bias": tensor(4),
+      [`${layer}.weight`]: weight,
+      [`${layer}.bias`]: tensor(2),
+    });
+  const conv = conv2d(4, 1);
+  const weightOf = (layer: number, ...between: LayerSpec[]) => {
+    const bytes = file(layer);
+    const model = loadTorch(runtime, bytes, {
+      ...{ input: [3, 2, 1], layers: [conv, ...between, affine(2)] },
+    });
+    return [weight.data as Float32Array, model.stateDict()[`${layer}.weight`]!.data] as const;
+  };
+
+  test("stands as it is where the axes of the image have been moved to PyTorch's order", () => {
+    const [theirs, ours] = weightOf(3, permute([2, 0, 1]), flatten());
+    for (let d = 0; d < D; d++) expect(ours[d * 2]).toBe(theirs[d]);
+  });
+
+  test("is turned to channels last where a shape of one axis flattens it", () => {
+    const [theirs, ours] = weightOf(2, reshape([-1]));
+    for (let p = 0; p < 6; p++) {
+      for (let c = 0; c < 4; c++) expect(ours[(p * 4 + c) * 2]).toBe(theirs[c * 6 + p]);
+    }
+  });
+});
+
+test("layer and group normalisation have PyTorch's names, and their tensors stand as they are", () => {
+  const names = ["0.weight", "0.bias", "1.weight", "1.bias"];
+  const tensors = names.map((name) => [name, tensor(6)] as const);
+  const model = loadTorch(runtime, writeSafetensors(Object.fromEntries(tensors)), {
+    ...{ input: [2, 2, 6], layers: [layernorm(), groupnorm({ groups: 3 })] },
+  });
+  const state = model.stateDict();
+  expect(Object.keys(state)).toEqual(names);
+  for (const [name, { data }] of tensors) expect(state[name]!.data).toEqual(data);
 });

@@ -10,7 +10,8 @@ import { settingsOf } from "../../src/nn/graph/record.ts";
 import { records } from "../../src/nn/layers/all.ts";
 
 const { affine, avgPool1d, avgPool2d, conv1d, conv2d, convTranspose2d } = lamella;
-const { dropout, maxPool1d, maxPool2d, normalize } = lamella;
+const { dropout, groupnorm, maxPool1d, maxPool2d, normalize, permute, reshape } = lamella;
+const { upsample2d, zeroPad2d } = lamella;
 type Make = () => lamella.LayerSpec;
 
 /** Layers that have a setting without a default. */
@@ -22,9 +23,14 @@ const given: Readonly<Record<string, Make>> = {
   conv2d: () => conv2d(4, 3),
   convTranspose2d: () => convTranspose2d(4, 3),
   dropout: () => dropout(0.3),
+  groupnorm: () => groupnorm({ groups: 1 }),
   maxPool1d: () => maxPool1d(2),
   maxPool2d: () => maxPool2d(2),
   normalize: () => normalize({ mean: 0.3, std: 2 }),
+  permute: () => permute([0]),
+  reshape: () => reshape([-1]),
+  upsample2d: () => upsample2d(2),
+  zeroPad2d: () => zeroPad2d(1),
 };
 
 export const kinds: readonly string[] = Object.keys(records).sort();
@@ -50,17 +56,22 @@ export const computing = kinds.filter(
   (kind) => ![Identity, Augment].includes(engineOf(kind) as typeof Augment),
 );
 
-/** The files of a kind's kernels, calls, tests and page, and the first word of its twin. */
+/**
+ * The files of a kind's kernels, calls, tests and page, the first word of its twin, and the kernel
+ * that threads share, where that has not the twin's name; null where they share none.
+ */
 interface Files {
   readonly kernel: string;
   readonly calls: string;
   readonly tests: string;
   readonly page: string;
   readonly twin: string;
+  readonly shared?: string | null;
 }
 
 const pool = { kernel: "pool", calls: "pool", tests: "pool", page: "pooling" };
 const conv = { kernel: "conv2d", calls: "conv", tests: "conv", page: "conv2d", twin: "conv2d" };
+const moves = { tests: "movement", page: "movement" };
 /** Kinds that share files with others; all the rest have their own name everywhere. */
 const sharing: Readonly<Record<string, Files>> = {
   avgPool1d: { ...pool, twin: "averagePool" },
@@ -71,15 +82,29 @@ const sharing: Readonly<Record<string, Files>> = {
   conv1d: conv,
   conv2d: conv,
   convTranspose2d: { ...conv, kernel: "conv_transpose2d", twin: "convTranspose2d" },
+  permute: {
+    ...moves,
+    ...{ kernel: "permute", calls: "permute", twin: "permuted", shared: "strided_copy" },
+  },
+  upsample2d: { ...moves, kernel: "pool", calls: "upsample", twin: "averagePool" },
+  // A copy of each line of an image, which the host's own does.
+  zeroPad2d: {
+    ...moves,
+    ...{ kernel: "zero_pad", calls: "zero_pad", twin: "padded", shared: null },
+  },
 };
 
-/** Kinds with windows. Their errors are bounded in the tests of their kernels. */
+/** Normalisations, whose twin is that of any groups. */
+const grouped = ["groupnorm", "layernorm"];
+
+/** Kinds whose errors are bounded in the tests of their kernels: windows, and what only moves. */
 export const windowed: readonly string[] = Object.keys(sharing);
 
 export function filesOf(kind: string): Files {
   const name = fileOf(kind);
   const own = { kernel: name, calls: name, tests: name, page: name, twin: kind };
-  return sharing[kind] ?? own;
+  if (!grouped.includes(kind)) return sharing[kind] ?? own;
+  return { ...own, tests: "layernorm", twin: "groups", shared: name };
 }
 
 /** Those whose calls by hand take x and, at most, settings that have a default. */

@@ -13,14 +13,20 @@ import {
   dropout,
   flatten,
   globalAvgPool,
+  groupnorm,
   type LayerSpec,
+  layernorm,
   maxPool1d,
   maxPool2d,
+  permute,
   relu,
   relu6,
+  reshape,
   sigmoid,
   softmax,
   tanh,
+  upsample2d,
+  zeroPad2d,
 } from "../../src/index.ts";
 
 export interface Net {
@@ -105,6 +111,44 @@ export const nets: Readonly<Record<string, Net>> = {
     input: [1, 1, 17],
     layers: () => [conv2d(3, 1), relu(), conv2d(5, 3, { padding: 1 }), globalAvgPool()],
     output: [5],
+  },
+  "normalisation of groups and of single channels": {
+    input: [3, 5, 6],
+    layers: () => [
+      ...[
+        groupnorm({ groups: 3 }),
+        relu(),
+        conv2d(5, 2, { padding: { top: 1, left: 0, bottom: 0, right: 1 } }),
+      ],
+      ...[groupnorm({ groups: 5, eps: 1e-3 }), conv2d(17, 1), groupnorm({ groups: 1 }), affine(3)],
+    ],
+    output: [3],
+  },
+  "layer normalisation of rows and of features": {
+    input: [4, 5],
+    layers: () => [layernorm(), tanh(), affine(7), layernorm({ eps: 0.1 }), relu(), affine(2)],
+    output: [2],
+  },
+  "padded images, made larger": {
+    input: [2, 3, 3],
+    layers: () => [
+      ...[zeroPad2d({ top: 2, left: 0, bottom: 1, right: 3 }), conv2d(4, 3), relu()],
+      ...[upsample2d([3, 2]), conv2d(3, 2, { stride: 2 }), zeroPad2d([0, 1]), upsample2d(1)],
+    ],
+    output: [4, 6, 3],
+  },
+  "axes that change places, and shapes": {
+    input: [3, 4, 5],
+    layers: () => [
+      ...[permute([2, 0, 1]), conv2d(3, [2, 1]), relu(), permute([1, 0, 2]), reshape([6, -1])],
+      ...[tanh(), permute([1, 0]), reshape([2, 3, 6]), permute([0, 1, 2]), batchnorm()],
+    ],
+    output: [2, 3, 6],
+  },
+  "one axis alone": {
+    input: [7],
+    layers: () => [permute([0]), affine(6), reshape([1, 2, 3]), permute([2, 0, 1]), relu()],
+    output: [3, 1, 2],
   },
   "augmented and dropped images, served as they are": {
     input: [4, 4, 1],

@@ -7,13 +7,19 @@ import {
   conv1d,
   conv2d,
   createRuntimeSync,
+  groupnorm,
   type LayerSpec,
+  layernorm,
   loadModel,
   maxPool2d,
   momentum,
+  permute,
+  reshape,
   Sequential,
   saveModel,
   Trainer,
+  upsample2d,
+  zeroPad2d,
 } from "../../src/index.ts";
 import { loadPredictorSync } from "../../src/predict.ts";
 import * as twins from "../support/reference.ts";
@@ -167,6 +173,38 @@ test.each<[string, readonly number[], LayerSpec, string]>([
     avgPool2d(1, { padding: 1 }),
     "lies in the padding alone",
   ],
+  [
+    "channels that groups do not divide",
+    [4, 4, 6],
+    groupnorm({ groups: 4 }),
+    "groups must divide the 6 channels, got 4",
+  ],
+  ["padded features", [9], zeroPad2d(1), "takes examples of shape (H, W, C), got (9,)"],
+  ["features made larger", [9], upsample2d(2), "takes examples of shape (H, W, C), got (9,)"],
+  [
+    "an image that is too large",
+    [4, 4, 1],
+    upsample2d(2 ** 29),
+    "an image of 2147483648 × 2147483648 that comes out is too large",
+  ],
+  [
+    "an order of other axes",
+    [4, 4],
+    permute([2, 0, 1]),
+    "order is [2,0,1] but an example has shape (4, 4)",
+  ],
+  [
+    "a shape of more elements",
+    [4, 4],
+    reshape([3, 5]),
+    "shape (3, 5) does not have the 16 elements of (4, 4)",
+  ],
+  [
+    "an open shape that leaves a rest",
+    [4, 4],
+    reshape([3, -1]),
+    "shape (3, -1) does not have the 16 elements of (4, 4)",
+  ],
   ["augmented features", [9], augment({ shift: 1 }), "takes examples of shape (H, W, C), got (9,)"],
 ])("%s is refused with its numbers", (_, input, layer, message) => {
   const { tensors } = runtime.memory;
@@ -188,12 +226,75 @@ test.each<[string, () => unknown, string]>([
     'padding must be "same", "valid" or whole numbers from 0 up, got "full"',
   ],
   ["a kernel of three sizes", () => maxPool2d([2, 2, 2] as never), "kernel must be"],
+  ["groups of none", () => groupnorm({ groups: 0 }), "groups must be a whole number from 1 up"],
+  [
+    "no groups",
+    () => groupnorm({} as never),
+    "groups must be a whole number from 1 up, got undefined",
+  ],
+  ["an eps of 0", () => layernorm({ eps: 0 }), "eps must be above 0, got 0"],
+  [
+    "zeros for windows that nobody has",
+    () => zeroPad2d("same" as never),
+    'padding must be whole numbers from 0 up, got "same"',
+  ],
+  ["a negative padding", () => zeroPad2d(-1), "padding must be whole numbers from 0 up, got -1"],
+  ["no padding", () => (zeroPad2d as () => LayerSpec)(), "padding must be whole numbers from 0 up"],
+  ["blocks of half a pixel", () => upsample2d(0.5), "scale must be a whole number from 1 up"],
+  ["an axis twice", () => permute([0, 1, 1]), "order must be the axes of an example from 0 up"],
+  ["an order without the first axis", () => permute([1, 2, 3]), "each of them once, got"],
+  ["no order", () => permute([]), "order must be the axes of an example"],
+  ["a shape of no elements", () => reshape([8, 0]), "one of which may be −1, got"],
+  ["two open lengths", () => reshape([-1, -1]), "shape must be an array of whole numbers from 1"],
   ["half a filter", () => conv2d(1.5, 3), "filters must be a whole number from 1 up, got 1.5"],
 ])("%s is a RangeError that names the setting", (_, describe, message) => {
   const make = () =>
     new Sequential(runtime, { input: [8, 8, 2], layers: [describe() as LayerSpec] });
   expect(make).toThrow(RangeError);
   expect(make).toThrow(message);
+});
+
+test.each<[string, readonly number[], () => LayerSpec[]]>([
+  ["layer normalisation", [3, 17], () => [layernorm(), layernorm({ eps: 0.5 })]],
+  ["group normalisation", [3, 2, 6], () => [groupnorm({ groups: 2 }), groupnorm({ groups: 6 })]],
+  ["zero padding", [3, 2, 5], () => [zeroPad2d([2, 1]), zeroPad2d(0)]],
+  ["upsampling", [3, 2, 5], () => [upsample2d([1, 3]), upsample2d(2)]],
+  ["a permutation", [3, 2, 5], () => [permute([2, 1, 0]), permute([0, 2, 1]), reshape([5, -1])]],
+])("%s is served with the bits of the model, on any batch", (_, input, layers) => {
+  const model = new Sequential(runtime, { input, layers: layers(), seed: 2 });
+  settle(model, 1);
+  const predictor = model.compile({ maxBatch: 5 });
+  for (const n of [5, 1, 3, 0]) {
+    const x = Float32Array.from(numbers(n * sizeOf(input)));
+    expect(predictor.predict(x)).toEqual(model.predict(x).toTypedArray());
+  }
+});
+
+test("what moves puts every value where the shapes say", () => {
+  const model = new Sequential(runtime, {
+    ...{ input: [2, 3, 2], dtype: "float64" },
+    layers: [
+      permute([2, 0, 1]),
+      zeroPad2d({ top: 1, left: 0, bottom: 0, right: 2 }),
+      upsample2d([2, 1]),
+    ],
+  });
+  expect(model.output).toEqual([6, 4, 3]);
+  const x = numbers(24);
+  const out = model.predict(x).toTypedArray();
+  // (2, 3, 2) → (2, 2, 3) → (3, 4, 3) → (6, 4, 3)
+  for (let n = 0; n < 2; n++) {
+    for (let i = 0; i < 6; i++) {
+      for (let j = 0; j < 4; j++) {
+        for (let c = 0; c < 3; c++) {
+          const [channel, row] = [(i >> 1) - 1, j];
+          const isInside = channel >= 0 && row < 2;
+          const value = isInside ? x[((n * 2 + row) * 3 + c) * 2 + channel]! : 0;
+          expect(out[((n * 6 + i) * 4 + j) * 3 + c]).toBe(value);
+        }
+      }
+    }
+  }
 });
 
 describe("augment", () => {

@@ -35,6 +35,7 @@ import {
 import { cosExact, geluExact, logExact, sigmoidExact, tanhExact } from "../math/oracle.ts";
 import { activations } from "../support/activations.ts";
 import { dtypes, type Exports, type InnerExports, seeded, type TestCore } from "../support/core.ts";
+import { type Group, groupsOf, rowsOf } from "../support/images.ts";
 import { normals } from "../support/reference.ts";
 import {
   approximate,
@@ -265,6 +266,117 @@ function batchnorm(ratio: number, what: "out" | "dx" | "dgamma, dbeta" | "runnin
     return largest(errors);
   };
 }
+
+// ——— layer and group normalisation
+
+/** What is normalised together, and the calls that do so. */
+interface Grouped {
+  readonly shape: number[];
+  readonly gamma: number[];
+  readonly groups: readonly Group[];
+  readonly forward: (
+    x: Tensor<FloatDType>,
+    gamma: Tensor<FloatDType>,
+    beta: Tensor<FloatDType>,
+  ) => ReturnType<typeof lamella.layernormForward<FloatDType>>;
+  readonly backward: typeof lamella.layernormBackward;
+}
+
+const rowsOf500: Grouped = {
+  ...{ shape: [20, 500], gamma: [500], groups: rowsOf(10_000, 500) },
+  forward: (x, gamma, beta) => lamella.layernormForward(x, gamma, beta),
+  backward: lamella.layernormBackward,
+};
+const groupsOf500: Grouped = {
+  ...{ shape: [4, 50, 50], gamma: [50] },
+  groups: groupsOf({ N: 4, C: 50, H: 1, W: 50 }, 5),
+  forward: (x, gamma, beta) => lamella.groupnormForward(x, gamma, beta, { groups: 5 }),
+  backward: lamella.groupnormBackward,
+};
+
+function normalisation(
+  { shape, gamma: gains, groups, forward, backward }: Grouped,
+  ratio: number,
+  what: "out" | "dx" | "dgamma, dbeta",
+) {
+  return ({ runtime, dtype }: Host) => {
+    const random = seeded(307);
+    const size = shape.reduce((a, b) => a * b, 1);
+    const data = normals(size, random).map((v) => v + ratio);
+    const x = given(runtime, dtype, data, shape);
+    const dout = given(runtime, dtype, normals(size, random), shape);
+    const C = gains[0]!;
+    const [gamma, beta] = [normals(C, random), normals(C, random)].map((values) =>
+      given(runtime, dtype, values),
+    ) as [ReturnType<typeof given>, ReturnType<typeof given>];
+    const { out, cache } = forward(x.tensor, gamma.tensor, beta.tensor);
+    const { dx, dgamma, dbeta } = backward(dout.tensor, cache);
+    const errors: number[] = [];
+    /** For each gain the terms of its two sums. */
+    const terms = Array.from({ length: C }, () => ({ up: [] as bigint[], both: [] as bigint[] }));
+    for (const { places, gains } of groups) {
+      const row = places.map((place) => fixed(x.values[place]!));
+      const count = BigInt(row.length);
+      const mean = sum(row) / count;
+      const centred = row.map((v) => v - mean);
+      const variance = sum(centred.map((v) => multiply(v, v))) / count;
+      const deviation = root(variance + fixed(1e-5));
+      const xNorm = centred.map((v) => divide(v, deviation));
+      const up = places.map((place) => fixed(dout.values[place]!));
+      const g = gains.map((gain) => fixed(gamma.values[gain]!));
+      const h = up.map((d, i) => multiply(d, g[i]!));
+      const meanH = sum(h) / count;
+      const meanHX = sum(h.map((v, i) => multiply(v, xNorm[i]!))) / count;
+      const most = divide(
+        h.map(magnitude).reduce((a, b) => (a > b ? a : b)),
+        deviation,
+      );
+      for (const [i, place] of places.entries()) {
+        const gain = gains[i]!;
+        terms[gain]!.up.push(up[i]!);
+        terms[gain]!.both.push(multiply(up[i]!, xNorm[i]!));
+        if (what === "out") {
+          const [scaled, b] = [multiply(g[i]!, xNorm[i]!), fixed(beta.values[gain]!)];
+          const scale = magnitude(g[i]!) + magnitude(scaled) + magnitude(b);
+          errors.push(relative(out.data[place]!, scaled + b, scale));
+        } else if (what === "dx") {
+          const inner = h[i]! - meanH - multiply(xNorm[i]!, meanHX);
+          errors.push(relative(dx.data[place]!, divide(inner, deviation), most));
+        }
+      }
+    }
+    if (what === "dgamma, dbeta") {
+      for (const [gain, { up, both }] of terms.entries()) {
+        errors.push(relative(dgamma.data[gain]!, sum(both), sum(both.map(magnitude))));
+        errors.push(relative(dbeta.data[gain]!, sum(up), sum(up.map(magnitude))));
+      }
+    }
+    return largest(errors);
+  };
+}
+
+const normalisations = Object.entries({
+  "layer normalisation": rowsOf500,
+  "group and instance normalisation": groupsOf500,
+}).flatMap(([name, grouped]) =>
+  [0, 1e6].flatMap((ratio): Measure[] => {
+    const over = `500 values, mean of ${ratio.toLocaleString("en-US")} deviations`;
+    return [
+      {
+        ...{ operation: `${name}: out`, over, unit: "γ, γ · xNorm and β together" },
+        run: normalisation(grouped, ratio, "out"),
+      },
+      {
+        ...{ operation: `${name}: dx`, over, unit: "the largest γ · dout / std" },
+        run: normalisation(grouped, ratio, "dx"),
+      },
+      {
+        ...{ operation: `${name}: dγ, dβ`, over, unit: "Σ of magnitudes" },
+        run: normalisation(grouped, ratio, "dgamma, dbeta"),
+      },
+    ];
+  }),
+);
 
 // ——— softmax
 
@@ -884,6 +996,7 @@ export const sections: Record<string, Measure[]> = {
             ]),
       ];
     }),
+    ...normalisations,
   ],
   Losses: [
     ...both(

@@ -103,6 +103,9 @@ export interface TrainingRecord {
   readonly transposed?: readonly string[];
   readonly dropped?: readonly string[];
 
+  /** Its output of several axes is no image of PyTorch's: a weight behind it stands as it is. */
+  readonly reorders?: boolean;
+
   /** The forward pass may write its output where its input is. */
   readonly inPlace?: boolean;
   /**
@@ -153,5 +156,8 @@ export function settingsOf(
 
 /** "affine(256)", for summaries. */
 export function labelOf({ kind, argument, remark }: LayerRecord, settings: Settings): string {
-  return argument ? `${kind}(${settings[argument]}${remark?.(settings) ?? ""})` : kind;
+  if (!argument) return kind;
+  const given = settings[argument];
+  const text = typeof given === "object" ? Object.values(given) : given;
+  return `${kind}(${text}${remark?.(settings) ?? ""})`;
 }
