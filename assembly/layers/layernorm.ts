@@ -129,9 +129,9 @@ export function layernormRows<T extends number>(
   layernormForward<T>(out, work, x, gamma, beta, N, C, eps);
 }
 
-/** Rows of C, two float64 each. @workBytes layernorm @inline */
-export function layernormRowsWorkBytes(N: usize, C: usize): usize {
-  return 2 * N * sizeof<f64>();
+/** Each row of M has two float64. @workBytes layernorm @inline */
+export function layernormRowsWorkBytes(N: usize, D: usize, M: usize): usize {
+  return 2 * ((N * D) / M) * sizeof<f64>();
 }
 
 /** A column has two sums over all rows, and two over a few, which may be float64 too. @inline */

@@ -1,29 +1,15 @@
-// Axes as the core reads them: their length, and how many elements further the next index is in
-// either array.
+// Axes in the core's memory, and arrays whose channels are second or last.
 
 import { ShapeError } from "../runtime/errors.ts";
 import { type FloatDType, itemSize } from "../tensor/dtype.ts";
 import { checkRange, type Range } from "../tensor/numbers.ts";
 import { formatShape } from "../tensor/shape.ts";
+import { type Axis, copyAxes } from "../tensor/strides.ts";
 import type { TensorRuntime } from "../tensor/tensor.ts";
-
-/** The strides are of the kernel's two arrays, in the order of its arguments. */
-export type Axis = readonly [length: number, first: number, second: number];
 
 const AXIS_BYTES = 12;
 /** Four axes stand before a scratch, which begins where a cache line does. */
 const HEAD_BYTES = 64;
-
-/** How many elements further the next index of each axis of a dense array is. */
-export function stridesOf(shape: readonly number[]): number[] {
-  const strides: number[] = [];
-  let stride = 1;
-  for (let k = shape.length - 1; k >= 0; k--) {
-    strides[k] = stride;
-    stride *= shape[k] as number;
-  }
-  return strides;
-}
 
 const whole: Range = { expected: "a whole number", holds: Number.isInteger };
 
@@ -45,38 +31,6 @@ export function readAxis(
   throw new ShapeError(
     `${operation}: ${name} is ${index} but ${operand} has shape ${formatShape(shape)}`,
   );
-}
-
-/**
- * The same axes, in as few as are enough: none of length 1, and none that goes on where the next
- * one ends.
- */
-export function mergeAxes(axes: readonly Axis[]): Axis[] {
-  const merged: Axis[] = [];
-  for (const axis of axes) {
-    const [length, first, second] = axis;
-    if (length === 1) continue;
-    const last = merged.at(-1);
-    if (last && last[1] === first * length && last[2] === second * length) {
-      merged[merged.length - 1] = [last[0] * length, first, second];
-    } else {
-      merged.push(axis);
-    }
-  }
-  return merged.length > 0 ? merged : [[1, 1, 1]];
-}
-
-/**
- * Axes for a copy, which has two or more; where the last is not dense in x, the last but one is.
- */
-export function copyAxes(axes: readonly Axis[]): Axis[] {
-  const merged = mergeAxes(axes);
-  const dense = merged.findIndex(([, , stride]) => stride === 1);
-  if (dense >= 0 && dense < merged.length - 2) {
-    const [rows] = merged.splice(dense, 1) as [Axis];
-    merged.splice(-1, 0, rows);
-  }
-  return merged.length > 1 ? merged : [[1, 0, 0], ...merged];
 }
 
 /** Writes axes into memory. */

@@ -14,8 +14,9 @@ import {
 } from "../tensor/operands.ts";
 import { checkKeys } from "../tensor/options.ts";
 import { formatShape } from "../tensor/shape.ts";
+import { type Axis, copyAxes, mergeAxes, stridesOf } from "../tensor/strides.ts";
 import type { Tensor, TensorHandle, TensorRuntime } from "../tensor/tensor.ts";
-import { type Axis, copyAxes, mergeAxes, stridesOf, withAxes } from "./axes.ts";
+import { withAxes } from "./axes.ts";
 import type { Gradient } from "./norm.ts";
 
 /** What addForward leaves for addBackward: the shapes. */

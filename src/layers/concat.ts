@@ -12,8 +12,9 @@ import {
 } from "../tensor/operands.ts";
 import { checkKeys } from "../tensor/options.ts";
 import { formatShape, sameShape, sizeOf } from "../tensor/shape.ts";
+import type { Axis } from "../tensor/strides.ts";
 import type { Tensor, TensorHandle, TensorRuntime } from "../tensor/tensor.ts";
-import { type Axis, readAxis, writeAxes } from "./axes.ts";
+import { readAxis, writeAxes } from "./axes.ts";
 
 /** What concatForward leaves for concatBackward. */
 export interface ConcatCache<D extends FloatDType = FloatDType> extends Cache {

@@ -10,8 +10,9 @@ import {
 } from "../tensor/operands.ts";
 import { checkKeys } from "../tensor/options.ts";
 import { formatShape, MOST_AXES } from "../tensor/shape.ts";
+import { copyAxes, stridesOf } from "../tensor/strides.ts";
 import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
-import { copyAxes, stridesOf, withAxes } from "./axes.ts";
+import { withAxes } from "./axes.ts";
 
 /** What permuteForward leaves for permuteBackward. */
 export interface PermuteCache<D extends FloatDType = FloatDType> extends Cache {

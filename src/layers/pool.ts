@@ -65,10 +65,10 @@ interface AverageParam<S, P, L> extends PoolParam<S, P, L> {
   readonly countPadding?: boolean | undefined;
 }
 
-export type MaxPool2dParam = MaxParam<Size, Padding, ImageLayout>;
-export type MaxPool1dParam = MaxParam<number, Padding1d, SequenceLayout>;
-export type AvgPool2dParam = AverageParam<Size, Padding, ImageLayout>;
-export type AvgPool1dParam = AverageParam<number, Padding1d, SequenceLayout>;
+export interface MaxPool2dParam extends MaxParam<Size, Padding, ImageLayout> {}
+export interface MaxPool1dParam extends MaxParam<number, Padding1d, SequenceLayout> {}
+export interface AvgPool2dParam extends AverageParam<Size, Padding, ImageLayout> {}
+export interface AvgPool1dParam extends AverageParam<number, Padding1d, SequenceLayout> {}
 
 /**
  * What a forward call of pooling leaves for its backward: the shapes, and of max pooling which

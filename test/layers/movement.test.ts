@@ -22,8 +22,8 @@ import {
   zeroPad2dBackward,
   zeroPad2dForward,
 } from "../../src/index.ts";
-import { type Axis, copyAxes, mergeAxes, stridesOf } from "../../src/layers/axes.ts";
 import { WindowWords } from "../../src/runtime/abi.ts";
+import { type Axis, copyAxes, mergeAxes, stridesOf } from "../../src/tensor/strides.ts";
 import { writeWindow } from "../../src/tensor/window.ts";
 import { dtypes, type Exports, seeded } from "../support/core.ts";
 import * as twins from "../support/images.ts";

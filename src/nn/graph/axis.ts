@@ -1,8 +1,8 @@
 // The layers that act along an axis: rows of C elements, which are S apart, where S is the product
 // of the sizes behind the axis. And how the axes of an example change places.
 
-import { copyAxes, stridesOf } from "../../layers/axes.ts";
 import { formatShape, sizeOf } from "../../tensor/shape.ts";
+import { copyAxes, stridesOf } from "../../tensor/strides.ts";
 
 /** The description of such a layer: the axis is counted from the end where it is negative. */
 interface AlongAxis {
