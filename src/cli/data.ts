@@ -440,7 +440,13 @@ export async function readQuestions(
   const size = input.reduce((product, length) => product * length, 1);
   if (isIdx(bytes)) {
     const data = await imagesOf(path, bytes, options);
-    if (data.shape.reduce((product, length) => product * length, 1) === size) return data;
+    // A network over images [H, W, C] takes no others of as many numbers, as 14 × 56 for 28 × 28.
+    const isOther =
+      input.length === 3 &&
+      data.shape.length > 1 &&
+      `${[...data.shape, 1].slice(0, 3)}` !== `${input}`;
+    const length = data.shape.reduce((product, length) => product * length, 1);
+    if (length === size && !isOther) return { ...data, shape: [...input] };
     throw new Fault(
       `${name}: an example is ${data.shape.join(" × ")}, and the model takes ${input.join(" × ")}`,
     );

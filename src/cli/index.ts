@@ -10,7 +10,7 @@ import { type Limits, limits, optionOf } from "./files.ts";
 import { examples, parseLayers } from "./layers.ts";
 import { answers } from "./predict.ts";
 import { watchOutput } from "./terminal.ts";
-import { optimizers, schedules, storedTypes } from "./train.ts";
+import { optimizers, presets, schedules, storedTypes } from "./train.ts";
 
 /** Reads a whole number in this range. */
 const whole = (least: number, most: number) => (text: string) => {
@@ -169,8 +169,14 @@ withData(training, "the last")
   .addOption(
     new Option(
       "--layers <list>",
-      `the hidden layers: units, ${examples}; or none. The output layer is added (default: 32,relu,32,relu for tables, 128,relu,dropout:0.2 for images)`,
+      `the hidden layers: units, ${examples}; or none; conv:16x5 and the poolings take images (IDX), with :same behind them they are padded to keep the size. The output layer is added (default: 32,relu,32,relu for tables, 128,relu,dropout:0.2 for images)`,
     ).argParser(parseLayers),
+  )
+  .addOption(
+    new Option(
+      "--preset <name>",
+      `a network and its settings, any of which another option replaces; cnn, for images: ${presets.cnn.layers}, 8 epochs, Adam at 0.002 and a cosine schedule`,
+    ).choices(Object.keys(presets)),
   )
   .addOption(
     new Option(
@@ -196,9 +202,10 @@ withData(training, "the last")
     ).argParser(number("a number above 0", (value) => value > 0)),
   )
   .addOption(
-    new Option("--schedule <name>", "how the rate goes down to 0 over all epochs, if it does")
-      .choices(schedules)
-      .default("constant"),
+    new Option(
+      "--schedule <name>",
+      "how the rate goes down to 0 over all epochs, if it does (default: constant)",
+    ).choices(schedules),
   )
   .addOption(
     new Option("--l2 <lambda>", "weight decay, as a part of the loss")
@@ -264,6 +271,7 @@ Examples:
   lamella train houses.csv --label price --drop id --loss mse
   lamella train wine.csv --layers 64,relu,dropout:0.3,32,relu --epochs 300 --patience 20 --seed 7
   lamella train train-images-idx3-ubyte.gz --threads auto --out digits.safetensors
+  lamella train train-images-idx3-ubyte.gz --preset cnn --threads auto
 
 Ctrl-C ends the training and writes the best model so far (exit code 130); twice, it writes nothing.`,
   )

@@ -16,6 +16,7 @@ import {
   type Runtime,
   rmsprop,
   Sequential,
+  ShapeError,
   saveModel,
   sgd,
   Trainer,
@@ -24,7 +25,7 @@ import { decodeBy, widthOf } from "../io/table_map.ts";
 import { type ColumnsOptions, type Data, pathsOf, readTraining } from "./data.ts";
 import { type Description, describe, withDescription } from "./description.ts";
 import { Fault, quoted, USAGE, visible } from "./fault.ts";
-import { parseLayers } from "./layers.ts";
+import { imageLayer, parseLayers, type Written } from "./layers.ts";
 import { Output } from "./output.ts";
 import { numberOf } from "./profile.ts";
 import {
@@ -65,11 +66,12 @@ export const storedTypes = ["float32", "float16", "int8"] as const;
 export interface TrainOptions extends ColumnsOptions, RuntimeChoice {
   out: string;
   weights: (typeof storedTypes)[number];
-  layers?: LayerSpec[];
+  layers?: Written[];
+  preset?: keyof typeof presets;
   classWeights?: "auto";
   optimizer: keyof typeof optimizers;
   learningRate?: number;
-  schedule: (typeof schedules)[number];
+  schedule?: (typeof schedules)[number];
   l2: number;
   epochs?: number;
   batch?: number;
@@ -81,10 +83,30 @@ export interface TrainOptions extends ColumnsOptions, RuntimeChoice {
   quiet?: boolean;
 }
 
+/** What holds where no option says otherwise. */
+interface Defaults {
+  layers: string;
+  epochs: number;
+  batch: number;
+  /** The learning rate of Adam. */
+  rate: number;
+  schedule: (typeof schedules)[number];
+}
+
 /** The settings without options do well on small tables, and on images like MNIST. */
-const defaults = {
-  csv: { layers: "32,relu,32,relu", epochs: 100, batch: 32, rate: 5e-3 },
-  idx: { layers: "128,relu,dropout:0.2", epochs: 10, batch: 128, rate: 1e-3 },
+const defaults: Record<Data["format"], Defaults> = {
+  csv: { layers: "32,relu,32,relu", epochs: 100, batch: 32, rate: 5e-3, schedule: "constant" },
+  idx: { layers: "128,relu,dropout:0.2", epochs: 10, batch: 128, rate: 1e-3, schedule: "constant" },
+};
+
+const block = (filters: number) => `conv:${filters}x3:same,batchnorm,relu,pool:2`;
+
+/** Networks by name, with the settings that they do well with. */
+export const presets: Record<"cnn", Defaults> = {
+  cnn: {
+    layers: `${block(16)},${block(32)},128,relu,dropout:0.3`,
+    ...{ epochs: 8, batch: 128, rate: 2e-3, schedule: "cosine" },
+  },
 };
 
 /** More labels than this are hardly classes if all of them are numbers. */
@@ -104,10 +126,14 @@ function truthOf(data: Data, given: TrainOptions["loss"]): Truth {
   const unlike = numbers.findIndex((value) => !Number.isFinite(value));
   if (given === "mse") {
     if (unlike >= 0) {
-      throw new Fault(
-        `--loss mse: ${what} of ${data.name} holds ${quoted(labels[unlike] as string)}, expected numbers; without it, they are classes${/^[\d.]*,\d+$/.test(labels[unlike] as string) ? " (--decimal , reads decimal commas)" : ""}${/^[-+]?nan$/i.test(labels[unlike] as string) ? " (write NA for what is missing: --missing drop leaves such rows out)" : ""}`,
-        USAGE,
-      );
+      const label = labels[unlike] as string;
+      let hint = "";
+      if (/^[\d.]*,\d+$/.test(label)) hint = " (--decimal , reads decimal commas)";
+      else if (/^[-+]?nan$/i.test(label)) {
+        hint = " (write NA for what is missing: --missing drop leaves such rows out)";
+      }
+      const holds = `${what} of ${data.name} holds ${quoted(label)}, expected numbers`;
+      throw new Fault(`--loss mse: ${holds}; without it, they are classes${hint}`, USAGE);
     }
     return { classes: undefined, y: Float64Array.from(numbers) };
   }
@@ -187,11 +213,52 @@ function standardise({ x, count }: Part, { table }: Data): LayerSpec {
   return normalize({ mean: columns.map(({ mean }) => mean), std: columns.map(({ std }) => std) });
 }
 
-function optimizerOf(options: TrainOptions, rate: number, steps: number): Optimizer {
-  const { schedule } = options;
+function optimizerOf(
+  name: TrainOptions["optimizer"],
+  rate: number,
+  schedule: Defaults["schedule"],
+  steps: number,
+): Optimizer {
   const learningRate =
     schedule === "constant" ? rate : { linear, cosine }[schedule]({ from: rate, steps });
-  return optimizers[options.optimizer]({ learningRate });
+  return optimizers[name]({ learningRate });
+}
+
+/** The shape of an example for these layers: images have a last axis of channels. */
+function shapeFor(
+  hidden: readonly Written[],
+  { name, shape, format }: Data,
+  { layers, preset }: TrainOptions,
+): number[] {
+  const image = imageLayer(hidden);
+  if (!image || shape.length === 3) return shape;
+  if (shape.length === 2) return [...shape, 1];
+  const has =
+    shape.length === 1
+      ? `rows of ${plural(shape[0] as number, format === "csv" ? "feature" : "number")}`
+      : `examples of ${shape.join(" × ")}`;
+  const option = layers ? `layers ${image.text}` : `preset ${preset}`;
+  throw new Fault(`--${option} needs images; ${name} has ${has}`, USAGE);
+}
+
+/** Builds the network; what a layer refuses is told by the name that it has on the command line. */
+function networkOf(
+  runtime: Runtime,
+  input: number[],
+  [first, ...rest]: LayerSpec[],
+  hidden: readonly Written[],
+  seed: number,
+): Sequential {
+  const layers = [first as LayerSpec, ...hidden.map(({ spec }) => spec), ...rest];
+  try {
+    return new Sequential(runtime, { input, layers, seed });
+  } catch (error) {
+    const found =
+      error instanceof ShapeError && /^.*?layer (\d+) \(\w+\)(.*)$/s.exec(error.message);
+    const layer = found && hidden[Number(found[1]) - 1];
+    if (!layer) throw error;
+    throw new Fault(`--layers: layer ${found[1]} (${layer.text})${found[2]}`, USAGE);
+  }
 }
 
 /** The values that a model had in its best epoch. */
@@ -251,9 +318,10 @@ export async function train(path: string, options: TrainOptions): Promise<number
   const truth = truthOf(data, options.loss);
   const { classes } = truth;
   const loss = options.loss ?? "softmax";
-  const usual = defaults[data.format];
-  const { epochs = usual.epochs, batch = usual.batch, seed } = options;
+  const usual = options.preset ? presets[options.preset] : defaults[data.format];
+  const { epochs = usual.epochs, batch = usual.batch, schedule = usual.schedule, seed } = options;
   const hidden = options.layers ?? parseLayers(usual.layers);
+  const shape = shapeFor(hidden, data, options);
 
   const runtime = await openRuntime(options);
   const [training, validation] = split(runtime, data, truth, options);
@@ -267,13 +335,13 @@ export async function train(path: string, options: TrainOptions): Promise<number
     y: classes ? part.y : near(part).map((value) => (value - unit.mean) / unit.std),
   });
   const classWeights = options.classWeights && classes && balance(training.y, classes.length);
-  const layers = [standardise(training, data), ...hidden, affine(classes?.length ?? 1)];
-  const model = new Sequential(runtime, { input: data.shape, layers, seed });
+  const outer = [standardise(training, data), affine(classes?.length ?? 1)];
+  const model = networkOf(runtime, shape, outer, hidden, seed);
   const rate = options.learningRate ?? (options.optimizer.startsWith("adam") ? usual.rate : 1e-2);
   const steps = epochs * Math.ceil(training.count / batch);
   const trainer = new Trainer(model, {
     ...{ loss, l2: options.l2, seed, classWeights },
-    optimizer: optimizerOf(options, rate, steps),
+    optimizer: optimizerOf(options.optimizer, rate, schedule, steps),
   });
 
   const show = options.json || options.quiet ? () => {} : print;

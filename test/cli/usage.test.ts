@@ -107,7 +107,7 @@ describe("a refusal is one line that names what is wrong, and a code", () => {
     [
       ["train", iris, "--layers", "64,rleu"],
       2,
-      'lamella train: --layers 64,rleu: layer 2 is "rleu", expected a number of units or one of elu, gelu, hardsigmoid, hardswish, leakyrelu, mish, prelu, relu, relu6, selu, sigmoid, silu, softplus, softsign, tanh, batchnorm, dropout',
+      'lamella train: --layers 64,rleu: layer 2 is "rleu", expected a number of units or one of elu, gelu, hardsigmoid, hardswish, leakyrelu, mish, prelu, relu, relu6, selu, sigmoid, silu, softplus, softsign, tanh, batchnorm, dropout, avgpool, conv, globalpool, pool',
     ],
     [
       ["train", iris, "--layers", "8,relu:1"],
@@ -119,6 +119,34 @@ describe("a refusal is one line that names what is wrong, and a code", () => {
       2,
       'lamella train: --layers 8,relu,dropout:1: layer 3 is "dropout:1", expected dropout:… with a probability from 0 up to, not including, 1',
     ],
+    ...["16", "16x0", "x5", "16x5x3x1", "16x65537", "16x5:some", "16x5:same:same", "16x5:"].map(
+      (sizes): [string[], number, string] => [
+        ["train", iris, "--layers", `conv:${sizes},relu`],
+        2,
+        `lamella train: --layers conv:${sizes},relu: layer 1 is "conv:${sizes}", expected conv:16x5 or conv:16x5:same: filters and the side of each, from 1 to 65536`,
+      ],
+    ),
+    ...["pool", "pool:2x2x2", "pool:1.5"].map((text): [string[], number, string] => [
+      ["train", iris, "--layers", text],
+      2,
+      `lamella train: --layers ${text}: layer 1 is "${text}", expected pool:2 or pool:2:same: the side of a window, from 1 to 65536`,
+    ]),
+    [
+      ["train", iris, "--layers", "globalpool:2"],
+      2,
+      'lamella train: --layers globalpool:2: layer 1 is "globalpool:2", expected globalpool alone',
+    ],
+    [
+      ["train", iris, "--layers", "conv:16x5,batchnorm,avgpool:2,32,relu"],
+      2,
+      "lamella train: --layers conv:16x5,batchnorm,avgpool:2,32,relu: layer 4 (32) follows conv:16x5 without an activation: write conv:16x5,relu,32,relu",
+    ],
+    [
+      ["train", iris, "--layers", "conv:16x5:same"],
+      2,
+      "lamella train: --layers conv:16x5:same: conv:16x5:same at the end needs an activation: write conv:16x5:same,relu (the output layer comes after it)",
+    ],
+    [["train", iris, "--preset", "mlp"], 2, "lamella train: --preset mlp: expected one of cnn"],
     [["train", "none.csv"], 1, "lamella train: none.csv: no such file"],
     [["train", "."], 1, "lamella train: .: is a folder, expected a file"],
     [["train", iris, "--out", "no/where"], 1, "lamella train: --out: there is no folder no"],

@@ -85,8 +85,13 @@ export interface TrainingRecord {
   readonly first?: readonly string[];
   /** What the summary adds to the kind and its argument. */
   remark?(settings: Settings): string;
-  /** The command line offers it between two affine layers: as an activation, or beside one. */
+  /**
+   * The command line offers it among the hidden layers: as an activation, which two products need
+   * between them, or beside one.
+   */
   readonly hidden?: "activation" | "other";
+  /** What the command line writes, where that is not the kind's own name: "conv:16x5". */
+  readonly example?: string;
   /** Its outputs are probabilities, with which no loss but "mse" is trained. */
   readonly givesProbabilities?: boolean;
 

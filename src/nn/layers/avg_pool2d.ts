@@ -25,7 +25,12 @@ export const avgPool2dRecord: ServingRecord<"avgPool2d"> = {
   ...pooling(2, { countPadding: [flag, false] }),
 };
 
-export const avgPool2dTraining: TrainingRecord = { argument: "kernel", apartGradient: true };
+export const avgPool2dTraining: TrainingRecord = {
+  argument: "kernel",
+  apartGradient: true,
+  hidden: "other",
+  example: "avgpool:2",
+};
 
 /**
  * The mean of each window of an image.

@@ -28,7 +28,11 @@ const OPTIONS = ["stride", "padding", "dilation", "groups", "useBias", "weight",
 
 export const conv2dRecord: ServingRecord<"conv2d"> = { kind: "conv2d", ...convolution(2) };
 
-export const conv2dTraining: TrainingRecord = convTraining;
+export const conv2dTraining: TrainingRecord = {
+  ...convTraining,
+  hidden: "other",
+  example: "conv:16x5",
+};
 
 /**
  * Convolution of images: out[i, j, f] = bias[f] + Σ x[i · sh + u · dh − top, j · sw + v · dw −

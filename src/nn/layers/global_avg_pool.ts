@@ -11,7 +11,11 @@ export const globalAvgPoolRecord: ServingRecord<"globalAvgPool"> = {
 
 export type GlobalAvgPoolSpec = PlainSpec<"globalAvgPool">;
 
-export const globalAvgPoolTraining: TrainingRecord = { apartGradient: true };
+export const globalAvgPoolTraining: TrainingRecord = {
+  apartGradient: true,
+  hidden: "other",
+  example: "globalpool",
+};
 
 /** The mean of each channel over all pixels. Each example (H, W, C) or (L, C) → (C,). */
 export const globalAvgPool = /* @__PURE__ */ plainLayer(

@@ -25,7 +25,12 @@ export const maxPool2dRecord: ServingRecord<"maxPool2d"> = {
   ...pooling(2, { dilation: [sizeReader(2), 1] }),
 };
 
-export const maxPool2dTraining: TrainingRecord = { argument: "kernel", apartGradient: true };
+export const maxPool2dTraining: TrainingRecord = {
+  argument: "kernel",
+  apartGradient: true,
+  hidden: "activation",
+  example: "pool:2",
+};
 
 /**
  * The largest value in each window of an image; the padding is −∞, and NaN is above all. Of equal
