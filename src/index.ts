@@ -62,8 +62,10 @@ export {
   globalAvgPoolForward,
 } from "./layers/global_average_pool.ts";
 export { type GroupnormParam, groupnormBackward, groupnormForward } from "./layers/groupnorm.ts";
+export { type GruCache, gruBackward, gruForward } from "./layers/gru.ts";
 export type { ImageLayout, SequenceLayout } from "./layers/images.ts";
 export { layernormBackward, layernormForward } from "./layers/layernorm.ts";
+export { type LstmCache, lstmBackward, lstmForward } from "./layers/lstm.ts";
 export type { NormCache } from "./layers/norm.ts";
 export { type NormalizeCache, normalizeBackward, normalizeForward } from "./layers/normalize.ts";
 export { type PermuteCache, permuteBackward, permuteForward } from "./layers/permute.ts";
@@ -83,6 +85,8 @@ export {
   type PoolCache,
 } from "./layers/pool.ts";
 export { type PreluCache, preluBackward, preluForward } from "./layers/prelu.ts";
+export type { Lengths, RecurrentCache, RecurrentOptions } from "./layers/recurrent.ts";
+export { rnnBackward, rnnForward } from "./layers/rnn.ts";
 export {
   type Upsample2dCache,
   type Upsample2dParam,

@@ -256,8 +256,54 @@ function callsAt(N: number, D: number, M: number): Record<string, Call> {
         (lamella as Any)[`${name}Backward`](dout, cache, { dx, dw, db }),
     },
   });
+  /** Recurrent layers over one step of D features, with M states. */
+  const recurrentCalls = (name: string, G: number) => {
+    const operands: Record<string, Shape> = {
+      ...{ x: [N, 1, D], h0: [N, M], ...(name === "lstm" && { c0: [N, M] }) },
+      ...{ wx: [D, G * M], wh: [M, G * M], b: [G * M] },
+      ...(name === "gru" && { bh: [G * M] }),
+    };
+    const names = Object.keys(operands);
+    const read = names.filter((name) => !/^bh?$/.test(name)).map((name) => `the cache's ${name}`);
+    const states = { dh: [N, M], ...(name === "lstm" && { dc: [N, M] }) };
+    const gradients = Object.fromEntries(names.map((name) => [`d${name}`, operands[name]!]));
+    return {
+      [`${name}Forward`]: {
+        operands,
+        optional: { out: [N, 1, M] },
+        first: "x",
+        apart: { out: names.filter((name) => G === 1 || !/^[wb]/.test(name)) },
+        run: ({ out, ...given }: Arguments) =>
+          (lamella as Any)[`${name}Forward`](...names.map((name) => given[name]), { out }),
+      },
+      [`${name}Backward`]: {
+        operands: { dout: [N, 1, M] },
+        optional: { ...gradients, ...states },
+        first: "the cache",
+        forward: `${name}Forward`,
+        // Those of one size, where all lengths are 1.
+        apart: Object.fromEntries(
+          Object.keys(gradients).map((name) => [
+            name,
+            G > 1 && /^d(w|b)/.test(name)
+              ? ["the cache's wx", "the cache's wh"]
+              : [
+                  "dout",
+                  ...Object.keys(states),
+                  ...read.filter((each) => G === 1 || !/ w/.test(each)),
+                ],
+          ]),
+        ),
+        run: ({ dout, cache, bnParam, ...others }: Arguments) =>
+          (lamella as Any)[`${name}Backward`](dout, cache, others),
+      },
+    };
+  };
   const image = [N, D, M, M];
   return {
+    ...recurrentCalls("rnn", 1),
+    ...recurrentCalls("lstm", 4),
+    ...recurrentCalls("gru", 3),
     ...convCalls("conv2d", image, [M, D, 1, 1], [N, M, M, M]),
     ...convCalls("conv1d", [N, D, M], [M, D, 1], [N, M, M]),
     ...convCalls("convTranspose2d", image, [D, M, 1, 1], [N, M, M, M]),
@@ -475,6 +521,7 @@ describe.each(tensors)("$name: $argument", (row) => {
     if (isOptional) return;
     for (const wrong of [undefined, null]) {
       if (wrong === null && argument === "b" && name.startsWith("conv")) continue; // no bias
+      if (wrong === null && argument === "bh") continue;
       const message = `${argument} must be a tensor, got ${wrong}`;
       refuses(name, { [argument]: wrong }, TypeError, message);
     }

@@ -160,6 +160,33 @@ export function gemmPanels<T extends number>(
 }
 
 /**
+ * Computes gemmPanels' product on one thread, as a part of a job has to. work holds
+ * gemmPanelsAloneElements.
+ */
+export function gemmPanelsAlone<T extends number>(
+  c: usize,
+  a: usize,
+  b: usize,
+  row: usize,
+  work: usize,
+  M: usize,
+  N: usize,
+  K: usize,
+): void {
+  const none = <T>-Infinity;
+  if (M > 3 || isLong<T>(K)) {
+    gemmPart<T>(c, N, a, K, 1, b, 0, 1, true, row, none, work, M, N, K);
+  } else {
+    gemmFewRows<T>(c, N, a, b, row, none, work, M, N, K);
+  }
+}
+
+/** Returns how many elements of workspace gemmPanelsAlone needs for up to M rows. */
+export function gemmPanelsAloneElements<T extends number>(M: usize, N: usize, K: usize): usize {
+  return max(partElements<T>(max<usize>(M, 4), N, K), PW<T>());
+}
+
+/**
  * Computes a few rows of gemmPanels' product on one thread, for a C whose rows are ldc elements
  * apart. A panel's block of K stays in L1 while it is multiplied by one row after the other.
  *

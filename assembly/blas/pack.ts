@@ -145,15 +145,46 @@ function packPartial<T extends number>(
 
 /**
  * panels (K · N,) = b (K, N) with its columns in groups of PW, the last with what is left of them,
- * each group row after row: what gemmPanels reads in order.
+ * each group row after row: what gemmPanels reads in order. b's rows are rsb elements apart.
  */
-export function packPanels<T extends number>(panels: usize, b: usize, K: usize, N: usize): void {
+export function packPanels<T extends number>(
+  panels: usize,
+  b: usize,
+  rsb: usize,
+  K: usize,
+  N: usize,
+): void {
   const size = sizeof<T>();
   for (let j: usize = 0; j < N; j += PW<T>()) {
     const bytes = min(N - j, PW<T>()) * size;
     for (let k: usize = 0; k < K; k++) {
-      memory.copy(panels, b + (k * N + j) * size, bytes);
+      memory.copy(panels, b + (k * rsb + j) * size, bytes);
       panels += bytes;
     }
+  }
+}
+
+/** Packs as packPanels, for a b whose columns lie in one piece each, csb elements apart. */
+export function packTurned<T extends number>(
+  panels: usize,
+  b: usize,
+  csb: usize,
+  K: usize,
+  N: usize,
+): void {
+  const size = sizeof<T>();
+  for (let j: usize = 0; j < N; j += PW<T>()) {
+    const width = min(N - j, PW<T>());
+    const from = b + j * csb * size;
+    if (width == PW<T>()) {
+      packVectors<T>(panels, from, csb, width, K);
+    } else {
+      for (let k: usize = 0; k < K; k++) {
+        for (let i: usize = 0; i < width; i++) {
+          store<T>(panels + (k * width + i) * size, load<T>(from + (i * csb + k) * size));
+        }
+      }
+    }
+    panels += width * K * size;
   }
 }

@@ -51,7 +51,7 @@ export function affinePanelsBytes<T extends number>(D: usize, M: usize): usize {
 
 /** panels (D · M,) = w (D, M), in the order in which affinePanels reads it. @pack affine */
 export function affinePack<T extends number>(panels: usize, w: usize, D: usize, M: usize): void {
-  packPanels<T>(panels, w, D, M);
+  packPanels<T>(panels, w, M, D, M);
 }
 
 /**

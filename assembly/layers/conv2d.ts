@@ -302,7 +302,7 @@ export function conv2dPack<T extends number>(
   window: usize,
 ): void {
   const s = changetype<Window>(window);
-  if (isSmallProduct(s)) packPanels<T>(panels, w, s.C, s.F);
+  if (isSmallProduct(s)) packPanels<T>(panels, w, s.F, s.C, s.F);
   else if (isDepthwise(s.C, s.F, s.groups)) {
     memory.copy(panels, w, conv2dPanelsBytes<T>(window));
   } else {

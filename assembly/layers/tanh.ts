@@ -11,6 +11,11 @@ export function tanhForward<T extends number>(out: usize, x: usize, n: usize): v
     const kernel: Elements = (n, out, x) => tanhForward<T>(out, x, n);
     if (splitElements<T>(kernel, n, 16 * sizeof<T>(), out, x)) return;
   }
+  tanhRow<T>(out, x, n);
+}
+
+/** out = tanh(x) on one thread, as a part of a job has to compute it; out may be x. */
+export function tanhRow<T extends number>(out: usize, x: usize, n: usize): void {
   // One loop has the whole vectors and the tail, so that its long body is compiled once.
   for (let i: usize = 0; i < n; i += LANES<T>()) {
     const lanes = min(n - i, LANES<T>());

@@ -1,3 +1,9 @@
 // What the facade knows of the core beside its exports; scripts/build/abi.js reads it in assembly/.
 
-export { CoreConstants, kinds, OperationWords, WindowWords } from "../../build/abi.ts";
+export {
+  CoreConstants,
+  kinds,
+  OperationWords,
+  RecurrenceWords,
+  WindowWords,
+} from "../../build/abi.ts";

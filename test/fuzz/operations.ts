@@ -42,6 +42,7 @@ import { permutedPlaces } from "../support/images.ts";
 import * as reference from "../support/reference.ts";
 import type { Draw, Shape } from "./draw.ts";
 import { imageOperations } from "./image_operations.ts";
+import { recurrentOperations } from "./recurrent_operations.ts";
 
 export type FloatTensor = Tensor<"float32" | "float64">;
 export type Tensors = Record<string, FloatTensor>;
@@ -622,6 +623,7 @@ function drawn(
 
 export const operations: readonly Operation[] = [
   ...imageOperations,
+  ...recurrentOperations,
   {
     name: "affineForward",
     operands: affineOperands,

@@ -193,6 +193,82 @@ export const mutants: readonly Mutant[] = [
   ),
   ...mutantsOf(
     "release",
+    "layers/recurrent",
+    [
+      "forwardRows",
+      "the state goes on behind a sequence's length",
+      "if (t < lengthOf(r, n)) call_indirect<void>(r.row, r, n, i, i, temporary);",
+      "call_indirect<void>(r.row, r, n, i, i, temporary);",
+    ],
+    [
+      "forwardRows",
+      "out has the last state behind a sequence's length",
+      "const row = t < lengthOf(r, n) ? rowAt<T>(r.h, n, H) : 0;",
+      "const row = rowAt<T>(r.h, n, H);",
+    ],
+    [
+      "rowBefore",
+      "the first state of a reversed sequence stands before step 0",
+      "const first = r.isReverse ? lengthOf(r, n) - 1 : 0;",
+      "const first: usize = 0;",
+    ],
+    [
+      "backwardSteps",
+      "the gradient of the last state is left out",
+      "copyRow<T>(r.dstate, r.dh, N * H);",
+      "copyRow<T>(r.dstate, 0, N * H);",
+    ],
+    [
+      "backwardSteps",
+      "padding has the gradients that the memory held",
+      "memory.fill(to + bytes, 0, r.T * D * size - bytes);",
+      "",
+    ],
+    [
+      "rnnRowBackward",
+      "the gradient of a state goes on past its step",
+      "storeLanes<T>(dh, v128.splat<T>(<T>0), lanes);",
+      "",
+    ],
+    [
+      "lstmRow",
+      "the cell is the new one alone",
+      "storeLanes<T>(c, v128.add<T>(kept, taken), lanes);",
+      "storeLanes<T>(c, taken, lanes);",
+    ],
+    [
+      "lstmRowBackward",
+      "what comes from the cell's next step is left out",
+      "v128.add<T>(loadLanes<T>(dc, lanes), through)",
+      "through",
+    ],
+    [
+      "newState",
+      "the shares of the new state and of the one before are exchanged",
+      "v128.mul<T>(v128.sub<T>(one, share), loadLanes<T>(a, lanes))",
+      "v128.mul<T>(share, loadLanes<T>(a, lanes))",
+    ],
+    [
+      "backwardResetAfter",
+      "the weights of n have the gradient without the reset gate",
+      "multiply<T>(rowAt<T>(hidden, 2, H), last, gate, H, false);",
+      "memory.copy(rowAt<T>(hidden, 2, H), last, H * sizeof<T>());",
+    ],
+    [
+      "secondBackward",
+      "the state before has nothing through r · h",
+      "multiply<T>(rowAt<T>(r.dstate, n, H), product, gate, H, true);",
+      "",
+    ],
+    [
+      "packTurned",
+      "the last panel is packed as a whole one",
+      "panels + (k * width + i) * size",
+      "panels + (k * PW<T>() + i) * size",
+    ],
+  ),
+  ...mutantsOf(
+    "release",
     "layers/movement",
     [
       "turn",
@@ -956,8 +1032,8 @@ export const mutants: readonly Mutant[] = [
     [
       "packPanels",
       "a panel starts at the first column",
-      "memory.copy(panels, b + (k * N + j) * size, bytes);",
-      "memory.copy(panels, b + k * N * size, bytes);",
+      "memory.copy(panels, b + (k * rsb + j) * size, bytes);",
+      "memory.copy(panels, b + k * rsb * size, bytes);",
     ],
   ),
   ...mutantsOf(
@@ -1382,7 +1458,7 @@ export const mutants: readonly Mutant[] = [
       "v128.mul<T>(out, v128.add<T>(v128.splat<T>(<T>1), out))",
     ],
     [
-      "sigmoidForward",
+      "sigmoidRow",
       "every tail is one lane",
       "const lanes = min(n - i, LANES<T>());",
       "const lanes = n - i < LANES<T>() ? 1 : LANES<T>();",

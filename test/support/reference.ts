@@ -524,3 +524,12 @@ export function convTranspose2dBackward(
   for (let i = 0; i < dout.length; i++) db[i % s.C]! += dout[i]!;
   return { dx, dw, db };
 }
+
+export {
+  gruBackward,
+  gruForward,
+  lstmBackward,
+  lstmForward,
+  rnnBackward,
+  rnnForward,
+} from "./recurrent.ts";

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import shared from "../../build/shared.js";
 import { createRuntime, createRuntimeSync, type Runtime } from "../../src/index.ts";
 import { named } from "../../src/nn/engine/kinds.ts";
-import { kinds, OperationWords, WindowWords } from "../../src/runtime/abi.ts";
+import { kinds, OperationWords, RecurrenceWords, WindowWords } from "../../src/runtime/abi.ts";
 import { fileOf } from "../nn/every.ts";
 import { activations } from "../support/activations.ts";
 import { type DType, dtypes, seeded } from "../support/core.ts";
@@ -404,8 +404,76 @@ const images: Case[] = [
   ]),
 ];
 
+/** States of a recurrent layer, and its features: 21 and 5 are no whole number of vectors. */
+const [STATES, FEATURES] = [21, 5];
+
+/** A recurrent layer over so many sequences of so many steps, of which some are shorter. */
+function recurrent(name: string, G: number, resetAfter = 0): Case[] {
+  const kind = resetAfter ? "after" : "before";
+  const title = name === "gru" ? ` with the reset gate ${kind} the product` : "";
+  const T = 40;
+  const [D, H] = [FEATURES, STATES];
+  const run = (c: Call, n: number, direction: "forward" | "backward") => {
+    const lengths = c.labels(n, T + 1);
+    const words = {
+      ...{ [RecurrenceWords.N]: n, [RecurrenceWords.T]: T, [RecurrenceWords.D]: D },
+      ...{ [RecurrenceWords.H]: H, [RecurrenceWords.pitch]: H },
+      [RecurrenceWords.resetAfter]: resetAfter,
+      [RecurrenceWords.lengths]: lengths,
+      [RecurrenceWords.x]: c.input(n * T * D),
+      [RecurrenceWords.h0]: c.input(n * H),
+      [RecurrenceWords.c0]: c.input(n * H),
+      [RecurrenceWords.wx]: c.input(D * G * H, -0.5, 0.5),
+      [RecurrenceWords.wh]: c.input(H * G * H, -0.3, 0.3),
+      [RecurrenceWords.b]: c.input(G * H),
+      [RecurrenceWords.bh]: name === "gru" ? c.input(G * H) : 0,
+    };
+    const isBack = direction === "backward";
+    const kept = isBack ? "input" : "inout";
+    const array = (size: number) => (isBack ? c.input(size, 0.1, 0.9) : c.output(size));
+    const fields: Record<number, number> = {
+      ...words,
+      [RecurrenceWords.out]: array(n * T * H),
+      // Forward may leave what is beyond a sequence's length as it is.
+      [RecurrenceWords.gates]: name === "rnn" ? 0 : c[kept](n * T * G * H, 0.1, 0.9),
+      [RecurrenceWords.cells]: name === "rnn" ? 0 : c[kept](n * T * H),
+      ...(isBack
+        ? {
+            [RecurrenceWords.dout]: c.input(n * T * H),
+            [RecurrenceWords.dh]: c.input(n * H),
+            [RecurrenceWords.dc]: c.input(n * H),
+            [RecurrenceWords.dx]: c.output(n * T * D),
+            [RecurrenceWords.dh0]: c.output(n * H),
+            [RecurrenceWords.dc0]: name === "lstm" ? c.output(n * H) : 0,
+            [RecurrenceWords.dwx]: c.output(D * G * H),
+            [RecurrenceWords.dwh]: c.output(H * G * H),
+            [RecurrenceWords.db]: c.output(G * H),
+            [RecurrenceWords.dbh]: name === "gru" ? c.output(G * H) : 0,
+          }
+        : {
+            [RecurrenceWords.h]: c.output(n * H),
+            [RecurrenceWords.c]: name === "lstm" ? c.output(n * H) : 0,
+          }),
+    };
+    const struct = Array.from({ length: RecurrenceWords.length }, (_, word) => fields[word] ?? 0);
+    const work = c.work(`${name}_${direction}`, c.words(struct));
+    struct[RecurrenceWords.work] = work;
+    c.run(`${name}_${direction}`, c.words(struct));
+  };
+  return (["forward", "backward"] as const).map((direction) => ({
+    name: `${name}_${direction}${title}`,
+    // 3,000,000 multiply-adds, as of a product.
+    from: () => Math.ceil(3_000_000 / (T * H * G * H)),
+    call: (c, n) => run(c, n, direction),
+  }));
+}
+
 const cases: Case[] = [
   ...images,
+  ...recurrent("rnn", 1),
+  ...recurrent("lstm", 4),
+  ...recurrent("gru", 3, 1),
+  ...recurrent("gru", 3, 0),
   ...layer("relu", 1),
   ...layer("leaky_relu", 1.5, [0.1]),
   ...layer("sigmoid", 16),
