@@ -1,5 +1,5 @@
 """Makes the golden fixtures beside this file: random.json, math.json, layers.json, activations.json,
-optim.json, training.json, networks.json.
+optim.json, training.json, networks.json, images.json.
 
     python3 test/golden/make.py
 
@@ -576,6 +576,144 @@ def make_networks():
     })
 
 
+# --- images.json: convolutional networks, trained ------------------------------------------------------
+
+
+class Images:
+    """The parameters of a run, drawn uniformly, so that every host draws the same: w in our layouts."""
+
+    def __init__(self):
+        self.random = np.random.RandomState(231)
+        self.tensors = {}
+
+    def draw(self, *shape):
+        return torch.tensor(2 * self.random.rand(*shape) - 1)
+
+    def put(self, name, value):
+        self.tensors[name] = value.requires_grad_()
+        return self.tensors[name]
+
+    def conv(self, i, filters, kh, kw, channels, bias):
+        w = self.draw(kh, kw, channels, filters) * math.sqrt(6 / (kh * kw * channels))
+        self.put(f"{i}.weight", w)
+        if bias:
+            self.put(f"{i}.bias", torch.zeros(filters, dtype=torch.float64))
+
+    def batchnorm(self, i, channels):
+        self.put(f"{i}.weight", torch.ones(channels, dtype=torch.float64))
+        self.put(f"{i}.bias", torch.zeros(channels, dtype=torch.float64))
+        self.tensors[f"{i}.running_mean"] = torch.zeros(channels, dtype=torch.float64)
+        self.tensors[f"{i}.running_var"] = torch.ones(channels, dtype=torch.float64)
+
+    def affine(self, i, d, m):
+        self.put(f"{i}.weight", self.draw(d, m) * math.sqrt(6 / d))
+        self.put(f"{i}.bias", torch.zeros(m, dtype=torch.float64))
+
+    def run_conv(self, i, h, **options):
+        return F.conv2d(h, self.tensors[f"{i}.weight"].permute(3, 2, 0, 1), self.tensors.get(f"{i}.bias"), **options)
+
+    def run_batchnorm(self, i, h):
+        """Running values are ours: 0.9 of the old one stays, and the variance is biased."""
+        var, mean = torch.var_mean(h.detach(), (0, 2, 3), unbiased=False)
+        for name, value in (("running_mean", mean), ("running_var", var)):
+            self.tensors[f"{i}.{name}"].mul_(0.9).add_(0.1 * value)
+        return F.batch_norm(h, None, None, self.tensors[f"{i}.weight"], self.tensors[f"{i}.bias"], training=True)
+
+    def run_affine(self, i, h):
+        return h @ self.tensors[f"{i}.weight"] + self.tensors[f"{i}.bias"]
+
+
+def pooled_network():
+    """conv, batchnorm, relu, max pool, conv, relu, global average pool, affine"""
+    p = Images()
+    p.conv(0, 6, 3, 3, 2, bias=False)
+    p.batchnorm(1, 6)
+    p.conv(4, 8, 3, 3, 6, bias=True)
+    p.affine(7, 8, 4)
+
+    def net(x):
+        h = F.relu(p.run_batchnorm(1, p.run_conv(0, x, padding=1)))
+        h = F.max_pool2d(h, 2)
+        h = F.relu(p.run_conv(4, h))
+        return p.run_affine(7, h.mean((2, 3)))
+
+    return p, net
+
+
+def flat_network():
+    """conv with a stride, batchnorm, relu, max pool that overlaps, grouped conv, average pool, affine"""
+    p = Images()
+    p.conv(0, 6, 3, 2, 2, bias=False)
+    p.batchnorm(1, 6)
+    p.conv(4, 6, 3, 3, 1, bias=False)
+    p.batchnorm(5, 6)
+    p.affine(8, 24, 4)
+
+    def net(x):
+        h = F.relu(p.run_batchnorm(1, p.run_conv(0, x, stride=(1, 2), padding=(1, 0))))
+        h = F.max_pool2d(h, 3, stride=2, padding=1)
+        h = F.relu(p.run_batchnorm(5, p.run_conv(4, h, padding=1, groups=6)))
+        h = F.avg_pool2d(h, (2, 1))
+        return p.run_affine(8, h.permute(0, 2, 3, 1).flatten(1))
+
+    return p, net
+
+
+IMAGE_OPTIMIZERS = {
+    "momentum": lambda w: torch.optim.SGD(w, lr=0.02, momentum=0.9),
+    "adam": lambda w: torch.optim.Adam(w, lr=5e-3),
+}
+
+
+def images_run(make, optimizer_name, x, y, *, steps, batch):
+    p, net = make()
+    optimizer = IMAGE_OPTIMIZERS[optimizer_name]([w for w in p.tensors.values() if w.requires_grad])
+    losses = []
+    for step in range(steps):
+        start = step * batch % len(x)
+        optimizer.zero_grad()
+        loss = F.cross_entropy(net(x[start : start + batch]), y[start : start + batch])
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    print(f"images: {make.__name__}, {optimizer_name}: {losses[0]:.4f} → {losses[-1]:.4f}")
+    assert losses[-1] < losses[0] / 4
+    return {
+        "network": make.__name__,
+        "optimizer": optimizer_name,
+        "losses": losses,
+        "last": {name: array(w) for name, w in p.tensors.items()},
+    }
+
+
+def make_images():
+    shape, batch, steps = (48, 8, 8, 2), 16, 200
+    x = 2 * np.random.RandomState(7).rand(*shape) - 1
+    quadrants = x[..., 0].reshape(48, 2, 4, 2, 4).mean((2, 4)).reshape(48, 4)
+    y = torch.tensor(quadrants.argmax(1))  # the brightest quarter of the first channel
+    torch_x = torch.tensor(x).permute(0, 3, 1, 2)
+    write("images.json", {
+        "about": [
+            "float64; x = 2 · RandomState(7).rand(48, 8, 8, 2) − 1; last: the parameters by their layer, (KH, KW, C, F)",
+            "weights start as sqrt(6 / D) · (2 · rand − 1), one after the other from RandomState(231); D products each",
+            "pooled_network: conv 6 of 3 × 3 pad 1, batchnorm, relu, max pool 2, conv 8 of 3 × 3, relu, global average, affine 4",
+            "flat_network: conv 6 of 3 × 2 stride (1, 2) pad (1, 0), batchnorm, relu, max pool 3 stride 2 pad 1, "
+            "depthwise conv 3 × 3 pad 1, batchnorm, relu, average pool (2, 1), affine 4",
+            "step t (from 0) takes examples start … start + 15, start = 16 t mod 48; losses before the update",
+            "momentum: lr 0.02, 0.9; adam: lr 5e-3; softmax loss; biases, gammas and betas start as 0, 1 and 0",
+            "running values: 0.9 of the old one stays, and the variance is biased",
+        ],
+        "batch": batch,
+        "shape": list(shape),
+        "y": y.tolist(),
+        "runs": [
+            images_run(make, optimizer, torch_x, y, steps=steps, batch=batch)
+            for make in (pooled_network, flat_network)
+            for optimizer in IMAGE_OPTIMIZERS
+        ],
+    })
+
+
 if __name__ == "__main__":
     print(MADE)
     make_random()
@@ -585,3 +723,4 @@ if __name__ == "__main__":
     make_optim()
     make_training()
     make_networks()
+    make_images()

@@ -83,6 +83,17 @@ interface Files {
     }[];
     stateDicts: ({ dtype: "float32" | "float64"; base64: string } & Arrays<"x" | "out">)[];
   };
+  images: {
+    shape: number[];
+    batch: number;
+    y: number[];
+    runs: {
+      network: "pooled_network" | "flat_network";
+      optimizer: "momentum" | "adam";
+      losses: number[];
+      last: Record<string, GoldenArray>;
+    }[];
+  };
 }
 
 type BatchnormCase = { eps: number } & Arrays<
