@@ -153,6 +153,43 @@ async function train(lamella, dtype) {
   return { runtime, model, losses: Float64Array.from(losses), x, y, unseen };
 }
 
+/** 60 steps over images: the trained model, the losses, and images that it has not seen. */
+function trainImages(lamella, dtype) {
+  const runtime = lamella.createRuntimeSync();
+  const [count, batch, size] = [48, 16, 9 * 8 * 2];
+  const random = runtime.random(99);
+  const x = random.randn(count, size).toTypedArray();
+  const unseen = random.randn(10, size).toTypedArray();
+  // The class is the side on which the image is brighter.
+  const y = Int32Array.from({ length: count }, (_, n) => {
+    const image = x.subarray(n * size, n * size + size);
+    const left = image.reduce((sum, value, i) => sum + (i % 16 < 8 ? value : -value), 0);
+    return left > 0 ? 1 : 0;
+  });
+  const { conv2d, batchnorm, relu, maxPool2d, affine, momentum } = lamella;
+  const model = new lamella.Sequential(runtime, {
+    input: [9, 8, 2],
+    layers: [
+      ...[conv2d(5, 3, { padding: "same", useBias: false }), batchnorm(), relu(), maxPool2d(2)],
+      ...[conv2d(10, 3, { stride: 2, padding: 1, groups: 5 }), batchnorm(), relu()],
+      affine(2),
+    ],
+    dtype,
+    seed: 4,
+  });
+  const trainer = new lamella.Trainer(model, {
+    loss: "softmax",
+    optimizer: momentum({ learningRate: 0.05 }),
+    seed: 6,
+  });
+  const losses = Float64Array.from({ length: 60 }, (_, step) => {
+    const start = (step * batch) % count;
+    const part = x.subarray(start * size, (start + batch) * size);
+    return trainer.step(part, y.subarray(start, start + batch)).loss;
+  });
+  return { runtime, model, losses, x, y, unseen };
+}
+
 /**
  * Runs everything. What failed is named in the report, which is plain JSON; numbers that must be
  * the same bits in every host are in it as bytes in hex.
@@ -171,7 +208,7 @@ export async function suite({ lamella, predict, copy }) {
       failures.push(`${name}: ${error?.name}: ${error?.message}`);
     }
   };
-  const report = { failures, training: {}, predictions: {} };
+  const report = { failures, training: {}, predictions: {}, images: {} };
 
   await test("the memory begins with 1 MiB or less, and grows by need", async () => {
     const runtime = await lamella.createRuntime();
@@ -220,6 +257,19 @@ export async function suite({ lamella, predict, copy }) {
         close(loaded.predict(unseen), compiled, dtype === "float32" ? 0 : 1e-4);
       });
       report.predictions[dtype] = hex(scores.data) + hex(compiled);
+      runtime.dispose();
+    });
+
+    await test(`a convolutional network, trained in ${dtype}`, () => {
+      const { runtime, model, losses, x, y, unseen } = trainImages(lamella, dtype);
+      const { accuracy } = model.evaluate({ x, y });
+      isTrue(accuracy > 0.95, `it has learnt ${accuracy} of the images`);
+      const scores = model.predict(unseen);
+      const bytes = lamella.saveModel(model);
+      const compiled = predict.loadPredictorSync(bytes, { maxBatch: 10 }).predict(unseen);
+      // Normalisation is folded into the filters, and a file is served in float32.
+      close(compiled, scores.data, 1e-4);
+      report.images[dtype] = bitsOf(model, losses) + hex(scores.data) + hex(compiled);
       runtime.dispose();
     });
   }
