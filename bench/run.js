@@ -10,8 +10,8 @@ import { parseArgs } from "node:util";
 import { judge } from "./support/targets.js";
 
 // Lamella alone, in a process without the peers: their heaps would cost every call of the facade half a microsecond.
-const ALONE = "limits memory tiles elementwise facade threads".split(" ");
-const BESIDE_PEERS = "gemm mlp train load".split(" ");
+const ALONE = "limits memory tiles elementwise convolution facade threads".split(" ");
+const BESIDE_PEERS = "gemm mlp train images load".split(" ");
 const QUESTIONS = [...ALONE, ...BESIDE_PEERS];
 const NODES = ["20", "26"];
 const HELP = `npm run bench -- [options]

@@ -25,7 +25,7 @@ function vectors() {
   }
 }
 
-const needPeers = ["gemm", "mlp", "train", "load"];
+const needPeers = ["gemm", "mlp", "train", "images", "load"];
 const isAlone = !questions.split(",").some((question) => needPeers.includes(question));
 const { participants, missing } = await openParticipants(isAlone);
 const machine = {

@@ -39,8 +39,11 @@
  * @property {(work: Network, input: Float32Array) => Contender | Promise<Contender>} [network] From an array to
  *   scores that JavaScript can read
  * @property {(work: Training) => Contender | Promise<Contender>} [training]
+ * @property {(work: ImageNetwork, batch: number, input: Float32Array) => Contender | Promise<Contender>} [images] As
+ *   network; input (batch, H, W, C)
  * @property {() => void} [close]
  *
+ * @typedef {import("../support/image_networks.js").ImageNetwork} ImageNetwork
  * @typedef {{ name: string, reason: string }} Missing
  */
 

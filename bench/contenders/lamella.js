@@ -7,8 +7,11 @@ import {
   affine,
   affineBackward,
   affineForward,
+  conv2d,
   createRuntime,
   createRuntimeSync,
+  globalAvgPool,
+  maxPool2d,
   momentum as momentumOptimizer,
   relu,
   Sequential,
@@ -43,7 +46,7 @@ export function open() {
   const full = `${version}, ${runtime.variant}`;
   return [
     { ...layers(strict), version: full },
-    { name: PREDICTOR, version: full, network: predictor },
+    { name: PREDICTOR, version: full, network: predictor, images },
     { name: "Lamella, Trainer", version: full, training: trainer },
   ];
 }
@@ -178,15 +181,49 @@ function modelOf({ sizes, weights, biases }) {
   return model;
 }
 
+/** @param {import("./index.js").ImageNetwork} work */
+export function imageModelOf({ input, layers }) {
+  const model = new Sequential(runtime, {
+    input,
+    layers: layers.flatMap((layer) => {
+      if (layer.kind === "maxPool") return [maxPool2d(2)];
+      if (layer.kind === "globalAverage") return [globalAvgPool()];
+      const { kind, relu: isActive } = layer;
+      const after = isActive ? [relu()] : [];
+      if (kind === "affine") return [affine(layer.units), ...after];
+      const { filters, kernel, stride, groups } = layer;
+      return [conv2d(filters, kernel, { stride, groups, padding: "same" }), ...after];
+    }),
+  });
+  const values = layers.flatMap((layer) => ("weight" in layer ? [layer.weight, layer.bias] : []));
+  model.parameters().forEach(({ value }, i) => {
+    value.data.set(values[i]);
+  });
+  return model;
+}
+
 /**
- * As one serves: the caller's array goes into the predictor's input, and its output is read where it lies.
- *
  * @param {import("./index.js").Network} work
  * @param {Float32Array} input
  */
-function predictor(work, input) {
-  const model = modelOf(work);
-  const compiled = model.compile({ maxBatch: work.batch });
+const predictor = (work, input) => compiled(modelOf(work), work.batch, input);
+
+/**
+ * @param {import("./index.js").ImageNetwork} work
+ * @param {number} batch
+ * @param {Float32Array} input
+ */
+const images = (work, batch, input) => compiled(imageModelOf(work), batch, input);
+
+/**
+ * As one serves: the caller's array goes into the predictor's input, and its output is read where it lies.
+ *
+ * @param {import("../../build/index.js").Sequential} model
+ * @param {number} maxBatch
+ * @param {Float32Array} input
+ */
+function compiled(model, maxBatch, input) {
+  const compiled = model.compile({ maxBatch });
   model.dispose();
   const call = () => {
     compiled.input.set(input);

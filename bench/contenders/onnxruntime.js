@@ -58,6 +58,12 @@ function participant(ort, name, provider, version) {
     product: ({ M, N, K, direction, x, w }) =>
       direction === "forward" ? contender(productModel(M, N, K, w), x, [M, K]) : null,
     network: (work, input) => contender(networkModel(work), input, [work.batch, work.sizes[0]]),
+    images(work, batch, input) {
+      const [H, W, C] = work.input;
+      if (C === undefined) return contender(imageModel(work, batch), input, [batch, H]);
+      const planes = permuted(input, [batch, H, W, C], [0, 3, 1, 2]);
+      return contender(imageModel(work, batch), planes, [batch, C, H, W]);
+    },
   };
 }
 
@@ -87,6 +93,93 @@ export function networkModel({ sizes, batch, weights, biases }) {
     input = `active${i}`;
   }
   return model(nodes, constants, [batch, sizes[0]], [batch, sizes[sizes.length - 1]]);
+}
+
+/**
+ * The values with their axes in another order.
+ *
+ * @param {Float32Array} values
+ * @param {number[]} shape
+ * @param {number[]} order
+ */
+function permuted(values, shape, order) {
+  const strides = shape.map((_, i) => shape.slice(i + 1).reduce((a, b) => a * b, 1));
+  const out = new Float32Array(values.length);
+  let at = 0;
+  /** @param {number} axis @param {number} place */
+  const visit = (axis, place) => {
+    if (axis === order.length) out[at++] = values[place];
+    else {
+      for (let i = 0; i < shape[order[axis]]; i++)
+        visit(axis + 1, place + i * strides[order[axis]]);
+    }
+  };
+  visit(0, 0);
+  return out;
+}
+
+/**
+ * Images are (N, C, H, W) there, and filters (F, C / groups, KH, KW).
+ *
+ * @param {import("./index.js").ImageNetwork} work
+ * @param {number} batch
+ */
+export function imageModel({ input, layers }, batch) {
+  /** @type {any[]} */
+  const nodes = [];
+  /** @type {any[]} */
+  const constants = [];
+  let value = "x";
+  /** @param {string} opType @param {string[]} more @param {Record<string, number | number[] | string>} settings */
+  const add = (opType, more = [], settings = {}) => {
+    const output = `value${nodes.length}`;
+    const attribute = Object.entries(settings).map(([name, given]) => {
+      const { AttributeType } = onnx.AttributeProto;
+      if (typeof given === "number") return { name, type: AttributeType.INT, i: given };
+      if (typeof given === "string") {
+        return { name, type: AttributeType.STRING, s: new TextEncoder().encode(given) };
+      }
+      return { name, type: AttributeType.INTS, ints: given };
+    });
+    nodes.push({ opType, input: [value, ...more], output: [output], attribute });
+    value = output;
+  };
+  for (const [i, layer] of layers.entries()) {
+    if (layer.kind === "maxPool") add("MaxPool", [], { kernel_shape: [2, 2], strides: [2, 2] });
+    else if (layer.kind === "globalAverage") {
+      add("GlobalAveragePool");
+      add("Flatten");
+    } else {
+      const [H, W, C] = layer.in;
+      let { weight } = layer;
+      if (layer.kind === "affine") {
+        if (C !== undefined) {
+          add("Flatten");
+          weight = permuted(weight, [H, W, C, layer.units], [2, 0, 1, 3]);
+        }
+        constants.push(constant(`w${i}`, [weight.length / layer.units, layer.units], weight));
+      } else {
+        const [KH, KW] = layer.kernel;
+        const shape = [KH, KW, C / layer.groups, layer.filters];
+        const order = [3, 2, 0, 1];
+        const dims = order.map((axis) => shape[axis]);
+        constants.push(constant(`w${i}`, dims, permuted(weight, shape, order)));
+      }
+      constants.push(constant(`b${i}`, [layer.bias.length], layer.bias));
+      const operands = [`w${i}`, `b${i}`];
+      if (layer.kind === "affine") add("Gemm", operands);
+      else {
+        const { kernel, stride, groups: group } = layer;
+        const settings = { kernel_shape: kernel, strides: [stride, stride], group };
+        add("Conv", operands, { ...settings, auto_pad: "SAME_UPPER" });
+      }
+      if (layer.relu) add("Relu");
+    }
+  }
+  nodes[nodes.length - 1].output = ["scores"];
+  const [H, W, C] = input;
+  const inputShape = C === undefined ? [batch, H] : [batch, C, H, W];
+  return model(nodes, constants, inputShape, [batch, layers[layers.length - 1].out[0]]);
 }
 
 /**

@@ -22,6 +22,59 @@ export async function open() {
     product,
     network,
     training,
+    images,
+  };
+}
+
+/**
+ * The core's fused operations, as a converted graph runs.
+ *
+ * @param {import("./index.js").ImageNetwork} work
+ * @param {number} batch
+ * @param {Float32Array} input
+ */
+function images({ input: shape, layers }, batch, input) {
+  const weights = layers.map((layer) => {
+    if (!("weight" in layer)) return null;
+    const { weight, bias } = layer;
+    if (layer.kind === "affine") {
+      const shape = /** @type {[number, number]} */ ([weight.length / layer.units, layer.units]);
+      return { filter: tf.tensor2d(weight, shape), bias: tf.tensor1d(bias) };
+    }
+    const { kernel, filters, groups } = layer;
+    const depth = layer.in[2] / groups;
+    const last = groups > 1 ? [filters, 1] : [depth, filters];
+    return { filter: tf.tensor(weight, [...kernel, ...last]), bias: tf.tensor1d(bias) };
+  });
+  const call = () => {
+    const scores = tf.tidy(() => {
+      /** @type {any} */
+      let x = tf.tensor(input, [batch, ...shape]);
+      for (const [i, layer] of layers.entries()) {
+        if (layer.kind === "maxPool") x = tf.maxPool(x, 2, 2, "valid");
+        else if (layer.kind === "globalAverage") x = tf.mean(x, [1, 2]);
+        else {
+          const { filter, bias } = /** @type {any} */ (weights[i]);
+          const activation = layer.relu ? "relu" : "linear";
+          if (layer.kind === "affine") {
+            x = tf.fused.matMul({ a: x.reshape([batch, -1]), b: filter, bias, activation });
+          } else {
+            const fused = layer.groups > 1 ? tf.fused.depthwiseConv2d : tf.fused.conv2d;
+            x = fused({ x, filter, strides: layer.stride, pad: "same", bias, activation });
+          }
+        }
+      }
+      return x;
+    });
+    const data = /** @type {Float32Array} */ (scores.dataSync());
+    scores.dispose();
+    return data;
+  };
+  return {
+    name,
+    time: local(call),
+    result: () => call().slice(),
+    dispose: () => tf.dispose(weights),
   };
 }
 
