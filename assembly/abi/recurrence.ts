@@ -96,3 +96,20 @@ export class Recurrence {
   rest: usize;
   restEach: usize;
 }
+
+/** Recurrent layers on top of each other, as a predictor has them in one operation. */
+@unmanaged
+export class RecurrentStack {
+  T: usize;
+  D: usize;
+  H: usize;
+  G: usize;
+  layers: usize;
+  /** 1 or 2. */
+  directions: usize;
+  /** 1 gives all steps, 0 the last states. */
+  returnSequences: u32;
+  resetAfter: u32;
+  /** The examples that there is room for in states that are kept. */
+  capacity: usize;
+}

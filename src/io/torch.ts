@@ -9,6 +9,7 @@ import type { Runtime } from "../tensor/runtime.ts";
 import { entriesOf } from "./model_file.ts";
 import { readFloats, type SafetensorsEntry, type SafetensorsFile } from "./safetensors.ts";
 import { fromTorch, shapeFromTorch, torchLayouts } from "./torch_layout.ts";
+import { recurrentEntries } from "./torch_recurrent.ts";
 
 const KEYS = ["input", "layers", "dtype", "prefix", "names"];
 
@@ -166,7 +167,8 @@ function tensorsOf(
  *
  * Weights of Linear are (M, D) in PyTorch and are transposed; `num_batches_tracked` is dropped. The
  * settings of batch normalisation are those of `layers`: PyTorch's momentum is 1 − ours. Its
- * running variance, of the unbiased kind, is taken as it is.
+ * running variance, of the unbiased kind, is taken as it is. Layers of RNN, LSTM and GRU with
+ * batch_first have their blocks put in order, and the two biases of RNN and LSTM are added.
  *
  * @throws FormatError for bytes that are no safetensors file, and for one of this package, whose
  *   layout is another; ShapeError with a list of all tensors that are missing, extra or of another
@@ -230,17 +232,13 @@ export function loadTorch<D extends FloatDType = "float32">(
       );
     }
     const targets = targetsOf(network);
+    const ours = recurrentEntries(network, entries);
     try {
-      return matchState(
-        `${operation} (weights of Linear transposed)`,
-        targets,
-        entries,
-        fileFloats,
-      );
+      return matchState(`${operation} (weights of Linear transposed)`, targets, ours, fileFloats);
     } catch (error) {
       if (error instanceof ShapeError) {
         const names = network.layers.flatMap(({ record }) => record.dropped ?? []);
-        error.message += suggest(targets, entries, new Set(names));
+        error.message += suggest(targets, ours, new Set(names));
       }
       throw error;
     }

@@ -24,9 +24,9 @@ const GRADIENTS = ["dx", "dh0", "dwx", "dwh", "db", "dbh"];
 
 /**
  * Gated recurrent units, in three blocks r, z, n: h = (1 − z) · n + z · h for each step t, from h0
- * on, with r = σ(xₜ · wr + h · ur + br + bhr), z likewise, and n = tanh(xₜ · wn + bn + r · (h · un +
- * bhn)), or tanh(xₜ · wn + bn + (r · h) · un + bhn) with resetAfter false; out has all states, and h
- * the last.
+ * on, with r = σ(xₜ · wr + h · ur + br + bhr), z likewise, and n = tanh(xₜ · wn + bn + r · (h · un
+ * + bhn)), or tanh(xₜ · wn + bn + (r · h) · un + bhn) with resetAfter false; out has all states,
+ * and h the last.
  *
  * x (N, T, D), h0 (N, H), wx (D, 3·H), wh (H, 3·H), b (3·H,), bh (3·H,) or null for none → out (N,
  * T, H), h (N, H).

@@ -268,6 +268,23 @@ export const mutants: readonly Mutant[] = [
     ],
   ),
   ...mutantsOf(
+    "all",
+    "nn/recurrent",
+    ["recurrentStack", "both directions write the same columns", "to + d * H * size", "to"],
+    [
+      "recurrentStack",
+      "a call begins with what the memory held",
+      "memory.fill(states, 0, work - states);",
+      "",
+    ],
+    [
+      "recurrentStackPack",
+      "every layer packs the weights of the first",
+      "const D = featuresOf(s, l);",
+      "const D = featuresOf(s, 0);",
+    ],
+  ),
+  ...mutantsOf(
     "release",
     "layers/movement",
     [

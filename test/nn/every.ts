@@ -11,7 +11,7 @@ import { records } from "../../src/nn/layers/all.ts";
 
 const { affine, avgPool1d, avgPool2d, conv1d, conv2d, convTranspose2d } = lamella;
 const { dropout, groupnorm, maxPool1d, maxPool2d, normalize, permute, reshape } = lamella;
-const { upsample2d, zeroPad2d } = lamella;
+const { gru, lstm, rnn, upsample2d, zeroPad2d } = lamella;
 type Make = () => lamella.LayerSpec;
 
 /** Layers that have a setting without a default. */
@@ -24,11 +24,14 @@ const given: Readonly<Record<string, Make>> = {
   convTranspose2d: () => convTranspose2d(4, 3),
   dropout: () => dropout(0.3),
   groupnorm: () => groupnorm({ groups: 1 }),
+  gru: () => gru(3),
+  lstm: () => lstm(3),
   maxPool1d: () => maxPool1d(2),
   maxPool2d: () => maxPool2d(2),
   normalize: () => normalize({ mean: 0.3, std: 2 }),
   permute: () => permute([0]),
   reshape: () => reshape([-1]),
+  rnn: () => rnn(3),
   upsample2d: () => upsample2d(2),
   zeroPad2d: () => zeroPad2d(1),
 };
@@ -71,6 +74,7 @@ interface Files {
 
 const pool = { kernel: "pool", calls: "pool", tests: "pool", page: "pooling" };
 const conv = { kernel: "conv2d", calls: "conv", tests: "conv", page: "conv2d", twin: "conv2d" };
+const recurrent = { tests: "recurrent", page: "recurrent" };
 const moves = { tests: "movement", page: "movement" };
 /** Kinds that share files with others; all the rest have their own name everywhere. */
 const sharing: Readonly<Record<string, Files>> = {
@@ -82,6 +86,9 @@ const sharing: Readonly<Record<string, Files>> = {
   conv1d: conv,
   conv2d: conv,
   convTranspose2d: { ...conv, kernel: "conv_transpose2d", twin: "convTranspose2d" },
+  rnn: { ...recurrent, kernel: "rnn", calls: "rnn", twin: "rnn" },
+  lstm: { ...recurrent, kernel: "lstm", calls: "lstm", twin: "lstm" },
+  gru: { ...recurrent, kernel: "gru", calls: "gru", twin: "gru" },
   permute: {
     ...moves,
     ...{ kernel: "permute", calls: "permute", twin: "permuted", shared: "strided_copy" },

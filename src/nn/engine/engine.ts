@@ -29,7 +29,9 @@ export class Slot {
 
   /** True if its layer's record has it in this list. */
   is(list: "learned" | "decays" | "transposed"): boolean {
-    return Boolean(this.record[list]?.includes(this.key));
+    // A stack of recurrent layers has "wx_1_reverse" beside "wx".
+    const name = this.record.torchBlocks ? this.key.replace(/_.*/, "") : this.key;
+    return Boolean(this.record[list]?.includes(name));
   }
 
   /**

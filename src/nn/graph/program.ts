@@ -38,7 +38,7 @@ export function programOf(
         ...{ kind: operation, x, isProduct, columns, operands: operands ?? [] },
         ...{ inSize: sizeOf(inShape), outSize: sizeOf(outShape) },
         values: isProduct ? [-Infinity, Infinity] : (record.values?.(settings, inShape) ?? []),
-        window: record.window?.(inShape, settings),
+        window: (record.window ?? record.stack)?.(inShape, settings),
       });
     }
     values.push(x);

@@ -59,6 +59,8 @@ export interface ServingRecord<Kind extends string = string> {
   readonly operation?: string;
   /** The fields of the Window that its kernels go by, in their order. */
   window?(inShape: readonly number[], settings: Settings): ArrayLike<number>;
+  /** The fields of the RecurrentStack that its operation goes by, in their order. */
+  stack?(inShape: readonly number[], settings: Settings): ArrayLike<number>;
   /** It serves by leaving its input as it is. */
   readonly isIdentity?: boolean;
   /** A product, which takes bias, normalisation and ReLU along on its way out. */
@@ -107,6 +109,12 @@ export interface TrainingRecord {
    */
   readonly transposed?: readonly string[];
   readonly dropped?: readonly string[];
+
+  /**
+   * The tensors are those of a recurrent layer of PyTorch's: for each block of ours which of theirs
+   * it is.
+   */
+  readonly torchBlocks?: readonly number[];
 
   /** Its output of several axes is no image of PyTorch's: a weight behind it stands as it is. */
   readonly reorders?: boolean;
