@@ -10,6 +10,8 @@ import {
   type Cache,
   concatBackward,
   concatForward,
+  conv1dBackward,
+  conv1dForward,
   conv2dBackward,
   conv2dForward,
   convTranspose2dBackward,
@@ -499,20 +501,43 @@ const concatenated: Operation[] = (() => {
   ];
 })();
 
-/** A convolution or a transposed one: forward and backward. */
-function convolved(kind: "conv2d" | "convTranspose2d"): Operation[] {
+/**
+ * A convolution of images or sequences, or a transposed one: forward and backward. A sequence is an
+ * image of height 1.
+ */
+function convolved(kind: "conv1d" | "conv2d" | "convTranspose2d"): Operation[] {
   const isTransposed = kind === "convTranspose2d";
-  const forward = (isTransposed ? convTranspose2dForward : conv2dForward) as Any;
-  const backward = (isTransposed ? convTranspose2dBackward : conv2dBackward) as Any;
+  const isLine = kind === "conv1d";
+  const [forward, backward] = {
+    conv1d: [conv1dForward, conv1dBackward],
+    conv2d: [conv2dForward, conv2dBackward],
+    convTranspose2d: [convTranspose2dForward, convTranspose2dBackward],
+  }[kind] as [Any, Any];
   const twin = isTransposed
     ? { forward: reference.convTranspose2dForward, backward: reference.convTranspose2dBackward }
     : { forward: reference.conv2dForward, backward: reference.conv2dBackward };
 
+  const lastOf = ({ layout }: Settings) => layout.endsWith("C");
+  /** The shape of the image that a sequence is, and of filters of height 1. */
+  const lifted = (shape: Shape, at: number): Shape =>
+    isLine && shape.length === 3 ? [...shape.slice(0, at), 1, ...shape.slice(at)] : shape;
+  const liftedImage = (shape: Shape, isLast: boolean) => lifted(shape, isLast ? 1 : 2);
+  const liftedFilter = (shape: Shape, isLast: boolean) => lifted(shape, isLast ? 0 : 2);
+  const flat = (shape: Shape, at: number): Shape =>
+    isLine ? [...shape.slice(0, at), ...shape.slice(at + 1)] : shape;
+
   /** The twin's window and the shape of what comes out, or the name of an error. */
-  function placedOf({ x, w, b }: Shapes, settings: Settings) {
-    if (x!.length !== 4 || w!.length !== 4 || b!.length !== 1) return "ShapeError";
-    const { stride, dilation, padding, groups, layout, outputPadding = 0 } = settings;
-    const isLast = layout === "NHWC";
+  function placedOf(shapes: Shapes, settings: Settings) {
+    const rank = isLine ? 3 : 4;
+    const { b } = shapes;
+    if (shapes.x!.length !== rank || shapes.w!.length !== rank || b!.length !== 1) {
+      return "ShapeError";
+    }
+    const { padding, groups, outputPadding = 0 } = settings;
+    const pair = (value: Any) => (isLine ? ([1, value] as const) : value);
+    const [stride, dilation] = [pair(settings.stride), pair(settings.dilation)];
+    const isLast = lastOf(settings);
+    const [x, w] = [liftedImage(shapes.x!, isLast), liftedFilter(shapes.w!, isLast)];
     const { N, C, H, W } = imageOf(x!, isLast);
     const [KH, KW, depth, filters] = (isLast ? w! : [w![2], w![3], w![1], w![0]]) as [
       ...[number, number, number, number],
@@ -520,7 +545,8 @@ function convolved(kind: "conv2d" | "convTranspose2d"): Operation[] {
     const F = isTransposed ? depth * groups : filters;
     const taken = isTransposed ? filters : depth * groups;
     if (KH * KW === 0 || taken !== C || filters % groups !== 0 || b![0] !== F) return "ShapeError";
-    const edges = padding === "same" ? padding : ([padding, padding, padding, padding] as const);
+    const upright = isLine ? 0 : padding;
+    const edges = padding === "same" ? padding : ([upright, padding, upright, padding] as const);
     const sliding = { kernel: [KH, KW] as const, stride, dilation, padding: edges };
     const more = [outputPadding, outputPadding] as const;
     const found = isTransposed
@@ -535,11 +561,13 @@ function convolved(kind: "conv2d" | "convTranspose2d"): Operation[] {
       ...{ KH, KW, SH: stride[0], SW: stride[1], DH: dilation[0], DW: dilation[1] },
       ...{ top, left, groups },
     };
-    return { window, N, isLast, out: isLast ? [N, ...out, F] : [N, F, ...out] };
+    return { window, N, isLast, x, w, out: isLast ? [N, ...out, F] : [N, F, ...out] };
   }
   type Placed = Exclude<ReturnType<typeof placedOf>, string>;
-  const outOf = (shapes: Shapes, settings: Settings): Shape =>
-    (placedOf(shapes, settings) as Placed).out;
+  const outOf = (shapes: Shapes, settings: Settings): Shape => {
+    const { out, isLast } = placedOf(shapes, settings) as Placed;
+    return flat(out, isLast ? 1 : 2);
+  };
 
   // Shapes and settings fit each other as they are drawn: the settings are kept.
   const drawn = new WeakMap<Shapes, Settings>();
@@ -551,17 +579,18 @@ function convolved(kind: "conv2d" | "convTranspose2d"): Operation[] {
       const [N = 0, , H = 1, W = 1] = image(draw);
       const [C, F] = [groups * depth, groups * columns];
       const two = () => [draw.int(1, 3), draw.int(1, 3)];
-      const kernel = two();
-      const layout = draw.pick(["NCHW", "NHWC"]);
+      const size = () => (isLine ? draw.int(1, 3) : two());
+      const kernel = isLine ? [1, draw.int(1, 3)] : two();
+      const layout = draw.pick(isLine ? ["NCL", "NLC"] : ["NCHW", "NHWC"]);
       const settings = {
-        ...{ groups, layout, stride: two(), padding: draw.pick([0, 1, 2, "same"]) },
-        dilation: draw.chance(0.3) ? two() : [1, 1],
+        ...{ groups, layout, stride: size(), padding: draw.pick([0, 1, 2, "same"]) },
+        dilation: draw.chance(0.3) ? size() : isLine ? 1 : [1, 1],
       };
       const [filters, each] = isTransposed ? [C, columns] : [F, depth];
-      const isLast = layout === "NHWC";
+      const isLast = lastOf(settings);
       const shapes = {
-        x: isLast ? [N, H, W, C] : [N, C, H, W],
-        w: isLast ? [...kernel, each, filters] : [filters, each, ...kernel],
+        x: flat(isLast ? [N, H, W, C] : [N, C, H, W], isLast ? 1 : 2),
+        w: flat(isLast ? [...kernel, each, filters] : [filters, each, ...kernel], isLast ? 0 : 2),
         b: [F],
       };
       if (typeof placedOf(shapes, settings) === "string") continue;
@@ -614,9 +643,9 @@ function convolved(kind: "conv2d" | "convTranspose2d"): Operation[] {
       destinations: (shapes, settings) => ({ out: outOf(shapes, settings) }),
       run: ({ t, to, settings }) => ({ out: forward(t.x, t.w, t.b, settings, to).out }),
       twin({ v, shapes, settings, precision }) {
-        const { window: s, N, isLast, out } = placedOf(shapes, settings) as Placed;
-        const x = toLast(v.x!, shapes.x!, isLast, IMAGE!);
-        const w = toLast(v.w!, shapes.w!, isLast, FILTER!);
+        const { window: s, N, isLast, out, ...shape } = placedOf(shapes, settings) as Placed;
+        const x = toLast(v.x!, shape.x, isLast, IMAGE!);
+        const w = toLast(v.w!, shape.w, isLast, FILTER!);
         const terms = s.KH * s.KW * Math.max(s.C, s.F) + 1;
         const made = (values: number[]) => fromLast(values, out, isLast, IMAGE!);
         const values = made(twin.forward(x, w, v.b!, s, N));
@@ -641,16 +670,16 @@ function convolved(kind: "conv2d" | "convTranspose2d"): Operation[] {
       prepare: (t, settings) => forward(t.x, t.w, t.b, settings),
       run: ({ t, to, cache }) => backward(t.dout, cache, to) as Results,
       twin({ v, shapes, settings, precision }) {
-        const { window: s, N, isLast, out } = placedOf(shapes, settings) as Placed;
-        const x = toLast(v.x!, shapes.x!, isLast, IMAGE!);
-        const w = toLast(v.w!, shapes.w!, isLast, FILTER!);
+        const { window: s, N, isLast, out, ...shape } = placedOf(shapes, settings) as Placed;
+        const x = toLast(v.x!, shape.x, isLast, IMAGE!);
+        const w = toLast(v.w!, shape.w, isLast, FILTER!);
         const dout = toLast(v.dout!, out, isLast, IMAGE!);
         const all = twin.backward(dout, x, w, s, N);
         const scale = twin.backward(finite(dout), finite(x), finite(w), s, N);
         const terms = s.KH * s.KW * Math.max(s.C, s.F);
         const places = N * Math.max(s.OH * s.OW, s.H * s.W);
-        const dx = (values: number[]) => fromLast(values, shapes.x!, isLast, IMAGE!);
-        const dw = (values: number[]) => fromLast(values, shapes.w!, isLast, FILTER!);
+        const dx = (values: number[]) => fromLast(values, shape.x, isLast, IMAGE!);
+        const dw = (values: number[]) => fromLast(values, shape.w, isLast, FILTER!);
         return {
           dx: summed(dx(all.dx), dx(scale.dx), terms, precision),
           dw: summed(dw(all.dw), dw(scale.dw), places, precision),
@@ -663,6 +692,7 @@ function convolved(kind: "conv2d" | "convTranspose2d"): Operation[] {
 
 export const imageOperations: readonly Operation[] = [
   ...convolved("conv2d"),
+  ...convolved("conv1d"),
   ...convolved("convTranspose2d"),
   ...pair(
     "maxPool2d",

@@ -104,8 +104,13 @@ const sharing: Readonly<Record<string, Files>> = {
 /** Normalisations, whose twin is that of any groups. */
 const grouped = ["groupnorm", "layernorm"];
 
-/** Kinds whose errors are bounded in the tests of their kernels: windows, and what only moves. */
+/** Kinds that share pages with others: windows, and what moves. */
 export const windowed: readonly string[] = Object.keys(sharing);
+
+/** Kinds that only move numbers, or add the few that one was copied to. */
+export const moving: readonly string[] = windowed.filter(
+  (kind) => sharing[kind]?.page === moves.page,
+);
 
 export function filesOf(kind: string): Files {
   const name = fileOf(kind);

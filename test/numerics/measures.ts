@@ -378,6 +378,218 @@ const normalisations = Object.entries({
   }),
 );
 
+// ——— windows
+
+/** Windows over images of C channels, F values for each; a sequence is an image of height 1. */
+interface Sliding {
+  readonly N: number;
+  readonly C: number;
+  readonly F: number;
+  readonly image: readonly [number, number];
+  readonly kernel: readonly [number, number];
+  readonly stride: number;
+  readonly padding: number;
+  readonly groups: number;
+}
+
+const fitting = ({ image, kernel, stride, padding }: Sliding, axis: 0 | 1): number => {
+  const around = axis === 0 && kernel[0] === 1 ? 0 : 2 * padding;
+  return Math.floor((image[axis] + around - kernel[axis]) / stride) + 1;
+};
+
+/** Calls back with each place of a window, of the image and of the filters, channels first. */
+function eachTap(sliding: Sliding, tap: (small: number, large: number, w: number) => void): void {
+  const { N, C, F, image, kernel, stride, padding, groups } = sliding;
+  const [H, W] = image;
+  const [KH, KW] = kernel;
+  const [OH, OW] = [fitting(sliding, 0), fitting(sliding, 1)];
+  const top = KH === 1 ? 0 : padding;
+  const [depth, columns] = [C / groups, F / groups];
+  for (let n = 0; n < N; n++) {
+    for (let f = 0; f < F; f++) {
+      for (let place = 0; place < OH * OW; place++) {
+        const [i, j] = [Math.floor(place / OW), place % OW];
+        for (let at = 0; at < KH * KW * depth; at++) {
+          const [c, u, v] = [Math.floor(at / (KH * KW)), Math.floor(at / KW) % KH, at % KW];
+          const [row, column] = [i * stride + u - top, j * stride + v - padding];
+          if (row < 0 || row >= H || column < 0 || column >= W) continue;
+          const channel = Math.floor(f / columns) * depth + c;
+          const large = ((n * C + channel) * H + row) * W + column;
+          tap((n * F + f) * OH * OW + place, large, f * depth * KH * KW + at);
+        }
+      }
+    }
+  }
+}
+
+/** Sums of exact terms, and those of their magnitudes. */
+class Sums {
+  private readonly sums = new Map<number, bigint>();
+  private readonly scales = new Map<number, bigint>();
+
+  add(at: number, term: bigint): void {
+    this.sums.set(at, (this.sums.get(at) ?? 0n) + term);
+    this.scales.set(at, (this.scales.get(at) ?? 0n) + magnitude(term));
+  }
+
+  /** The largest error of these results, each divided by `count` if that is there. */
+  error(results: Numbers, count: (at: number) => bigint = () => 1n): number {
+    return largest(
+      Array.from(results, (value, at) => {
+        const scale = (this.scales.get(at) ?? 0n) / count(at);
+        return relative(value, (this.sums.get(at) ?? 0n) / count(at), scale || ONE);
+      }),
+    );
+  }
+}
+
+type Floats = Tensor<FloatDType>;
+type Gradients = { dx: Floats; dw: Floats; db: Floats };
+interface ConvolutionCalls {
+  forward(x: Floats, w: Floats, b: Floats, param: object): { out: Floats; cache: never };
+  backward(dout: Floats, cache: never): Gradients;
+}
+const callsOf = (forward: unknown, backward: unknown) =>
+  ({ forward, backward }) as ConvolutionCalls;
+const convolutions = {
+  conv2d: callsOf(lamella.conv2dForward, lamella.conv2dBackward),
+  conv1d: callsOf(lamella.conv1dForward, lamella.conv1dBackward),
+  convTranspose2d: callsOf(lamella.convTranspose2dForward, lamella.convTranspose2dBackward),
+};
+
+function convolution(kind: keyof typeof convolutions, sliding: Sliding) {
+  return ({ runtime, dtype }: Host) => {
+    const random = seeded(316);
+    const { N, C, F, image, kernel, stride, padding, groups } = sliding;
+    const isTransposed = kind === "convTranspose2d";
+    const large = [N, C, ...image];
+    const small = [N, F, fitting(sliding, 0), fitting(sliding, 1)];
+    // A sequence has no height.
+    const flat = (shape: number[]) =>
+      kind === "conv1d" && shape.length === 4 ? [...shape.slice(0, 2), shape[3]!] : shape;
+    const draw = (shape: number[]) => {
+      const size = shape.reduce((a, b) => a * b, 1);
+      return given(runtime, dtype, normals(size, random), flat(shape));
+    };
+    const x = draw(isTransposed ? small : large);
+    const w = draw([F, C / groups, ...kernel]);
+    const b = draw([isTransposed ? C : F]);
+    const { forward, backward } = convolutions[kind];
+    const { out, cache } = forward(x.tensor, w.tensor, b.tensor, { stride, padding, groups });
+    const dout = draw(isTransposed ? large : small);
+    const { dx, dw, db } = backward(dout.tensor, cache);
+    const [xs, ws, bs, ds] = [x, w, b, dout].map((each) => Array.from(each.values, fixed));
+    const [outs, dxs, dws, dbs] = [new Sums(), new Sums(), new Sums(), new Sums()];
+    const pixels = isTransposed ? image[0] * image[1] : small[2]! * small[3]!;
+    for (const [at, d] of ds!.entries()) {
+      const channel = Math.floor(at / pixels) % bs!.length;
+      outs.add(at, bs![channel]!);
+      dbs.add(channel, d);
+    }
+    eachTap(sliding, (small, large, at) => {
+      const [from, to] = isTransposed ? [small, large] : [large, small];
+      outs.add(to, multiply(xs![from]!, ws![at]!));
+      dxs.add(from, multiply(ds![to]!, ws![at]!));
+      dws.add(at, multiply(ds![to]!, xs![from]!));
+    });
+    expectShape(out.size, ds!.length);
+    return largest([
+      ...[outs.error(out.data), dxs.error(dx.data), dws.error(dw.data), dbs.error(db.data)],
+    ]);
+  };
+}
+
+function expectShape(size: number, due: number): void {
+  if (size !== due) throw new Error(`${size} results, expected ${due}`);
+}
+
+interface PoolingCalls {
+  forward(x: Floats, param: object): { out: Floats; cache: never };
+  backward(dout: Floats, cache: never): Floats;
+}
+const poolsOf = (forward: unknown, backward: unknown) => ({ forward, backward }) as PoolingCalls;
+const poolings = {
+  maxPool2d: poolsOf(lamella.maxPool2dForward, lamella.maxPool2dBackward),
+  maxPool1d: poolsOf(lamella.maxPool1dForward, lamella.maxPool1dBackward),
+  avgPool2d: poolsOf(lamella.avgPool2dForward, lamella.avgPool2dBackward),
+  avgPool1d: poolsOf(lamella.avgPool1dForward, lamella.avgPool1dBackward),
+  globalAvgPool: poolsOf(
+    (x: Floats) => lamella.globalAvgPoolForward(x),
+    lamella.globalAvgPoolBackward,
+  ),
+};
+
+/** Pooling is of each channel by itself: as many groups as channels. */
+function pooling(kind: keyof typeof poolings, image: readonly [number, number], side: number) {
+  return ({ runtime, dtype }: Host) => {
+    const random = seeded(317);
+    const isLine = kind.endsWith("1d");
+    const kernel = kind === "globalAvgPool" ? image : ([isLine ? 1 : side, side] as const);
+    const sliding = { N: 2, C: 3, F: 3, image, kernel, stride: 1, padding: 0, groups: 3 };
+    const shape = isLine ? [2, 3, image[1]] : [2, 3, ...image];
+    const size = shape.reduce((a, b) => a * b, 1);
+    const x = given(runtime, dtype, normals(size, random), shape);
+    const { forward, backward } = poolings[kind];
+    const { out, cache } = forward(x.tensor, { kernel: side, stride: 1 });
+    const dout = given(runtime, dtype, normals(out.size, random), [...out.shape]);
+    const dx = backward(dout.tensor, cache);
+    expectShape(out.size, 6 * fitting(sliding, 0) * fitting(sliding, 1));
+    const [outs, dxs] = [new Sums(), new Sums()];
+    const isMax = kind.startsWith("max");
+    const count = BigInt(isMax ? 1 : kernel[0] * kernel[1]);
+    const places = new Map<number, number>(); // of the greatest value of each window
+    eachTap(sliding, (small, large) => {
+      if (isMax) {
+        const most = places.get(small);
+        if (most === undefined || x.values[large]! > x.values[most]!) places.set(small, large);
+      } else {
+        outs.add(small, fixed(x.values[large]!));
+        dxs.add(large, fixed(dout.values[small]!));
+      }
+    });
+    for (const [small, large] of places) {
+      outs.add(small, fixed(x.values[large]!));
+      dxs.add(large, fixed(dout.values[small]!));
+    }
+    return largest([outs.error(out.data, () => count), dxs.error(dx.data, () => count)]);
+  };
+}
+
+const over16 = { N: 2, C: 16, F: 5, image: [9, 8], stride: 1, padding: 1, groups: 1 } as const;
+const windows: Measure[] = [
+  {
+    ...{ operation: "convolution: out, dx, dw, db", over: "3 × 3, 16 channels, 144 normal terms" },
+    ...{ unit: "Σ of magnitudes", run: convolution("conv2d", { ...over16, kernel: [3, 3] }) },
+  },
+  {
+    ...{ operation: "convolution: out, dx, dw, db", over: "5 × 5, depthwise, a stride of 2" },
+    unit: "Σ of magnitudes",
+    run: convolution("conv2d", { ...over16, F: 16, groups: 16, kernel: [5, 5], stride: 2 }),
+  },
+  {
+    ...{ operation: "convolution of sequences: out, dx, dw, db", over: "9 wide, 16 channels" },
+    unit: "Σ of magnitudes",
+    run: convolution("conv1d", { ...over16, image: [1, 50], kernel: [1, 9], padding: 4 }),
+  },
+  {
+    ...{ operation: "transposed convolution: out, dx, dw, db", over: "3 × 3, a stride of 2" },
+    unit: "Σ of magnitudes",
+    run: convolution("convTranspose2d", { ...over16, image: [9, 9], kernel: [3, 3], stride: 2 }),
+  },
+  ...(
+    [
+      ["max pooling", "maxPool2d", [12, 11], 3, "windows of 3 × 3 that overlap"],
+      ["max pooling of sequences", "maxPool1d", [1, 60], 4, "windows of 4 that overlap"],
+      ["average pooling", "avgPool2d", [12, 11], 5, "windows of 5 × 5 that overlap"],
+      ["average pooling of sequences", "avgPool1d", [1, 60], 9, "windows of 9 that overlap"],
+      ["global average pooling", "globalAvgPool", [31, 29], 1, "899 pixels"],
+    ] as const
+  ).map(([name, kind, image, side, over]) => ({
+    ...{ operation: `${name}: out, dx`, over, unit: "Σ of magnitudes" },
+    run: pooling(kind, image, side),
+  })),
+];
+
 // ——— softmax
 
 function softmaxErrors(host: Host, C: number, what: "out" | "dx"): number {
@@ -758,6 +970,7 @@ export const sections: Record<string, Measure[]> = {
       run: millionSquares,
     },
   ],
+  "Convolution and pooling": windows,
   Layers: [
     {
       operation: "ReLU, both ways",
