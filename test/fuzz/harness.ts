@@ -373,7 +373,9 @@ class Play {
         ? []
         : name === "dout"
           ? [null]
-          : [null, undefined];
+          : operation.nullable?.includes(name)
+            ? [undefined]
+            : [null, undefined];
       kinds.push(
         replace(world.gone, "DisposedError"),
         replace(world.runtime.zeros(shape, "int32"), "DTypeError"),

@@ -634,6 +634,7 @@ function convolved(kind: "conv1d" | "conv2d" | "convTranspose2d"): Operation[] {
     {
       name: `${kind}Forward`,
       operands,
+      nullable: ["b"],
       fits(shapes, settings) {
         const found = placedOf(shapes, settings);
         return typeof found === "string" ? (found as ErrorName) : true;

@@ -123,6 +123,8 @@ export interface Operation {
   destinations?(shapes: Shapes, settings: Settings): Shapes;
   /** Whether a destination may share its data with an operand. Default not. */
   mayShare?(destination: string, operand: string, settings: Settings): boolean;
+  /** The operands in whose place null is right: a bias that is not there. */
+  readonly nullable?: readonly string[];
   /** The destinations that may be left out. */
   readonly optional?: readonly string[];
   /**
@@ -845,7 +847,9 @@ export const operations: readonly Operation[] = [
       const bound = values.map((value) =>
         Number.isFinite(value) ? (8 + C) * precision.epsilon * (1 + Math.abs(value)) : 0,
       );
-      return { out: { values, bound, scale: finite(v.x!).map((x) => 2 * x) } };
+      // A large value in the same row takes a small one beyond the dtype's range.
+      const scale = finite(v.x!).map((x, i) => Math.max(2 * x, Math.abs(values[i]!) || 0));
+      return { out: { values, bound, scale } };
     },
   },
   {
