@@ -2,6 +2,7 @@ import { checkFloatDType, checkInput } from "../nn/architecture.ts";
 import { blueprintsOf } from "../nn/graph/blueprints.ts";
 import { chain } from "../nn/graph/graph.ts";
 import { programOf } from "../nn/graph/program.ts";
+import { checkStateful, streamed, withStates } from "../nn/graph/streaming.ts";
 import { records } from "../nn/layers/all.ts";
 import { CompiledPredictor, type Predictor } from "../nn/predictor.ts";
 import { checkState } from "../nn/state.ts";
@@ -18,6 +19,12 @@ export interface LoadPredictorOptions {
   /** The most examples that one run takes, from 1 up; the default is 1. */
   maxBatch?: number | undefined;
   /**
+   * True serves sequences step by step: each run takes one step (1, …) of up to maxBatch sequences,
+   * and recurrent layers keep their states until `predictor.reset()`. The default is false: every
+   * run begins from zeros.
+   */
+  stateful?: boolean | undefined;
+  /**
    * The build of the predictor's core (lamella/predict.wasm) that takes the place of the package's
    * own: a WebAssembly.Module, bytes, a Response or a URL. Of several, the first that this host can
    * compile is taken.
@@ -27,9 +34,10 @@ export interface LoadPredictorOptions {
 
 /** Reads each option once, and checks it. */
 function checkOptions(operation: string, options: LoadPredictorOptions) {
-  checkKeys(operation, "options", options, ["maxBatch", "wasm"]);
-  const { maxBatch = 1, wasm } = options;
-  return { maxBatch: checkCount(operation, "maxBatch", maxBatch), wasm };
+  checkKeys(operation, "options", options, ["maxBatch", "stateful", "wasm"]);
+  const { maxBatch = 1, stateful = false, wasm } = options;
+  checkCount(operation, "maxBatch", maxBatch);
+  return { maxBatch, stateful: checkStateful(operation, stateful), wasm };
 }
 
 /** Checks everything but the module, and returns a function that makes the predictor with one. */
@@ -37,6 +45,7 @@ function prepare(
   operation: string,
   bytes: Uint8Array | ArrayBuffer,
   maxBatch: number,
+  stateful: boolean,
 ): (module: WebAssembly.Module) => Predictor {
   const file = readModelFile(operation, bytes);
   const architecture = jsonOf(operation, file, "architecture");
@@ -47,7 +56,9 @@ function prepare(
     Object.entries(tensors).map(([key, shape]) => ({ name: `${i}.${key}`, shape, dtype })),
   );
   checkState(operation, targets, entriesOf(file), modelDTypes);
-  const operations = programOf(chain(layers), (name) => {
+  const whole = chain(layers);
+  const graph = stateful ? streamed(operation, whole, input) : whole;
+  const program = programOf(graph, (name) => {
     const entry = file.tensors.get(name) as StoredTensor;
     const { data, size } = entry;
     // They are taken as they lie in the file, so that they are copied once, where they are aligned.
@@ -59,14 +70,18 @@ function prepare(
     entry.copyTo(values);
     return values;
   });
-  const { outShape } = layers[layers.length - 1] as (typeof layers)[number];
+  const operations = stateful ? withStates(program, maxBatch) : program;
+  const [first, last] = [0, layers.length - 1].map(
+    (i) => (graph.nodes[i] as (typeof graph.nodes)[number]).blueprint,
+  ) as [(typeof layers)[number], (typeof layers)[number]];
+  const { outShape } = last;
   const classes = classesOf(operation, file, sizeOf(outShape));
   return (module) =>
     new CompiledPredictor(
       new PredictCore(operation, module),
       "float32",
       operations,
-      input,
+      first.inShape,
       outShape,
       maxBatch,
       file.metadata,
@@ -89,14 +104,19 @@ export async function loadPredictor(
   options: LoadPredictorOptions = {},
 ): Promise<Predictor> {
   const operation = "loadPredictor";
-  const { maxBatch, wasm } = checkOptions(operation, options);
+  const { maxBatch, stateful, wasm } = checkOptions(operation, options);
   const file = bytesOf(operation, bytes);
   // While the module is awaited the caller may change the bytes, so that a copy of them is read.
   if (wasm !== undefined) {
-    const finish = prepare(operation, file.slice(), maxBatch);
+    const finish = prepare(operation, file.slice(), maxBatch, stateful);
     return finish(await loadModule(operation, predictBuild, wasm));
   }
-  return prepare(operation, file, maxBatch)(loadModuleSync(operation, predictBuild, wasm));
+  return prepare(
+    operation,
+    file,
+    maxBatch,
+    stateful,
+  )(loadModuleSync(operation, predictBuild, wasm));
 }
 
 /** Does the same as loadPredictor at once: `wasm` must be a WebAssembly.Module or bytes. */
@@ -105,6 +125,11 @@ export function loadPredictorSync(
   options: LoadPredictorOptions = {},
 ): Predictor {
   const operation = "loadPredictorSync";
-  const { maxBatch, wasm } = checkOptions(operation, options);
-  return prepare(operation, bytes, maxBatch)(loadModuleSync(operation, predictBuild, wasm));
+  const { maxBatch, stateful, wasm } = checkOptions(operation, options);
+  return prepare(
+    operation,
+    bytes,
+    maxBatch,
+    stateful,
+  )(loadModuleSync(operation, predictBuild, wasm));
 }

@@ -78,6 +78,12 @@ export interface Predictor<D extends FloatDType = "float32"> {
    *   DisposedError
    */
   predict(x: Examples): TypedArrayOf<D>;
+  /**
+   * Begins new sequences: the states that a stateful predictor has kept become zeros. Of another
+   * there is nothing to forget, as each of its calls begins from zeros.
+   * @throws DisposedError
+   */
+  reset(): void;
   /** Gives its memory back. A second call does nothing. */
   dispose(): void;
   [Symbol.dispose](): void;
@@ -98,6 +104,8 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
   readonly #operations: { readonly address: number; readonly count: number };
   readonly #blocks: Block[] = [];
   readonly #views: readonly [View<D>, View<D>];
+  /** The states of recurrent layers that are kept: their addresses and lengths. */
+  readonly #states: (readonly [address: number, length: number])[] = [];
 
   constructor(
     host: PredictorHost,
@@ -210,6 +218,9 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
           new Elements(buffer(), to, operand.length).set(operand.values());
           if (packs) kernels.predict_pack(address, base);
         }
+        if ((operations[i] as Operation).keepsState) {
+          this.#states.push([c as number, (operands[2] as Operand).length]);
+        }
       }
       const view = (offset: number, size: number): View<D> => ({
         address: base + offset,
@@ -282,6 +293,14 @@ export class CompiledPredictor<D extends FloatDType> extends Owner implements Pr
       }
     }
     return numbers;
+  }
+
+  reset(): void {
+    this.#check("reset");
+    const Elements = typedArrays[this.dtype] as Float32ArrayConstructor;
+    for (const [address, length] of this.#states) {
+      new Elements(this.#host.buffer() as ArrayBuffer, address, length).fill(0);
+    }
   }
 
   override toString(): string {

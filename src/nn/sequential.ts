@@ -10,8 +10,10 @@ import { formatShape, sameShape } from "../tensor/shape.ts";
 import type { Tensor, TensorHandle } from "../tensor/tensor.ts";
 import { checkFloatDType, checkInput } from "./architecture.ts";
 import { type Kinds, named } from "./engine/kinds.ts";
+import type { Node } from "./graph/graph.ts";
 import { programOf } from "./graph/program.ts";
 import { labelOf } from "./graph/record.ts";
+import { checkStateful, streamed, withStates } from "./graph/streaming.ts";
 import { heNormal, type Initializer } from "./initializers.ts";
 import type { LayerSpec } from "./layers/all.ts";
 import type { LossName } from "./names.ts";
@@ -378,21 +380,30 @@ export class Sequential<
    * the largest.
    *
    * @param options.maxBatch the most examples that go through at once, from 1 up; default 1
-   * @throws RangeError for another maxBatch; DisposedError, MemoryError
+   * @param options.stateful true serves sequences step by step: each run takes one step (1, …) of
+   *   up to maxBatch sequences, and recurrent layers keep their states from one to the next until
+   *   `predictor.reset()`, with the bits of the whole sequence at once; default false: every run
+   *   begins from zeros
+   * @throws RangeError for another maxBatch; TypeError where it is stateful and a layer needs
+   *   several steps at once, as the way back of a bidirectional one does, or none is recurrent;
+   *   DisposedError, MemoryError
    */
-  compile(options: { maxBatch?: number | undefined } = {}): Predictor<D> {
+  compile(
+    options: { maxBatch?: number | undefined; stateful?: boolean | undefined } = {},
+  ): Predictor<D> {
     const operation = "Sequential.compile";
     const network = networkOf(operation, this);
-    checkSettings(operation, "options", options, ["maxBatch"]);
-    const { maxBatch = 1 } = options;
+    checkSettings(operation, "options", options, ["maxBatch", "stateful"]);
+    const { maxBatch = 1, stateful = false } = options;
     checkCount(operation, "maxBatch", maxBatch);
+    checkStateful(operation, stateful);
     network.check(operation);
-    const { runtime, dtype, inShape, outShape, graph, slots } = network;
+    const { runtime, dtype, inShape, slots } = network;
+    const graph = stateful ? streamed(operation, network.graph, inShape) : network.graph;
+    const [first, last] = [graph.nodes[0] as Node, graph.nodes[graph.output - 1] as Node];
     const values = new Map(slots.map(({ name, value }) => [name, value]));
-    const operations = programOf(
-      graph,
-      (name) => (values.get(name) as TensorHandle<FloatDType>).data,
-    );
+    const program = programOf(graph, (name) => (values.get(name) as TensorHandle<FloatDType>).data);
+    const operations = stateful ? withStates(program, maxBatch) : program;
     const host: PredictorHost = {
       kernels: network.kernels,
       buffer: () => (runtime.disposed ? undefined : (runtime.linear.wasm.buffer as ArrayBuffer)),
@@ -405,8 +416,8 @@ export class Sequential<
       host,
       dtype as D,
       operations,
-      inShape,
-      outShape,
+      first.blueprint.inShape,
+      last.blueprint.outShape,
       maxBatch,
       new Map(),
       network.classes,

@@ -1,6 +1,10 @@
 import { describe, expect, test } from "vitest";
 import {
+  affine,
+  conv1d,
   createRuntimeSync,
+  DisposedError,
+  flatten,
   gru,
   gruForward,
   type LayerSpec,
@@ -13,7 +17,9 @@ import {
   Sequential,
   ShapeError,
   saveModel,
+  softmax,
   type Tensor,
+  tanh,
   writeSafetensors,
 } from "../../src/index.ts";
 import { loadPredictorSync } from "../../src/predict.ts";
@@ -263,4 +269,82 @@ test("weights of nn.LSTM, nn.GRU and nn.RNN come in PyTorch's names, layout and 
       }
     }
   }
+});
+
+describe.each(kinds)("%s, step by step", (_, make, more) => {
+  const runtime = createRuntimeSync();
+  const x = Array.from(reference.normals(N * T * D, seeded(5)), Math.fround);
+  const stepOf = (t: number, list = x, columns = D) =>
+    Array.from(list).filter((_, i) => Math.floor(i / columns) % T === t);
+
+  test("a stateful predictor gives the bits of the whole sequence at once, until it is reset", () => {
+    const model = new Sequential(runtime, {
+      input: [T, D],
+      layers: [
+        ...[make({ ...more, layers: 2, returnSequences: true }), tanh()],
+        make({ ...more, returnSequences: true }),
+      ],
+    });
+    const whole = Array.from(model.predict(x).data);
+    const { stateful, file } = {
+      stateful: model.compile({ maxBatch: N, stateful: true }),
+      file: loadPredictorSync(saveModel(model), { maxBatch: N, stateful: true }),
+    };
+    for (const predictor of [stateful, file]) {
+      expect(predictor.inputShape).toEqual([1, D]);
+      expect(predictor.outputShape).toEqual([1, H]);
+      for (let round = 0; round < 2; round++) {
+        for (let t = 0; t < T; t++) {
+          expect(Array.from(predictor.predict(stepOf(t)))).toEqual(stepOf(t, whole, H));
+        }
+        // Without a reset the sequence would go on.
+        predictor.reset();
+      }
+      predictor.predict(stepOf(0));
+      expect(Array.from(predictor.predict(stepOf(0)))).not.toEqual(stepOf(0, whole, H));
+      predictor.dispose();
+      expect(() => predictor.reset()).toThrow(DisposedError);
+    }
+    const plain = model.compile({ maxBatch: N });
+    const scores = Array.from(plain.predict(x));
+    plain.reset();
+    expect(Array.from(plain.predict(x))).toEqual(scores);
+  });
+
+  test("its last step is that of the whole sequence, with a product behind it", () => {
+    const model = new Sequential(runtime, { input: [T, D], layers: [make(more), affine(2)] });
+    const predictor = model.compile({ maxBatch: N, stateful: true });
+    const whole = model.compile({ maxBatch: N }).predict(x);
+    let last: ArrayLike<number> = [];
+    for (let t = 0; t < T; t++) last = predictor.predict(stepOf(t));
+    expect(Array.from(last)).toEqual(Array.from(whole));
+    // A shorter batch goes on with the first of the sequences.
+    expect(predictor.predict(stepOf(0).slice(0, D)).length).toBe(2);
+  });
+});
+
+test("what needs all steps at once is not served step by step", () => {
+  const runtime = createRuntimeSync();
+  const tried = (layers: LayerSpec[]) => () =>
+    new Sequential(runtime, { input: [T, D], layers }).compile({ stateful: true });
+  const message = (i: number, kind: string) =>
+    new TypeError(
+      `Sequential.compile: stateful: layer ${i} (${kind}) needs all steps of a sequence at once`,
+    );
+  expect(tried([lstm(2, { bidirectional: true })])).toThrow(message(0, "lstm"));
+  expect(tried([conv1d(2, 3), lstm(2)])).toThrow(message(0, "conv1d"));
+  expect(tried([lstm(2, { returnSequences: true }), affine(2)])).toThrow(message(1, "affine"));
+  expect(tried([lstm(2, { returnSequences: true }), flatten()])).toThrow(message(1, "flatten"));
+  expect(tried([softmax({ axis: 0 }), lstm(2)])).toThrow(message(0, "softmax"));
+  expect(tried([affine(2)])).toThrow(
+    new TypeError("Sequential.compile: stateful: the model has no recurrent layer"),
+  );
+  expect(tried([softmax(), lstm(2), flatten(), affine(2)])).not.toThrow();
+  const model = new Sequential(runtime, { input: [T, D], layers: [lstm(2)] });
+  expect(() => model.compile({ stateful: 1 as never })).toThrow(
+    new RangeError("Sequential.compile: stateful must be true or false, got 1"),
+  );
+  expect(() => loadPredictorSync(saveModel(model), { stateful: "yes" as never })).toThrow(
+    RangeError,
+  );
 });

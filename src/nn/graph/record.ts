@@ -29,6 +29,8 @@ export interface Operation {
   readonly window?: ArrayLike<number> | undefined;
   /** Its tensors, in the order in which the core takes them. */
   operands: readonly Operand[];
+  /** The third of its tensors is a state, which one call leaves to the next. */
+  readonly keepsState?: boolean;
   /** The normalisations that are folded into a product: the operands of each. */
   folds?: (readonly Operand[])[];
 }
@@ -59,6 +61,8 @@ export interface ServingRecord<Kind extends string = string> {
   readonly operation?: string;
   /** The fields of the Window that its kernels go by, in their order. */
   window?(inShape: readonly number[], settings: Settings): ArrayLike<number>;
+  /** It computes a step of a sequence from others too, or from how many there are. */
+  readonly acrossSteps?: boolean;
   /** The fields of the RecurrentStack that its operation goes by, in their order. */
   stack?(inShape: readonly number[], settings: Settings): ArrayLike<number>;
   /** It serves by leaving its input as it is. */
