@@ -17,8 +17,8 @@ import {
   inputOf,
   kinds,
   layers,
-  moving,
   unary,
+  unmeasured,
   windowed,
 } from "./every.ts";
 import { nets } from "./image_networks.ts";
@@ -121,7 +121,7 @@ describe.each(computing)("%s, by hand", (kind) => {
     }
   });
 
-  test.skipIf(moving.includes(kind))("is measured, and its errors are in the table", () => {
+  test.skipIf(unmeasured.includes(kind))("is measured, and its errors are in the table", () => {
     const isMeasured = new RegExp(`\\b${kind}Forward\\b`).test(read("test/numerics/measures.ts"));
     expect(isMeasured || kind in activations).toBe(true);
     const measured = read("docs/numerics.md")
