@@ -23,6 +23,12 @@ export {
   affineForward,
 } from "./layers/affine.ts";
 export {
+  type AttentionCache,
+  type AttentionParam,
+  attentionBackward,
+  attentionForward,
+} from "./layers/attention.ts";
+export {
   type BatchnormCache,
   type BatchnormParam,
   batchnormBackward,
@@ -56,6 +62,7 @@ export {
   dropoutBackward,
   dropoutForward,
 } from "./layers/dropout.ts";
+export { type EmbeddingCache, embeddingBackward, embeddingForward } from "./layers/embedding.ts";
 export {
   type GlobalAvgPoolCache,
   globalAvgPoolBackward,

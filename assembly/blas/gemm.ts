@@ -37,8 +37,8 @@ function workElements<T extends number>(M: usize, N: usize, K: usize): usize {
   return stripOf(M, N, K) != 0 ? threads() * each : max(each, threads() * PW<T>());
 }
 
-/** Returns how many elements of workspace one thread needs for a part of C. */
-function partElements<T extends number>(M: usize, N: usize, K: usize): usize {
+/** Returns how many elements of workspace gemmPart needs. */
+export function partElements<T extends number>(M: usize, N: usize, K: usize): usize {
   const short = blockedElements<T>(M, N, K);
   return isLong<T>(K) ? max(short, longWorkElements<T>(M, N)) : short;
 }
@@ -376,8 +376,11 @@ function gemmStrip<T extends number>(from: usize, count: usize, thread: usize): 
   );
 }
 
-/** Computes a part of C, whose rows are ldc elements apart, on one thread. */
-function gemmPart<T extends number>(
+/**
+ * Computes a part of C, whose rows are ldc elements apart, on one thread: by tiles, whatever the
+ * shape, with the bits of gemm.
+ */
+export function gemmPart<T extends number>(
   c: usize,
   ldc: usize,
   a: usize,

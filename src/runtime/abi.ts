@@ -1,6 +1,7 @@
 // What the facade knows of the core beside its exports; scripts/build/abi.js reads it in assembly/.
 
 export {
+  AttentionWords,
   CoreConstants,
   kinds,
   OperationWords,

@@ -1,5 +1,5 @@
 """Makes the golden fixtures beside this file: random.json, math.json, layers.json, activations.json,
-optim.json, training.json, networks.json, images.json.
+optim.json, training.json, networks.json, images.json, sequences.json.
 
     python3 test/golden/make.py
 
@@ -711,6 +711,50 @@ def make_images():
             for make in (pooled_network, flat_network)
             for optimizer in IMAGE_OPTIMIZERS
         ],
+
+
+def attention_case(shape, causal=False, masked=False):
+    n, t, s, e, heads = shape
+    g = torch.Generator().manual_seed(t * 100 + s)
+    draw = lambda *size: torch.randn(*size, generator=g, dtype=torch.float64)
+    q, k, v, dout = draw(n, t, e), draw(n, s, e), draw(n, s, e), draw(n, t, e)
+    mask = draw(n, t, s) if masked else None
+    for operand in (q, k, v):
+        operand.requires_grad_()
+    split = lambda x: x.reshape(n, -1, heads, e // heads).transpose(1, 2)
+    scores = split(q) @ split(k).transpose(-1, -2) / math.sqrt(e // heads)
+    if masked:
+        scores = scores + mask[:, None]
+    if causal:  # the last positions of queries and keys are aligned
+        hidden = torch.ones(t, s, dtype=torch.bool).triu(1 + s - t)
+        scores = scores.masked_fill(hidden, -math.inf)
+    out = (torch.softmax(scores, -1) @ split(v)).transpose(1, 2).reshape(n, t, e)
+    out.backward(dout)
+    case = {
+        "heads": heads, "causal": causal, "q": array(q), "k": array(k), "v": array(v),
+        "dout": array(dout), "out": array(out),
+        "dq": array(q.grad), "dk": array(k.grad), "dv": array(v.grad),
+    }
+    return {**case, "mask": array(mask)} if masked else case
+
+
+def make_sequences():
+    weight = torch.randn(5, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    dout = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    indices = torch.tensor([[0, 3, 1, 3], [4, 3, 0, 3]])
+    weight.requires_grad_()
+    out = F.embedding(indices, weight)
+    out.backward(dout)
+    write("sequences.json", {
+        "embedding": {
+            "indices": array(indices), "weight": array(weight), "dout": array(dout),
+            "out": array(out), "dweight": array(weight.grad),
+        },
+        "attention": {
+            "self": attention_case((2, 3, 3, 4, 2)),
+            "causal with more keys": attention_case((1, 3, 5, 6, 3), causal=True),
+            "masked": attention_case((2, 4, 3, 4, 1), masked=True),
+        },
     })
 
 
@@ -724,3 +768,4 @@ if __name__ == "__main__":
     make_training()
     make_networks()
     make_images()
+    make_sequences()

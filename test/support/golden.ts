@@ -46,6 +46,15 @@ interface Files {
     | "softmaxFirst",
     UnaryCase
   > & { prelu: Arrays<"x" | "weight" | "dout" | "out" | "dx" | "dweight"> };
+  sequences: {
+    embedding: Arrays<"indices" | "weight" | "dout" | "out" | "dweight">;
+    attention: Record<
+      string,
+      { heads: number; causal: boolean; mask?: GoldenArray } & Arrays<
+        "q" | "k" | "v" | "dout" | "out" | "dq" | "dk" | "dv"
+      >
+    >;
+  };
   optim: {
     steps: number;
     start: number[];

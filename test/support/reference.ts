@@ -533,3 +533,114 @@ export {
   rnnBackward,
   rnnForward,
 } from "./recurrent.ts";
+
+/** out (…, D) = the rows of w (V, D) with these numbers */
+export function embeddingForward(indices: Numbers, w: Numbers, D: number): number[] {
+  return Array.from(indices).flatMap((index) =>
+    Array.from({ length: D }, (_, j) => w[index * D + j]!),
+  );
+}
+
+/** dw (V, D): for each row the sum of the rows of dout whose index it is, in their order. */
+export function embeddingBackward(
+  dout: Numbers,
+  indices: Numbers,
+  [V, D]: readonly [number, number],
+): number[] {
+  const dw = zeros(V * D);
+  for (let i = 0; i < indices.length; i++) {
+    for (let j = 0; j < D; j++) dw[indices[i]! * D + j]! += dout[i * D + j]!;
+  }
+  return dw;
+}
+
+/** The sizes and settings of attention, and what is added to the score of query i and key j. */
+export interface Attending {
+  readonly N: number;
+  readonly T: number;
+  readonly S: number;
+  readonly E: number;
+  readonly heads: number;
+  readonly causal?: boolean;
+  readonly mask?: (n: number, i: number, j: number) => number;
+}
+
+/** For each example, head and query the softmax of its scores, or zeros where no key serves it. */
+export function attentionWeights(q: Numbers, k: Numbers, given: Attending): number[][] {
+  const { N, T, S, E, heads, causal = false, mask = () => 0 } = given;
+  const d = E / heads;
+  const rows: number[][] = [];
+  for (let n = 0; n < N; n++) {
+    for (let h = 0; h < heads; h++) {
+      for (let i = 0; i < T; i++) {
+        const scores = Array.from({ length: S }, (_, j) => {
+          if (causal && j > i + S - T) return -Infinity;
+          let sum = 0;
+          for (let c = h * d; c < (h + 1) * d; c++) {
+            sum += q[(n * T + i) * E + c]! * k[(n * S + j) * E + c]!;
+          }
+          return sum / Math.sqrt(d) + mask(n, i, j);
+        });
+        const most = Math.max(...scores);
+        const powers = scores.map((score) => (most === -Infinity ? 0 : Math.exp(score - most)));
+        const total = powers.reduce((a, b) => a + b, 0);
+        rows.push(powers.map((power) => (total === 0 ? 0 : power / total)));
+      }
+    }
+  }
+  return rows;
+}
+
+/** out (N, T, E): of each head the values, weighted by the softmax of the scores. */
+export function attentionForward(q: Numbers, k: Numbers, v: Numbers, given: Attending): number[] {
+  const { N, T, S, E, heads } = given;
+  const d = E / heads;
+  const weights = attentionWeights(q, k, given);
+  const out = zeros(N * T * E);
+  for (let n = 0; n < N; n++) {
+    for (let i = 0; i < T; i++) {
+      for (let c = 0; c < E; c++) {
+        const row = weights[(n * heads + Math.floor(c / d)) * T + i]!;
+        for (let j = 0; j < S; j++) out[(n * T + i) * E + c]! += row[j]! * v[(n * S + j) * E + c]!;
+      }
+    }
+  }
+  return out;
+}
+
+/** dq (N, T, E), dk and dv (N, S, E), by the chain rule through the weights. */
+export function attentionBackward(
+  dout: Numbers,
+  q: Numbers,
+  k: Numbers,
+  v: Numbers,
+  given: Attending,
+): { dq: number[]; dk: number[]; dv: number[] } {
+  const { N, T, S, E, heads } = given;
+  const d = E / heads;
+  const weights = attentionWeights(q, k, given);
+  const [dq, dk, dv] = [zeros(N * T * E), zeros(N * S * E), zeros(N * S * E)] as const;
+  for (let n = 0; n < N; n++) {
+    for (let h = 0; h < heads; h++) {
+      for (let i = 0; i < T; i++) {
+        const row = weights[(n * heads + h) * T + i]!;
+        const at = (n * T + i) * E;
+        const dp = row.map((_, j) => {
+          let sum = 0;
+          for (let c = h * d; c < (h + 1) * d; c++) sum += dout[at + c]! * v[(n * S + j) * E + c]!;
+          return sum;
+        });
+        const mean = row.reduce((sum, p, j) => sum + p * dp[j]!, 0);
+        for (let j = 0; j < S; j++) {
+          const ds = (row[j]! * (dp[j]! - mean)) / Math.sqrt(d);
+          for (let c = h * d; c < (h + 1) * d; c++) {
+            dq[at + c]! += ds * k[(n * S + j) * E + c]!;
+            dk[(n * S + j) * E + c]! += ds * q[at + c]!;
+            dv[(n * S + j) * E + c]! += row[j]! * dout[at + c]!;
+          }
+        }
+      }
+    }
+  }
+  return { dq, dk, dv };
+}
