@@ -78,6 +78,7 @@ function ofDisposedRuntime(shape: Shape): lamella.Tensor {
 const pool = { kernel: 1 };
 /** What a forward takes between its operands and its options: by that argument's name. */
 const parameters: Record<string, readonly [name: string, value: Any]> = {
+  attentionForward: ["param", { heads: 1 }],
   avgPool1dForward: ["poolParam", pool],
   avgPool2dForward: ["poolParam", pool],
   batchnormForward: ["bnParam", { mode: "train" }],
@@ -301,6 +302,25 @@ function callsAt(N: number, D: number, M: number): Record<string, Call> {
   };
   const image = [N, D, M, M];
   return {
+    attentionForward: {
+      operands: { q: [N, 1, D], k: [N, 1, D], v: [N, 1, D] },
+      optional: { out: [N, 1, D] },
+      first: "q",
+      apart: { out: ["q", "k", "v"] },
+      run: ({ q, k, v, out }) => lamella.attentionForward(q, k, v, { heads: 1 }, { out }),
+    },
+    attentionBackward: {
+      operands: { dout: [N, 1, D] },
+      optional: { dq: [N, 1, D], dk: [N, 1, D], dv: [N, 1, D] },
+      first: "the cache",
+      forward: "attentionForward",
+      apart: {
+        dq: ["dout", "the cache's q", "the cache's k", "the cache's v"],
+        dk: ["dout", "the cache's q", "the cache's k", "the cache's v", "dq"],
+        dv: ["dout", "the cache's q", "the cache's k", "the cache's v", "dq", "dk"],
+      },
+      run: ({ dout, cache, dq, dk, dv }) => lamella.attentionBackward(dout, cache, { dq, dk, dv }),
+    },
     ...recurrentCalls("rnn", 1),
     ...recurrentCalls("lstm", 4),
     ...recurrentCalls("gru", 3),

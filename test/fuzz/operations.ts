@@ -40,6 +40,7 @@ import { named } from "../../src/nn/engine/kinds.ts";
 import { activations, gradientOf } from "../support/activations.ts";
 import { permutedPlaces } from "../support/images.ts";
 import * as reference from "../support/reference.ts";
+import { attentionOperations } from "./attention_operations.ts";
 import type { Draw, Shape } from "./draw.ts";
 import { imageOperations } from "./image_operations.ts";
 import { recurrentOperations } from "./recurrent_operations.ts";
@@ -626,6 +627,7 @@ function drawn(
 export const operations: readonly Operation[] = [
   ...imageOperations,
   ...recurrentOperations,
+  ...attentionOperations,
   {
     name: "affineForward",
     operands: affineOperands,

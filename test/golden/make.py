@@ -711,6 +711,10 @@ def make_images():
             for make in (pooled_network, flat_network)
             for optimizer in IMAGE_OPTIMIZERS
         ],
+    })
+
+
+# --- sequences.json: embedding and attention ---------------------------------------------------------
 
 
 def attention_case(shape, causal=False, masked=False):

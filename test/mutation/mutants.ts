@@ -193,6 +193,71 @@ export const mutants: readonly Mutant[] = [
   ),
   ...mutantsOf(
     "release",
+    "layers/embedding",
+    [
+      "embeddingForward",
+      "every index has the first row",
+      "w + <usize>load<u32>(x) * bytes",
+      "w + 0 * bytes",
+    ],
+    ["addRows", "rows that no index names keep what was there", "row < V; row++", "row < 1; row++"],
+    [
+      "addRows",
+      "the last row of an index takes the place of the others",
+      "v128.add<T>(loadLanes<T>(row + p, lanes), loadLanes<T>(dout + p, lanes))",
+      "loadLanes<T>(dout + p, lanes)",
+    ],
+  ),
+  ...mutantsOf(
+    "release",
+    "layers/attention",
+    [
+      "seenBy",
+      "the first positions of queries and keys are aligned",
+      "const last = query + 1 + S;",
+      "const last = query + 1 + sizes.T;",
+    ],
+    [
+      "forwardBlock",
+      "keys behind a causal query keep their scores",
+      "memory.fill(at<T>(row, seen), 0, (columns - seen) * sizeof<T>());",
+      "",
+    ],
+    [
+      "forwardBlock",
+      "a query that no key serves divides by 0",
+      "store<f64>(saved, sum == 0 ? 0 : 1 / sum, 8);",
+      "store<f64>(saved, 1 / sum, 8);",
+    ],
+    [
+      "forwardBlock",
+      "large scores are not shifted",
+      "<T>-Infinity ? <T>0 : most",
+      "<T>-Infinity ? <T>0 : <T>0",
+    ],
+    ["scaleOf", "scores are divided by d", "1 / sqrt<f64>(<f64>d)", "1 / <f64>d"],
+    ["scoresOf", "every query has the mask of the first", "(first + i) * sizes.maskRow", "0"],
+    [
+      "closeRow",
+      "a boolean mask closes what it should leave open",
+      "(j << 2)) == 0",
+      "(j << 2)) != 0",
+    ],
+    [
+      "gradientsOfRow",
+      "the mean of the gradients is not taken off",
+      "v128.sub<T>(loadLanes<T>(ds + x, lanes), mean)",
+      "loadLanes<T>(ds + x, lanes)",
+    ],
+    [
+      "backwardHead",
+      "the last block of queries gives the gradient of the values alone",
+      "addTo<T>(dv, terms, columns, d, E);",
+      "clearRows<T>(dv, S, d, E); addTo<T>(dv, terms, columns, d, E);",
+    ],
+  ),
+  ...mutantsOf(
+    "release",
     "layers/recurrent",
     [
       "forwardRows",
