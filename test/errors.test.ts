@@ -1353,6 +1353,25 @@ describe("a key that an options object does not have", () => {
     dropoutParam: ["p", "mode", "seed"],
     upsampleParam: ["scale", "layout"],
   };
+  const keysOfParam: Record<string, string[]> = {
+    attentionForward: ["heads", "causal", "mask"],
+    groupnormForward: ["groups", "eps"],
+  };
+  // Indices are int32, and so embedding is not among the calls of floats alone.
+  const embedded = () =>
+    lamella.embeddingForward(runtime.zeros([2], "int32"), runtime.ones([3, 4]));
+  takers.embeddingForward = {
+    call: (options) =>
+      lamella.embeddingForward(runtime.zeros([2], "int32"), runtime.ones([3, 4]), options),
+    keys: ["out"],
+  };
+  takers.embeddingBackward = {
+    call(options) {
+      const { out, cache } = embedded();
+      return lamella.embeddingBackward(out, cache, options);
+    },
+    keys: ["dw"],
+  };
   takers.concatForward = {
     call: (options) => lamella.concatForward([steady, steady], options),
     keys: ["axis", "out"],
@@ -1397,7 +1416,7 @@ describe("a key that an options object does not have", () => {
     const [parameterName = "", needs] = parameters[name] ?? [];
     if (forward || !/[pP]aram$/.test(parameterName)) continue;
     const keys = {
-      ...{ ...keysOf, param: name === "groupnormForward" ? ["groups", "eps"] : ["eps"] },
+      ...{ ...keysOf, param: keysOfParam[name] ?? ["eps"] },
       convParam: name.includes("Transpose") ? [...convolution, "outputPadding"] : convolution,
       poolParam: [...pooling, name.startsWith("max") ? "dilation" : "countPadding"],
     };
