@@ -1358,18 +1358,15 @@ describe("a key that an options object does not have", () => {
     groupnormForward: ["groups", "eps"],
   };
   // Indices are int32, and so embedding is not among the calls of floats alone.
-  const embedded = () =>
-    lamella.embeddingForward(runtime.zeros([2], "int32"), runtime.ones([3, 4]));
+  const indices = runtime.zeros([2], "int32");
+  const table = made([3, 4]);
+  const embedded = lamella.embeddingForward(indices, table);
   takers.embeddingForward = {
-    call: (options) =>
-      lamella.embeddingForward(runtime.zeros([2], "int32"), runtime.ones([3, 4]), options),
+    call: (options) => lamella.embeddingForward(indices, table, options),
     keys: ["out"],
   };
   takers.embeddingBackward = {
-    call(options) {
-      const { out, cache } = embedded();
-      return lamella.embeddingBackward(out, cache, options);
-    },
+    call: (options) => lamella.embeddingBackward(embedded.out, embedded.cache, options),
     keys: ["dw"],
   };
   takers.concatForward = {
