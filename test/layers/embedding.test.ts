@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
+import shared from "../../build/shared.js";
 import {
   AliasError,
+  createRuntime,
   createRuntimeSync,
   DTypeError,
   embeddingBackward,
@@ -159,6 +161,26 @@ test("float64 agrees with central differences, in the table", () => {
     expect(reference.deviation(dw.data, numeric.data)).toBeLessThan(1e-9);
   }
 });
+
+test("any number of threads gives the bits of one, forward and backward", async () => {
+  const [n, V, D] = [700, 7, 515];
+  for (const { dtype } of dtypes) {
+    const results: number[][] = [];
+    for (const threads of [1, 2, 3, 16]) {
+      const runtime =
+        threads === 1 ? createRuntimeSync() : await createRuntime({ wasm: shared, threads });
+      const draw = (length: number, seed: number) => reference.normals(length, seeded(seed));
+      const numbers = Array.from({ length: n }, (_, i) => (i * i) % V);
+      const indices = runtime.tensor(numbers, [n], "int32");
+      const w = runtime.tensor(draw(V * D, 1), [V, D], dtype) as Tensor<FloatDType>;
+      const dout = runtime.tensor(draw(n * D, 2), [n, D], dtype) as Tensor<FloatDType>;
+      const { out, cache } = embeddingForward(indices, w);
+      results.push([out, embeddingBackward(dout, cache)].flatMap(values));
+      runtime.dispose();
+    }
+    for (const result of results) expect(result).toEqual(results[0]);
+  }
+}, 60_000);
 
 test("gives what PyTorch gives", () => {
   const runtime = createRuntimeSync();
