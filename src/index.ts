@@ -120,9 +120,26 @@ export {
   zeros,
 } from "./nn/initializers.ts";
 export type { ActivationSpec, LayerSpec } from "./nn/layers/all.ts";
+export {
+  apply,
+  type GraphNode,
+  input,
+  Model,
+  type ModelInputs,
+  type ModelOptions,
+  type ModelTensors,
+  type NamedLayer,
+} from "./nn/model.ts";
 export type { LossName } from "./nn/names.ts";
+export type {
+  AnyModel,
+  GivenModel,
+  NetworkModel,
+  NetworkOptions,
+  Parameter,
+} from "./nn/network_model.ts";
 export type { Predictor } from "./nn/predictor.ts";
-export { type Parameter, Sequential, type SequentialOptions } from "./nn/sequential.ts";
+export { Sequential, type SequentialOptions } from "./nn/sequential.ts";
 export type { Batch, Batches, LastBatch, TrainingData } from "./nn/training/batches.ts";
 export type { EvaluateOptions, Evaluation } from "./nn/training/evaluate.ts";
 export type {

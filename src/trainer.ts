@@ -1,7 +1,7 @@
 // The public Trainer: it trains by src/nn/training, and is kept in files by src/io/checkpoint.ts.
 
 import { readCheckpoint, writeCheckpoint } from "./io/checkpoint.ts";
-import { type AnyModel, networkOf } from "./nn/sequential.ts";
+import { type AnyModel, type GivenModel, networkOf } from "./nn/network_model.ts";
 import { checkSettings } from "./nn/settings.ts";
 import { type Batch, type Batches, feedOf, type TrainingData } from "./nn/training/batches.ts";
 import type { Evaluation } from "./nn/training/evaluate.ts";
@@ -13,7 +13,7 @@ import type { LearningRate } from "./nn/training/schedules.ts";
 import { Stepper } from "./nn/training/step.ts";
 import { checkRange, fromZero } from "./tensor/numbers.ts";
 import { LegacyRandom } from "./tensor/random.ts";
-import type { Examples } from "./tensor/rows.ts";
+import type { Examples, Inputs } from "./tensor/rows.ts";
 import type { Runtime } from "./tensor/runtime.ts";
 import { Owner } from "./tensor/scope.ts";
 
@@ -35,7 +35,7 @@ export class Trainer extends Owner {
    * @throws TypeError for a model or optimizer that is none; RangeError for a loss of no known name
    *   and for settings out of range; DisposedError; MemoryError
    */
-  constructor(model: AnyModel, options: TrainerOptions) {
+  constructor(model: GivenModel, options: TrainerOptions) {
     super();
     const operation = "Trainer";
     const network = networkOf(operation, model);
@@ -77,7 +77,7 @@ export class Trainer extends Owner {
    * @throws RangeError for a label out of range and an empty batch; ShapeError, DTypeError,
    *   DisposedError, RuntimeMismatchError, MemoryError; nothing has changed then
    */
-  step(x: Examples, y: Examples): { loss: number } {
+  step(x: Inputs, y: Examples): { loss: number } {
     const operation = "Trainer.step";
     this.stepper.check(operation);
     const feed = feedOf(operation, this.stepper, { x, y });

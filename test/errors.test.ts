@@ -1212,6 +1212,8 @@ describe("a key that an options object does not have", () => {
     isFirst?: boolean;
   }
 
+  const node = lamella.input([2]);
+  const graphOfOne = { inputs: { node }, outputs: { out: lamella.apply(lamella.relu(), node) } };
   /** All that take options, or parameters by name, by the name that the error begins with. */
   const withOptions = kinds.filter((kind) => {
     const { settings, argument } = named[kind]!;
@@ -1331,6 +1333,12 @@ describe("a key that an options object does not have", () => {
       keys: ["mean", "std"],
       needs: { mean: 0, std: 1 },
       isFirst: true,
+    },
+    input: { call: (options) => lamella.input([2], options), keys: ["dtype", "name"] },
+    Model: {
+      call: (options) => new lamella.Model(runtime, options).dispose(),
+      keys: ["inputs", "outputs", "dtype", "seed", "initializer"],
+      needs: graphOfOne,
     },
     loadTorch: {
       call: (options) => lamella.loadTorch(runtime, file, options),
@@ -1503,6 +1511,8 @@ describe("a key that an options object does not have", () => {
       ...["numericalGradient", "relativeError", "imageData"],
       // A number, or nothing.
       ...["constant", "normal", "uniform", "leakyRelu"],
+      // Layers and nodes.
+      "apply",
       // What moves takes a size, axes or a padding, and no options.
       ...["permute", "reshape", "upsample2d", "zeroPad2d"],
       ...withoutOptions,

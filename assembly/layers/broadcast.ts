@@ -40,7 +40,23 @@ export function addBroadcast<T extends number>(
   axes: usize, // (rank, 3) uint32
   rank: usize,
 ): void {
-  combine<T>(out, a, b, axes, rank, false);
+  combine<T>(out, a, b, axes, rank, false, changetype<Axis>(axes).length);
+}
+
+/**
+ * Adds N examples: as addBroadcast, with N in the place of the first axis' length.
+ *
+ * @kernel @operation add
+ */
+export function addExamples<T extends number>(
+  out: usize,
+  x: usize,
+  other: usize,
+  window: usize, // the axes, (rank, 3) uint32
+  N: usize,
+  rank: f64,
+): void {
+  combine<T>(out, x, other, window, <usize>rank, false, N);
 }
 
 /** out = a · b, as addBroadcast. @kernel */
@@ -51,9 +67,22 @@ export function multiplyBroadcast<T extends number>(
   axes: usize, // (rank, 3) uint32
   rank: usize,
 ): void {
-  combine<T>(out, a, b, axes, rank, true);
+  combine<T>(out, a, b, axes, rank, true, changetype<Axis>(axes).length);
 }
 
+/** Multiplies N examples, as addExamples adds them. @kernel @operation multiply */
+export function multiplyExamples<T extends number>(
+  out: usize,
+  x: usize,
+  other: usize,
+  window: usize, // the axes, (rank, 3) uint32
+  N: usize,
+  rank: f64,
+): void {
+  combine<T>(out, x, other, window, <usize>rank, true, N);
+}
+
+/** Combines `length` indices of the first axis, which threads share. */
 function combine<T extends number>(
   out: usize,
   a: usize,
@@ -61,8 +90,8 @@ function combine<T extends number>(
   axes: usize,
   rank: usize,
   isProduct: bool,
+  length: usize,
 ): void {
-  const length: usize = changetype<Axis>(axes).length;
   if (SHARED) {
     let each: usize = 1;
     for (let k: usize = 1; k < rank; k++)

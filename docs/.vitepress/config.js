@@ -53,6 +53,7 @@ export default defineConfig({
           "Five minutes: start",
           "How do I: how-to",
           "Training: training",
+          "Models and graphs: models",
           "Serving: serving",
           "The command line: cli",
           "Memory and scopes: memory",

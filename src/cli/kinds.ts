@@ -37,7 +37,7 @@ export function tell(description: unknown, input: readonly number[] | null): Tol
   const areRight = settings !== undefined;
   // Where a length is not known, those that depend on it are not known either.
   const inShape = input ?? [Number.NaN];
-  const takesIt = areRight && !record.refusal?.(inShape, settings);
+  const takesIt = areRight && !record.inputs && !record.refusal?.(inShape, settings);
   const outShape = takesIt ? (record.outShape?.(inShape, settings) ?? inShape) : [];
   return {
     label: areRight ? labelOf(record, settings) : kind,

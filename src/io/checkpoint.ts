@@ -7,7 +7,7 @@
 //   training                      in the metadata, JSON: the options, the steps taken, dropout's
 //                                 stream, and the run of fit that has not finished
 
-import type { AnyModel } from "../nn/sequential.ts";
+import type { AnyModel } from "../nn/network_model.ts";
 import { matchState, type StateEntry, type Target } from "../nn/state.ts";
 import { checkLastBatch } from "../nn/training/batches.ts";
 import type { Fit, Run } from "../nn/training/fit.ts";
@@ -35,7 +35,7 @@ interface SavedTraining extends TrainerOptions {
 
 export function writeCheckpoint(stepper: Stepper, fit: Fit): Uint8Array<ArrayBuffer> {
   const { network, settings, taken, power1, power2 } = stepper;
-  const { architecture, classes, dtype } = network;
+  const { architecture, classes, dtype, isChain } = network;
   const { run, bestValues, shuffle } = fit;
   const tensors = new Map<string, SafetensorsData>();
   for (const { name, value } of network.slots) tensors.set(MODEL + name, value);
@@ -57,7 +57,7 @@ export function writeCheckpoint(stepper: Stepper, fit: Fit): Uint8Array<ArrayBuf
   };
   return writeSafetensors(tensors, {
     // The loss is one of the options, so that it does not stand beside them as in a model's file.
-    ...metadataOf("checkpoint", { architecture, classes, loss: undefined }),
+    ...metadataOf("checkpoint", { architecture, classes, loss: undefined }, isChain ? "1" : "2"),
     training: JSON.stringify(training, written),
   });
 }

@@ -1,18 +1,16 @@
 // This file writes models to files and reads them; model_file.ts tells what is in such a file.
 
 import { everyKind } from "../nn/layers/all.ts";
+import { modelFromDescription } from "../nn/model.ts";
 import { checkNames } from "../nn/names.ts";
-import {
-  type AnyModel,
-  networkOf,
-  type SequentialOptions,
-  sequentialFrom,
-} from "../nn/sequential.ts";
-import { matchState, type StateEntry, targetsOf } from "../nn/state.ts";
+import { type AnyModel, type GivenModel, networkOf } from "../nn/network_model.ts";
+import { type SequentialOptions, sequentialFrom } from "../nn/sequential.ts";
+import { matchState, type StateEntry, type StateSource, targetsOf } from "../nn/state.ts";
 import { isLoss } from "../nn/training/losses.ts";
 import type { FloatDType } from "../tensor/dtype.ts";
 import { checkKeys } from "../tensor/options.ts";
 import type { Runtime } from "../tensor/runtime.ts";
+import { graphFrom, isGraph } from "./graph_description.ts";
 import {
   classesOf,
   entriesOf,
@@ -36,18 +34,20 @@ export function modelFrom(
   taken: (dtype: FloatDType) => readonly string[],
 ): AnyModel {
   const architecture = jsonOf(operation, file, "architecture");
-  const { input, layers, dtype } = architecture as unknown as SequentialOptions;
-  return sequentialFrom<FloatDType, number | string>(
-    runtime,
-    { input, layers, dtype },
-    (network) => {
-      const loss = file.metadata.get("loss");
-      network.loss = isLoss(loss) ? loss : undefined;
-      network.classes = classesOf(operation, file, network.outSize);
-      return matchState(operation, targetsOf(network), entries, taken(network.dtype));
-    },
-    everyKind(),
-  );
+  const fill: StateSource = (network) => {
+    const loss = file.metadata.get("loss");
+    network.loss = isLoss(loss) ? loss : undefined;
+    network.classes = classesOf(operation, file, network.outSize);
+    return matchState(operation, targetsOf(network), entries, taken(network.dtype));
+  };
+  if (!isGraph(architecture)) {
+    const { input, layers, dtype } = architecture as unknown as SequentialOptions;
+    const options = { input, layers, dtype };
+    return sequentialFrom<FloatDType, number | string>(runtime, options, fill, everyKind());
+  }
+  const { dtype, description } = graphFrom(operation, architecture);
+  const model = modelFromDescription(runtime, dtype, description, fill, everyKind());
+  return model as unknown as AnyModel;
 }
 
 export interface SaveModelOptions {
@@ -80,7 +80,7 @@ export interface SaveModelOptions {
  *   finite where "int8" is wanted; DisposedError
  */
 export function saveModel(
-  model: AnyModel,
+  model: GivenModel,
   options: SaveModelOptions = {},
 ): Uint8Array<ArrayBuffer> {
   const operation = "saveModel";
@@ -96,14 +96,16 @@ export function saveModel(
     const isStored = type !== undefined && slot.is("decays");
     return isStored ? storedWeights(operation, type, name, value) : [[name, value] as const];
   });
-  const version = tensors.some(([, { dtype }]) => dtype === "I8") ? "2" : "1";
+  const isNew = !network.isChain || tensors.some(([, { dtype }]) => dtype === "I8");
+  const version = isNew ? "2" : "1";
   return writeSafetensors(tensors, metadataOf("model", { architecture, loss, classes }, version));
 }
 
 /**
- * Returns the model in a file that saveModel wrote. It computes in the dtype that the file names;
- * tensors that are stored as another one (float64, float32, float16, bfloat16, or int8 with scales)
- * are converted to it. Everything is checked before anything is allocated.
+ * Returns the model in a file that saveModel wrote: a Sequential, or a Model where the file has a
+ * graph, of which several outputs are an object of tensors. It computes in the dtype that the file
+ * names; tensors that are stored as another one (float64, float32, float16, bfloat16, or int8 with
+ * scales) are converted to it. Everything is checked before anything is allocated.
  *
  * @throws FormatError for bytes that are no such file; ShapeError with a list of all tensors that
  *   are missing, extra or of another shape or dtype; as Sequential for layers that do not fit each

@@ -3,7 +3,8 @@
 //
 //   format        "lamella"
 //   kind          "model", or "checkpoint" of a trainer
-//   version       "1", or "2" of a model with int8 weights: a reader refuses what it does not know
+//   version       "1", or "2" of int8 weights or of a graph (graph_description.ts): a reader
+//                 refuses what it does not know
 //   weight_layout "in,out": affine weights are (features in, features out)
 //   architecture  JSON: {"input": [784], "dtype": "float32",
 //                 "layers": [{"kind": "affine", "units": 10}, …]}
@@ -95,7 +96,7 @@ export function checkOurs(operation: string, { metadata }: StoredFile, kind: str
     throw new FormatError(`${operation}: expected a ${kind}, got ${show(given)}${reader}`);
   }
   const version = metadata.get("version");
-  const known = kind === "model" ? ["1", "2"] : ["1"];
+  const known = ["1", "2"];
   if (!known.includes(version as string)) {
     throw new FormatError(
       `${operation}: expected version ${known.join(" or ")} of the file, got ${show(version)}`,

@@ -1,9 +1,10 @@
 import { checkFloatDType, checkInput } from "../nn/architecture.ts";
-import { blueprintsOf } from "../nn/graph/blueprints.ts";
-import { chain } from "../nn/graph/graph.ts";
+import { graphOf } from "../nn/graph/blueprints.ts";
+import type { Node } from "../nn/graph/graph.ts";
 import { programOf } from "../nn/graph/program.ts";
 import { checkStateful, streamed, withStates } from "../nn/graph/streaming.ts";
 import { records } from "../nn/layers/all.ts";
+import type { Port } from "../nn/ports.ts";
 import { CompiledPredictor, type Predictor } from "../nn/predictor.ts";
 import { checkState } from "../nn/state.ts";
 import { PredictCore, predictBuild } from "../runtime/predict_core.ts";
@@ -12,6 +13,7 @@ import { typedArrays } from "../tensor/dtype.ts";
 import { checkCount } from "../tensor/numbers.ts";
 import { checkKeys } from "../tensor/options.ts";
 import { sizeOf } from "../tensor/shape.ts";
+import { graphFrom, isGraph } from "./graph_description.ts";
 import { classesOf, entriesOf, jsonOf, modelDTypes, readModelFile } from "./model_file.ts";
 import { bytesOf, type StoredTensor } from "./safetensors.ts";
 
@@ -49,16 +51,24 @@ function prepare(
 ): (module: WebAssembly.Module) => Predictor {
   const file = readModelFile(operation, bytes);
   const architecture = jsonOf(operation, file, "architecture");
-  const dtype = checkFloatDType(operation, architecture.dtype ?? "float32");
-  const input = checkInput(operation, architecture.input);
-  const layers = blueprintsOf(operation, architecture.layers, input, records);
-  const targets = layers.flatMap(({ tensors }, i) =>
-    Object.entries(tensors).map(([key, shape]) => ({ name: `${i}.${key}`, shape, dtype })),
+  const { dtype, description } = isGraph(architecture)
+    ? graphFrom(operation, architecture)
+    : {
+        dtype: checkFloatDType(operation, architecture.dtype ?? "float32"),
+        description: {
+          inputs: [{ name: "input", shape: checkInput(operation, architecture.input) }],
+          layers: architecture.layers as unknown[],
+        },
+      };
+  const graph = graphOf(operation, description, dtype, records);
+  const applied = new Map(graph.nodes.map(({ blueprint }) => [blueprint.layer, blueprint]));
+  const targets = [...applied.values()].flatMap(({ tensors, name }) =>
+    Object.entries(tensors).map(([key, shape]) => ({ name: `${name}.${key}`, shape, dtype })),
   );
   checkState(operation, targets, entriesOf(file), modelDTypes);
-  const whole = chain(layers);
-  const graph = stateful ? streamed(operation, whole, input) : whole;
-  const program = programOf(graph, (name) => {
+  const shown = stateful ? streamed(operation, graph) : graph;
+  const inSizes = shown.given.map(({ shape }) => sizeOf(shape));
+  const program = programOf(shown, inSizes, (name) => {
     const entry = file.tensors.get(name) as StoredTensor;
     const { data, size } = entry;
     // They are taken as they lie in the file, so that they are copied once, where they are aligned.
@@ -70,19 +80,20 @@ function prepare(
     entry.copyTo(values);
     return values;
   });
-  const operations = stateful ? withStates(program, maxBatch) : program;
-  const [first, last] = [0, layers.length - 1].map(
-    (i) => (graph.nodes[i] as (typeof graph.nodes)[number]).blueprint,
-  ) as [(typeof layers)[number], (typeof layers)[number]];
-  const { outShape } = last;
-  const classes = classesOf(operation, file, sizeOf(outShape));
+  const { operations } = program;
+  const served = stateful ? { ...program, operations: withStates(operations, maxBatch) } : program;
+  const outputs = shown.outputs.map((value, i) => ({
+    name: shown.names[i] as string,
+    shape: (shown.nodes[value - shown.inputs] as Node).blueprint.outShape,
+  }));
+  const classes = classesOf(operation, file, sizeOf((outputs[0] as Port).shape));
   return (module) =>
     new CompiledPredictor(
       new PredictCore(operation, module),
       "float32",
-      operations,
-      first.inShape,
-      outShape,
+      served,
+      shown.given,
+      outputs,
       maxBatch,
       file.metadata,
       classes,

@@ -2,33 +2,35 @@
 // the kernels with addresses and nothing is checked or allocated on the way.
 
 import type { Kernels } from "../runtime/core.ts";
-import { DisposedError, DTypeError } from "../runtime/errors.ts";
+import { DisposedError } from "../runtime/errors.ts";
 import type { DType, FloatDType } from "../tensor/dtype.ts";
 import type { Random } from "../tensor/random.ts";
 import type { LamellaRuntime } from "../tensor/runtime.ts";
 import { sizeOf } from "../tensor/shape.ts";
 import type { TensorHandle } from "../tensor/tensor.ts";
 import { DropoutStream, type Engine, type Slot } from "./engine/engine.ts";
-import type { Kinds } from "./engine/kinds.ts";
-import { blueprintsOf } from "./graph/blueprints.ts";
-import { chain, fuse, type Graph, type Node } from "./graph/graph.ts";
+import type { Kind, Kinds } from "./engine/kinds.ts";
+import { graphOf, type NetworkDescription, type NetworkGraph } from "./graph/blueprints.ts";
+import { fuse, type Node } from "./graph/graph.ts";
 import { trainingPlaces } from "./graph/plan.ts";
-import type { Blueprint, LayerRecord } from "./graph/record.ts";
 import type { Initializer } from "./initializers.ts";
 import type { LossName } from "./names.ts";
+import type { Port } from "./ports.ts";
 import { checkSettings } from "./settings.ts";
 
 /** The buffers for batches of up to `capacity` examples. */
 export interface Plan {
   readonly capacity: number;
   /**
-   * (capacity, n) of the input's dtype, where n is at least the elements of one example: the place
-   * may be wider.
+   * For each input (capacity, n) of its dtype, where n is at least the elements of one example: the
+   * place may be wider.
    */
+  readonly inputs: readonly TensorHandle[];
+  /** For each output its values, likewise, and their gradient. */
+  readonly outputs: readonly Output[];
+  /** The only input, and the only output of a network that has a loss. */
   readonly input: TensorHandle;
-  /** (capacity, n) likewise, for the scores of one example. */
   readonly scores: TensorHandle<FloatDType>;
-  /** As the scores: their gradient. */
   readonly dscores: TensorHandle<FloatDType>;
   /** (capacity,) labels, or with the scores' shape what they should be. */
   readonly labels: TensorHandle<"int32">;
@@ -48,16 +50,31 @@ export interface Plan {
   readonly buffers: TensorHandle[];
 }
 
+/** An output in a plan. */
+interface Output {
+  readonly scores: TensorHandle<FloatDType>;
+  readonly dscores: TensorHandle<FloatDType>;
+}
+
+/** One output of a network: what computes it, and its name. */
+interface Given extends Port {
+  readonly value: number;
+  readonly size: number;
+}
+
 export class Network {
+  /** For each node of the graph what computes it. */
   readonly layers: readonly Engine[];
   /** All tensors that a file holds, in the order of the layers. */
   readonly slots: readonly Slot[];
   readonly learned: readonly Slot[];
   readonly stream: DropoutStream;
-  readonly outShape: readonly number[];
-  readonly graph: Graph<LayerRecord>;
-  /** What the layers take that take the input: the model's dtype, or int32. */
-  readonly inDType: DType;
+  readonly graph: NetworkGraph<Kind>;
+  readonly outputs: readonly Given[];
+  /** The descriptions of the layers, each once. */
+  readonly specs: readonly object[];
+  /** It is made of layers in a row, and its file says so. */
+  readonly isChain: boolean;
   disposed = false;
   /**
    * What the scores mean: the loss that the model is trained with, and the names of its classes.
@@ -70,55 +87,82 @@ export class Network {
   /** What went forward last, for backward; null where something else has been through since. */
   passed: { N: number; train: boolean } | null = null;
 
-  /** Checks everything, and allocates nothing. */
+  /** For each layer its first application, whose tensors the others share. */
+  private readonly own: readonly Engine[];
+
+  /**
+   * Checks everything, and allocates nothing.
+   * @param title "Sequential" or "Model", with which its messages begin
+   */
   constructor(
-    operation: string,
+    readonly title: string,
     readonly runtime: LamellaRuntime,
-    specs: unknown,
-    readonly inShape: readonly number[],
+    description: NetworkDescription,
     readonly dtype: FloatDType,
     dropoutKey: number,
     initializer: Initializer,
     kinds: Kinds,
-    arrange: (layers: readonly Blueprint<LayerRecord>[]) => Graph<LayerRecord> = chain,
   ) {
     this.stream = new DropoutStream(dropoutKey);
     const setup = { runtime, dtype, stream: this.stream, initializer };
-    const blueprints = blueprintsOf(operation, specs, inShape, kinds, checkSettings);
-    runtime.check(operation); // to read them may have run code of the caller's
-    this.layers = blueprints.map(
-      (blueprint, i) => new blueprint.record.Engine(blueprint, i, setup),
-    );
-    this.graph = arrange(blueprints);
-    const dues = this.graph.nodes.flatMap(({ blueprint: { record, place }, inputs }) =>
-      inputs.map((value) => ({ place, isInput: value === 0, due: record.takes ?? dtype })),
-    );
-    this.inDType = dues.find(({ isInput }) => isInput)?.due ?? dtype;
-    for (const { place, isInput, due } of dues) {
-      const given = isInput ? this.inDType : dtype;
-      if (due !== given) throw new DTypeError(`${place}: takes ${due}, got ${given}`);
-    }
+    this.isChain = description.nodes === undefined;
+    const graph = graphOf<Kind>(title, description, dtype, kinds, checkSettings);
+    runtime.check(title); // to read them may have run code of the caller's
+    this.graph = graph;
+    const { inputs: K, nodes, outputs, names } = graph;
+    const first = new Map<number, Engine>();
+    this.layers = nodes.map(({ blueprint }) => {
+      const engine = new blueprint.record.Engine(blueprint, setup);
+      const { layer } = blueprint;
+      engine.slots = first.get(layer)?.slots ?? engine.slots;
+      if (!first.has(layer)) first.set(layer, engine);
+      return engine;
+    });
+    const own = [...first.values()].sort((a, b) => a.blueprint.layer - b.blueprint.layer);
+    this.own = own;
+    this.specs = Object.freeze(own.map(({ blueprint }) => blueprint.spec));
     const isGone = fuse(this.graph, false);
     this.layers.forEach((engine, i) => {
       if (!isGone[i]) return;
       engine.isJoined = true;
-      const [x] = (this.graph.nodes[i] as Node).inputs as [number];
-      (this.layers[x - 1] as Engine).takesRelu = true;
+      const [x] = (nodes[i] as Node).inputs as [number];
+      (this.layers[x - K] as Engine).takesRelu = true;
     });
-    this.slots = this.layers.flatMap(({ slots }) => slots);
+    this.slots = own.flatMap(({ slots }) => slots);
     this.learned = this.slots.filter((slot) => slot.is("learned"));
-    const learns = [false];
-    this.graph.nodes.forEach(({ inputs }, i) => {
-      const own = (this.layers[i] as Engine).slots.some((slot) => slot.is("learned"));
-      learns.push(own || inputs.some((value) => learns[value]));
+    const learns: boolean[] = new Array(K).fill(false);
+    nodes.forEach(({ inputs }, i) => {
+      const learned = (this.layers[i] as Engine).slots.some((slot) => slot.is("learned"));
+      learns.push(learned || inputs.some((value) => learns[value]));
     });
     this.learns = learns;
-    this.outShape = this.top.blueprint.outShape;
+    this.outputs = outputs.map((value, i) => {
+      const { outShape: shape } = (this.layers[value - K] as Engine).blueprint;
+      return { name: names[i] as string, value, shape, size: sizeOf(shape) };
+    });
   }
 
-  /** The last layer. */
+  /** What it takes: the name, shape and dtype of each input. */
+  get inputs(): NetworkGraph["given"] {
+    return this.graph.given;
+  }
+
+  /** The shape of the first input, and of the first output. */
+  get inShape(): readonly number[] {
+    return (this.inputs[0] as Port).shape;
+  }
+
+  get inDType(): DType {
+    return (this.inputs[0] as { dtype: DType }).dtype;
+  }
+
+  get outShape(): readonly number[] {
+    return (this.outputs[0] as Given).shape;
+  }
+
+  /** The layer that gives the first output. */
   get top(): Engine {
-    return this.layers[this.layers.length - 1] as Engine;
+    return this.layers[(this.outputs[0] as Given).value - this.graph.inputs] as Engine;
   }
 
   get kernels(): Kernels {
@@ -176,8 +220,16 @@ export class Network {
 
   /** What a file needs to make the layers anew, beside the tensors. */
   get architecture(): object {
-    const { inShape, dtype, layers } = this;
-    return { input: inShape, dtype, layers: layers.map(({ blueprint }) => blueprint.saved) };
+    const { inShape, dtype, layers, graph, isChain, outputs } = this;
+    const described = (engine: Engine) => engine.blueprint.saved;
+    if (isChain) return { input: inShape, dtype, layers: layers.map(described) };
+    return {
+      inputs: this.inputs,
+      dtype,
+      layers: this.own.map(described),
+      nodes: graph.nodes.map(({ blueprint: { layer }, inputs }) => ({ layer, inputs })),
+      outputs: outputs.map(({ name, value }) => ({ name, value })),
+    };
   }
 
   dispose(): void {
@@ -191,7 +243,11 @@ export class Network {
     if (this.plan && this.plan.capacity >= N) return this.plan;
     this.unplan();
     const { runtime, dtype, layers, graph } = this;
-    const { values, gradients, scratch, sizes } = trainingPlaces(graph, sizeOf(this.inShape));
+    const K = graph.inputs;
+    const { values, gradients, scratch, sizes } = trainingPlaces(
+      graph,
+      this.inputs.map(({ shape }) => sizeOf(shape)),
+    );
     const buffers: TensorHandle[] = [];
     const make = (...shape: number[]) => {
       const tensor = runtime.lasting(dtype, shape);
@@ -206,20 +262,31 @@ export class Network {
     try {
       const places = sizes.map((size) => make(N, size));
       const at = (place: number | undefined) => places[place ?? -1] as TensorHandle<FloatDType>;
-      let input: TensorHandle = at(values[0]);
-      if (this.inDType !== dtype) {
-        input = runtime.lasting(this.inDType, [N, sizeOf(this.inShape)]);
+      const given = this.inputs.map(({ shape, dtype: own }, i): TensorHandle => {
+        if (own === dtype) return at(values[i]);
+        const input = runtime.lasting(own, [N, sizeOf(shape)]);
         buffers.push(input);
+        return input;
+      });
+      const begun = new Set<readonly Slot[]>();
+      for (const layer of layers.toReversed()) {
+        const { slots } = layer;
+        // A backward pass goes from the last node to the first.
+        const isShared = begun.has(slots);
+        begun.add(slots);
+        layer.added = isShared
+          ? slots.map((slot) => (slot.is("learned") ? make(...slot.shape) : undefined))
+          : null;
       }
       for (const [i, layer] of layers.entries()) {
         const { inputs } = graph.nodes[i] as Node;
-        layer.xs = inputs.map((value) => (value === 0 ? input : at(values[value])).address);
+        layer.xs = inputs.map((value) => (given[value] ?? at(values[value])).address);
         layer.dxs = inputs.map(() => 0);
-        layer.out = at(values[i + 1]).address;
-        layer.dout = at(gradients[i + 1]).address;
+        layer.out = at(values[K + i]).address;
+        layer.dout = at(gradients[K + i]).address;
         buffers.push(...layer.makeBuffers(N));
-        const { record, inShape, saved } = layer.blueprint;
-        const words = record.window?.(inShape, saved);
+        const { record, inShape, inShapes, saved } = layer.blueprint;
+        const words = record.window?.(inShape, saved, inShapes);
         if (!words) continue;
         const window = whole(words.length);
         window.data.set(words);
@@ -235,10 +302,15 @@ export class Network {
       for (const layer of layers) bytes = Math.max(bytes, layer.workBytes(N));
       const work = whole(Math.ceil(bytes / 4));
       for (const layer of layers) layer.work = work.address;
+      const outputs = graph.outputs.map((value) => ({
+        scores: at(values[value]),
+        dscores: at(gradients[value]),
+      }));
+      const [first] = outputs as [Output];
       this.plan = {
         capacity: N,
-        ...{ input, scores: at(values[graph.output]) },
-        ...{ dscores: at(gradients[graph.output]), labels, targets, answers },
+        ...{ inputs: given, input: given[0] as TensorHandle, outputs, ...first },
+        ...{ labels, targets, answers },
         ...{ rowWeights, weights: 0, W: N },
         gradients: gradients.map((place) => places[place]?.address ?? 0),
         scratch: scratch.map((own) => own.map((place) => places[place]?.address ?? 0)),
@@ -259,32 +331,38 @@ export class Network {
   }
 
   /**
-   * The gradients of all that is learned, from those of the scores in the plan's dscores.
-   * @param dx the address for the gradient of the input; 0 where it is not wanted
+   * The gradients of all that is learned, from those of the outputs in the plan.
+   * @param dxs the addresses for the gradients of the inputs; none where they are not wanted
    */
-  backward(dx = 0): void {
+  backward(dxs: readonly number[] = []): void {
     const { layers, learns, kernels, graph } = this;
     const { gradients, scratch } = this.plan as Plan;
     const { N, train } = this.passed as { N: number; train: boolean };
-    const targetOf = (value: number) => (value === 0 ? dx : (gradients[value] as number));
+    const K = graph.inputs;
+    const isAll = dxs.length > 0;
+    const targetOf = (value: number) => (value < K ? dxs[value] : gradients[value]) as number;
     for (let i = layers.length - 1; i >= 0; i--) {
-      if (!learns[i + 1] && dx === 0) continue;
+      if (!learns[K + i] && !isAll) continue;
       const layer = layers[i] as Engine;
       const { inputs } = graph.nodes[i] as Node;
       for (let k = 0; k < inputs.length; k++) {
         const value = inputs[k] as number;
-        const isWanted = learns[value] || dx !== 0;
         const own = (scratch[i] as number[])[k] as number;
-        layer.dxs[k] = isWanted ? own || targetOf(value) : 0;
+        layer.dxs[k] = learns[value] || isAll ? own || targetOf(value) : 0;
       }
       layer.backward(N, train);
-      // Where another layer has begun the gradient of a value, this one's is added to it.
+      // Where another layer has begun the gradient of a value, this one's is added to it, and
+      // likewise where the layer has been applied before.
       for (let k = 0; k < inputs.length; k++) {
         const own = (scratch[i] as number[])[k] as number;
         if (own === 0 || layer.dxs[k] === 0) continue;
         const value = inputs[k] as number;
-        const size = value === 0 ? sizeOf(this.inShape) : (layers[value - 1] as Engine).outSize;
+        const size = sizeOf(layer.blueprint.inShapes[k] as number[]);
         kernels.axpy(N * size, 1, own, targetOf(value));
+      }
+      for (const [k, extra] of (layer.added ?? []).entries()) {
+        const { gradient } = layer.slots[k] as Slot;
+        if (extra) kernels.axpy(extra.size, 1, extra.address, gradient.address);
       }
     }
   }

@@ -22,6 +22,9 @@ import { type Tensor, TensorHandle, type TensorRuntime } from "./tensor.ts";
  */
 export type Examples = Tensor | NumberArray | NestedArray;
 
+/** The examples of one input, or of several inputs by their names: { image, meta }. */
+export type Inputs = Examples | { readonly [name: string]: Examples };
+
 /** Rows of numbers: `count` rows of `width` numbers each. */
 export class Rows {
   constructor(

@@ -315,9 +315,10 @@ describe("versions", () => {
     );
   });
 
-  test("2 is one of models alone", () => {
+  test("1 and 2 are read of models and of checkpoints, and no other of a checkpoint", () => {
     const trainer = new Trainer(model, { loss: "mse", optimizer: sgd() });
-    expect(() => Trainer.resume(runtime, as("2", trainer.checkpoint()))).toThrow(FormatError);
+    expect(Trainer.resume(runtime, as("2", trainer.checkpoint())).steps).toBe(0);
+    expect(() => Trainer.resume(runtime, as("3", trainer.checkpoint()))).toThrow(FormatError);
     expect(loadModel(runtime, as("2")).output).toEqual([2]);
     trainer.dispose();
   });

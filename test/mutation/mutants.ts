@@ -2552,8 +2552,8 @@ export const mutants: readonly Mutant[] = [
     [
       "trainingPlaces",
       "signs that backward reads are written over",
-      "(exact[x] as number) <= value && keepsSign",
-      "(exact[x] as number) <= value",
+      "(exact[x] as number) <= now && keepsSign",
+      "(exact[x] as number) <= now",
     ],
     ["trainingPlaces", "affine writes dx onto its dout", "!apartGradient && inputs", "inputs"],
     [

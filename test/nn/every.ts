@@ -48,11 +48,15 @@ const engineOf = (kind: string) => named[kind]?.Engine;
 export const inputOf = (kind: string): readonly number[] =>
   [[6], [6, 4], [6, 5, 4]].find((shape) => {
     const record = named[kind] as Kind;
-    return !record.refusal?.(shape, settingsOf("test", record, layers[kind]!() as never));
+    const settings = settingsOf("test", record, layers[kind]!() as never);
+    return !record.refusal?.(shape, settings, [shape, shape]);
   }) as readonly number[];
 
+/** Those that take several inputs, and belong into a graph. */
+export const joining = kinds.filter((kind) => named[kind]?.inputs);
+
 /** Those that take features, and may stand between two affine layers. */
-export const flat = kinds.filter((kind) => inputOf(kind).length === 1);
+export const flat = kinds.filter((kind) => inputOf(kind).length === 1 && !joining.includes(kind));
 
 /** Those that have calls by hand. */
 export const computing = kinds.filter(
@@ -75,9 +79,16 @@ interface Files {
 const pool = { kernel: "pool", calls: "pool", tests: "pool", page: "pooling" };
 const conv = { kernel: "conv2d", calls: "conv", tests: "conv", page: "conv2d", twin: "conv2d" };
 const recurrent = { tests: "recurrent", page: "recurrent" };
+const combine = { kernel: "broadcast", calls: "broadcast", twin: "broadcast" };
 const moves = { tests: "movement", page: "movement" };
 /** Kinds that share files with others; all the rest have their own name everywhere. */
 const sharing: Readonly<Record<string, Files>> = {
+  add: { ...combine, ...moves, shared: "add_broadcast" },
+  multiply: { ...combine, ...moves, shared: "multiply_broadcast" },
+  concat: {
+    ...moves,
+    ...{ kernel: "permute", calls: "concat", twin: "permuted", shared: "strided_copy" },
+  },
   avgPool1d: { ...pool, twin: "averagePool" },
   avgPool2d: { ...pool, twin: "averagePool" },
   globalAvgPool: { ...pool, calls: "global_average_pool", twin: "averagePool" },

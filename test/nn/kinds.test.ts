@@ -21,6 +21,7 @@ import {
   unmeasured,
   windowed,
 } from "./every.ts";
+import { graphs } from "./graphs.ts";
 import { nets } from "./image_networks.ts";
 import { networks } from "./networks.ts";
 
@@ -74,11 +75,14 @@ describe.each(kinds)("%s", (kind) => {
   });
 
   test("is in a network that is compiled", () => {
+    const runtime = lamella.createRuntimeSync();
     const all = [
       ...Object.values(networks).flatMap(({ layers }) => layers),
       ...Object.values(nets).flatMap(({ layers }) => layers()),
+      ...Object.values(graphs).flatMap((make) => make(runtime).layers),
     ];
     expect(all.map((layer) => layer.kind)).toContain(kind);
+    runtime.dispose();
   });
 });
 

@@ -15,8 +15,7 @@ import {
   sigmoid,
   tanh,
 } from "../../src/index.ts";
-import { blueprintsOf } from "../../src/nn/graph/blueprints.ts";
-import { chain } from "../../src/nn/graph/graph.ts";
+import { graphOf } from "../../src/nn/graph/blueprints.ts";
 import { programOf } from "../../src/nn/graph/program.ts";
 import { records } from "../../src/nn/layers/all.ts";
 import { CompiledPredictor } from "../../src/nn/predictor.ts";
@@ -83,8 +82,9 @@ test.each<[string, [string, number | undefined][]]>([
   ["two batch normalisations in a row", [["affine", -Infinity]]],
 ])("%s: batch normalisation and ReLU belong to the product before them", (name, expected) => {
   const { input, layers } = networks[name]!;
-  const blueprints = blueprintsOf("test", layers, input, records);
-  const operations = programOf(chain(blueprints), () => []);
+  const described = { inputs: [{ name: "input", shape: input }], layers };
+  const graph = graphOf("test", described, "float32", records);
+  const { operations } = programOf(graph, [1], () => []);
   expect(operations.map(({ kind, values }) => [kind, values[0]])).toEqual(expected);
 });
 
@@ -176,8 +176,9 @@ test("any number of batch normalisations is folded into the product before them"
 });
 
 test("where a weight cannot be read, its block is given back", () => {
-  const blueprints = blueprintsOf("test", [affine(2)], [3], records);
-  const operations = programOf(chain(blueprints), () => {
+  const [inputs, outputs] = [[{ name: "x", shape: [3] }], [{ name: "y", shape: [2] }]];
+  const graph = graphOf("test", { inputs, layers: [affine(2)] }, "float32", records);
+  const program = programOf(graph, [3], () => {
     throw new RangeError("no room for the weights");
   });
   const { buffer } = new WebAssembly.Memory({ initial: 1 });
@@ -194,7 +195,7 @@ test("where a weight cannot be read, its block is given back", () => {
     },
   };
   const make = () =>
-    new CompiledPredictor(host, "float32", operations, [3], [2], 1, new Map(), undefined);
+    new CompiledPredictor(host, "float32", program, inputs, outputs, 1, new Map(), undefined);
   expect(make).toThrow("no room for the weights");
   expect(blocks).toBe(0);
 });

@@ -6,6 +6,7 @@ import { runInNewContext } from "node:vm";
 import { afterEach, describe, expect, test } from "vitest";
 import * as copy from "../../build/index.js";
 import {
+  type AnyModel,
   adam,
   affine,
   createRuntimeSync,
@@ -130,7 +131,7 @@ const kinds: Record<string, () => Any> = {
 
 const modelOf = (dtype: "float32" | "float64") =>
   new Sequential(runtime, { input: [2], layers: [affine(4), relu(), affine(C)], dtype, seed: 7 });
-const weightsOf = (model: Sequential<Any>) =>
+const weightsOf = (model: AnyModel<Any>) =>
   model.parameters().map(({ value }) => Array.from(value.data));
 
 async function fitted(dtype: "float32" | "float64", x: Any, labels: Any): Promise<unknown> {

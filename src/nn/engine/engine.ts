@@ -19,7 +19,7 @@ export class Slot {
   private shown: { readonly name: string; readonly gradient: unknown } | null = null;
 
   constructor(
-    /** "0.weight": the layer's index and the name that PyTorch gives it. */
+    /** "0.weight": the layer's index, or its name, and the name that PyTorch gives it. */
     readonly name: string,
     readonly shape: readonly number[],
     readonly initial: Initializer,
@@ -92,16 +92,17 @@ export interface Setup {
   readonly initializer: Initializer;
 }
 
-export type EngineClass = new (
-  blueprint: Blueprint<LayerRecord>,
-  index: number,
-  setup: Setup,
-) => Engine;
+export type EngineClass = new (blueprint: Blueprint<LayerRecord>, setup: Setup) => Engine;
 
 /** A layer that computes forward and backward in planned memory. */
 export abstract class Engine {
-  /** Its tensors, in the order of PyTorch's state_dict. */
-  readonly slots: readonly Slot[];
+  /** Its tensors, in the order of PyTorch's state_dict; those of a layer that is applied twice. */
+  slots: readonly Slot[];
+  /**
+   * What it adds to gradients that another application of the layer has begun, one for each slot;
+   * null where it is the first to write them.
+   */
+  added: (TensorHandle<FloatDType> | undefined)[] | null = null;
   readonly record: LayerRecord;
   readonly settings: Settings;
   readonly kernels: Kernels;
@@ -123,7 +124,6 @@ export abstract class Engine {
 
   constructor(
     readonly blueprint: Blueprint<LayerRecord>,
-    index: number,
     readonly setup: Setup,
   ) {
     const { record, saved, tensors, inShape, outShape } = blueprint;
@@ -134,7 +134,8 @@ export abstract class Engine {
     this.outSize = sizeOf(outShape);
     const first = this.first(blueprint.spec);
     this.slots = Object.entries(tensors).map(
-      ([key, shape]) => new Slot(`${index}.${key}`, shape, first[key] as Initializer, record, key),
+      ([key, shape]) =>
+        new Slot(`${blueprint.name}.${key}`, shape, first[key] as Initializer, record, key),
     );
   }
 
@@ -161,7 +162,7 @@ export abstract class Engine {
   }
 
   protected gradientAt(i: number): number {
-    return this.slots[i]?.gradient.address ?? 0;
+    return (this.added ? this.added[i] : this.slots[i]?.gradient)?.address ?? 0;
   }
 
   /** Bytes of workspace for a batch of N. */

@@ -1,5 +1,5 @@
 // A network as its layers in topological order. Each computes one value from values before it:
-// value 0 is the network's input, and value i + 1 is the output of node i.
+// values 0 to K − 1 are the network's K inputs, and value K + i is the output of node i.
 
 import type { Blueprint, ServingRecord } from "./record.ts";
 
@@ -10,19 +10,11 @@ export interface Node<Known extends ServingRecord = ServingRecord> {
 }
 
 export interface Graph<Known extends ServingRecord = ServingRecord> {
+  /** K, how many inputs the network has. */
+  readonly inputs: number;
   readonly nodes: readonly Node<Known>[];
-  /** The value that the network gives. */
-  readonly output: number;
-}
-
-/** Each layer takes the output of the one before it. */
-export function chain<Known extends ServingRecord>(
-  blueprints: readonly Blueprint<Known>[],
-): Graph<Known> {
-  return {
-    nodes: blueprints.map((blueprint, i) => ({ blueprint, inputs: [i] })),
-    output: blueprints.length,
-  };
+  /** The values that the network gives, each of which a node computes. */
+  readonly outputs: readonly number[];
 }
 
 /**
@@ -31,16 +23,18 @@ export function chain<Known extends ServingRecord>(
  * product can still take something along. In serving, layers that leave their input as it is are
  * gone as well. Whoever takes the value of a node that is gone takes the node's input.
  */
-export function fuse({ nodes, output }: Graph, isServing: boolean): boolean[] {
-  const uses = new Array(nodes.length + 1).fill(0);
-  for (const value of [...nodes.map(({ inputs }) => inputs), output].flat()) uses[value]++;
+export function fuse({ inputs: K, nodes, outputs }: Graph, isServing: boolean): boolean[] {
+  const uses: number[] = new Array(K + nodes.length).fill(0);
+  for (const value of [...nodes.flatMap(({ inputs }) => inputs), ...outputs]) {
+    uses[value] = (uses[value] as number) + 1;
+  }
   /** For each value how many columns the product has that can take something along to it, or 0. */
-  const open = [0];
+  const open: number[] = new Array(K).fill(0);
   return nodes.map(({ blueprint, inputs }) => {
     const { record, inShape, outShape } = blueprint;
     const { isIdentity, isProduct, join, endsProduct, joinsTraining, tensors } = record;
     const x = inputs[0] as number;
-    const columns = uses[x] === 1 ? (open[x] as number) : 0;
+    const columns = inputs.length === 1 && uses[x] === 1 ? (open[x] as number) : 0;
     // What has a number for each column joins where there are as many: not behind a flatten().
     const fits = columns > 0 && (!tensors || columns === inShape.at(-1));
     const isGone = isServing ? isIdentity || (fits && join) : fits && joinsTraining;

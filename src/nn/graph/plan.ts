@@ -49,7 +49,7 @@ export interface TrainingPlaces {
   /** For each value its place. */
   readonly values: readonly number[];
   /**
-   * For each value that of its gradient, and −1 for the network's input, whose gradient is the
+   * For each value that of its gradient, and −1 for an input of the network, whose gradient is the
    * caller's.
    */
   readonly gradients: readonly number[];
@@ -64,49 +64,57 @@ export interface TrainingPlaces {
 
 /**
  * Plans a forward pass over a graph, and a backward pass that can be made any number of times: what
- * a backward pass reads keeps its place for good, and the rest shares what is left. Node i runs at
- * the moment i + 1, and backward at 2n + 1 − i of n nodes; the scores' gradient is there at n + 1.
+ * a backward pass reads keeps its place for good, and the rest shares what is left. The inputs are
+ * there at the moment 0. Node i runs at the moment i + 1, and backward at 2n + 1 − i of n nodes;
+ * the gradients of the outputs are there at n + 1.
+ *
+ * @param inSizes the elements of one example of each input
  */
 export function trainingPlaces(
-  { nodes, output }: Graph<LayerRecord>,
-  inSize: number,
+  { inputs: K, nodes, outputs }: Graph<LayerRecord>,
+  inSizes: readonly number[],
 ): TrainingPlaces {
   const n = nodes.length;
-  const sizes = [inSize, ...nodes.map(({ blueprint }) => sizeOf(blueprint.outShape))];
+  const sizes = [...inSizes, ...nodes.map(({ blueprint }) => sizeOf(blueprint.outShape))];
+  const written = sizes.map((_, value) => Math.max(0, value - K + 1));
   // For each value the last moment at which its numbers are read, and the last at which only its
   // sign is.
-  const exact = sizes.map((_, value) => value);
-  const sign = sizes.map((_, value) => value);
-  exact[output] = Infinity;
+  const exact = written.slice();
+  const sign = written.slice();
+  for (const value of outputs) exact[value] = Infinity;
   for (const [i, { blueprint, inputs }] of nodes.entries()) {
     const { keeps } = blueprint.record;
     for (const value of inputs) {
       exact[value] = Math.max(exact[value] as number, keeps === "x" ? Infinity : i + 1);
     }
-    if (keeps === "out") exact[i + 1] = Infinity;
-    if (keeps === "sign") sign[i + 1] = Infinity;
+    if (keeps === "out") exact[K + i] = Infinity;
+    if (keeps === "sign") sign[K + i] = Infinity;
   }
   const lives: Life[] = [];
   const live = (size: number, from: number, until: number, onto: number) =>
     lives.push({ size, from, until, onto }) - 1;
   for (const [value, size] of sizes.entries()) {
-    const node = nodes[value - 1];
+    const now = written[value] as number;
+    const node = nodes[value - K];
     let onto = -1;
     if (node?.blueprint.record.inPlace && node.inputs.length === 1) {
       const x = node.inputs[0] as number;
-      const keepsSign = (sign[x] as number) <= value || node.blueprint.record.keepsSign;
-      if ((exact[x] as number) <= value && keepsSign) {
+      const keepsSign = (sign[x] as number) <= now || node.blueprint.record.keepsSign;
+      if ((exact[x] as number) <= now && keepsSign) {
         onto = x;
         sign[value] = Math.max(sign[value] as number, sign[x] as number);
       }
     }
-    live(size, value, Math.max(exact[value] as number, sign[value] as number), onto);
+    live(size, now, Math.max(exact[value] as number, sign[value] as number), onto);
   }
-  // Gradients, in the order in which they are written.
+  // Gradients, in the order in which they are written; each is read by the node of its value.
+  const read = (value: number) => 2 * n + 1 - (value - K);
   const gradients = sizes.map(() => -1);
   const scratch: number[][] = nodes.map(() => []);
-  const isBegun = sizes.map((_, value) => value === output);
-  gradients[output] = live(sizes[output] as number, n + 1, 2 * n + 2 - output, -1);
+  const isBegun = sizes.map((_, value) => outputs.includes(value));
+  for (const value of outputs) {
+    gradients[value] = live(sizes[value] as number, n + 1, read(value), -1);
+  }
   for (let i = n - 1; i >= 0; i--) {
     const { blueprint, inputs } = nodes[i] as Node<LayerRecord>;
     const now = 2 * n + 1 - i;
@@ -115,11 +123,11 @@ export function trainingPlaces(
       let own = -1;
       if (isBegun[value]) {
         own = live(size, now, now, -1);
-      } else if (value !== 0) {
+      } else if (value >= K) {
         const { apartGradient } = blueprint.record;
-        const isOnto = !apartGradient && inputs.length === 1 && size === sizes[i + 1];
-        const onto = isOnto ? (gradients[i + 1] as number) : -1;
-        gradients[value] = live(size, now, 2 * n + 2 - value, onto);
+        const isOnto = !apartGradient && inputs.length === 1 && size === sizes[K + i];
+        const onto = isOnto ? (gradients[K + i] as number) : -1;
+        gradients[value] = live(size, now, read(value), onto);
       }
       isBegun[value] = true;
       (scratch[i] as number[]).push(own);
@@ -128,7 +136,7 @@ export function trainingPlaces(
   const { placeOf, sizes: wide } = placesOf(lives);
   const place = (life: number) => (life < 0 ? -1 : (placeOf[life] as number));
   return {
-    values: placeOf.slice(0, n + 1),
+    values: placeOf.slice(0, K + n),
     gradients: gradients.map(place),
     scratch: scratch.map((lives) => lives.map(place)),
     sizes: wide,

@@ -14,8 +14,16 @@ export interface Operand {
 /** What the predictor's core runs in one step. */
 export interface Operation {
   readonly kind: string;
-  /** The value that it takes: 0 is the input, and i + 1 what operation i of the program gives. */
-  readonly x: number;
+  /**
+   * The values that it takes: 0 to K − 1 are the inputs, and K + i is what operation i of the
+   * program gives.
+   */
+  readonly xs: readonly number[];
+  /**
+   * It writes a part of another operation's value, from this many elements on: the value by its
+   * number. Whoever takes the whole takes that value.
+   */
+  readonly into?: { readonly value: number; readonly from: number };
   /** Elements of one example before and after. */
   readonly inSize: number;
   readonly outSize: number;
@@ -39,6 +47,14 @@ export interface Operation {
 // biome-ignore lint/suspicious/noExplicitAny: every record knows its own
 export type Settings = any;
 
+type Shape = readonly number[];
+
+/** The axes of a copy, and the element of an output's example at which it begins. */
+export interface Part {
+  readonly axes: number[];
+  readonly from: number;
+}
+
 /** What is known of a kind where models are read and served. */
 export interface ServingRecord<Kind extends string = string> {
   readonly kind: Kind;
@@ -51,26 +67,33 @@ export interface ServingRecord<Kind extends string = string> {
    * input.
    */
   readonly takes?: "int32";
-  /** Why an example of this shape is not taken; undefined where it is. */
-  refusal?(inShape: readonly number[], settings: Settings): string | undefined;
+  /** The fewest and the most inputs that it takes; one where it is absent. */
+  readonly inputs?: readonly [least: number, most: number];
+  /**
+   * Why examples of these shapes are not taken; undefined where they are. A kind of several inputs
+   * has the shapes of all of them as the last argument, here and below.
+   */
+  refusal?(inShape: Shape, settings: Settings, inShapes?: readonly Shape[]): string | undefined;
   /** The shape of one example's output; the input's own where it is absent. */
-  outShape?(inShape: readonly number[], settings: Settings): readonly number[];
+  outShape?(inShape: Shape, settings: Settings, inShapes?: readonly Shape[]): Shape;
   /** The shapes of the tensors, by PyTorch's names and in the order of its state_dict. */
   tensors?(inShape: readonly number[], settings: Settings): Record<string, readonly number[]>;
   /** The kind of its operation, where that has not the kind's own name. */
   readonly operation?: string;
   /** The fields of the Window that its kernels go by, in their order. */
-  window?(inShape: readonly number[], settings: Settings): ArrayLike<number>;
+  window?(inShape: Shape, settings: Settings, inShapes?: readonly Shape[]): ArrayLike<number>;
   /** It computes a step of a sequence from others too, or from how many there are. */
   readonly acrossSteps?: boolean;
   /** The fields of the RecurrentStack that its operation goes by, in their order. */
-  stack?(inShape: readonly number[], settings: Settings): ArrayLike<number>;
+  stack?(inShape: Shape, settings: Settings, inShapes?: readonly Shape[]): ArrayLike<number>;
+  /** It serves as a copy of each input into a part of its output. */
+  parts?(inShapes: readonly Shape[], settings: Settings): Part[];
   /** It serves by leaving its input as it is. */
   readonly isIdentity?: boolean;
   /** A product, which takes bias, normalisation and ReLU along on its way out. */
   readonly isProduct?: boolean;
   /** The numbers that its kernels take last, and so does its operation. */
-  values?(settings: Settings, inShape: readonly number[]): number[];
+  values?(settings: Settings, inShape: Shape, inShapes?: readonly Shape[]): number[];
   /** The length of the rows that it acts on; that of the output's last axis where it is absent. */
   columns?(inShape: readonly number[], settings: Settings): number;
   /** The operation's tensors, from those of the layer; none where it is absent. */
@@ -145,9 +168,14 @@ export interface Blueprint<Known extends ServingRecord = ServingRecord> {
   readonly spec: object;
   /** "Sequential: layer 2 (batchnorm)", for messages. */
   readonly place: string;
-  /** The shape of one example, before and after. */
+  /** The names of its tensors begin with this: the layer's index, or the name that it has. */
+  readonly name: string;
+  /** The number of the layer, which several nodes may be applications of. */
+  readonly layer: number;
+  /** The shape of one example, before and after; of several inputs that of the first. */
   readonly inShape: readonly number[];
   readonly outShape: readonly number[];
+  readonly inShapes: readonly (readonly number[])[];
   /** The description that a file keeps; its tensors hold the rest. */
   readonly saved: { readonly kind: string };
   readonly tensors: Readonly<Record<string, readonly number[]>>;

@@ -2,14 +2,16 @@
 
 import { show } from "../../runtime/errors.ts";
 import { checkObject } from "../../tensor/operands.ts";
-import { type Examples, type Rows, rowsOf } from "../../tensor/rows.ts";
+import type { Examples, Inputs } from "../../tensor/rows.ts";
+import { type InputRows, inputRowsOf } from "../input_rows.ts";
 import type { Plan } from "../network.ts";
 import { type Truth, truthOf } from "./losses.ts";
 import type { Stepper } from "./step.ts";
 
 /** Examples and what the model should make of them. */
 export interface Batch {
-  x: Examples;
+  /** Of a model of several inputs an object of examples by their names. */
+  x: Inputs;
   /** Labels for "softmax" and "svm"; for "bce" and "mse" targets in the shape of the scores. */
   y: Examples;
 }
@@ -42,13 +44,13 @@ export interface Feed {
 }
 
 /** Examples that fit the model, and labels or targets that fit the loss. */
-export type Pairs = readonly [x: Rows, y: Truth];
+export type Pairs = readonly [x: InputRows, y: Truth];
 
 /** The pairs of a batch, checked; arrays are read here, once. */
 export function pairsOf(operation: string, stepper: Stepper, batch: Batch): Pairs {
   checkObject(operation, "batch", batch);
   const { network, settings } = stepper;
-  const x = rowsOf(operation, "x", batch.x, network.inShape, network, network.inDType);
+  const x = inputRowsOf(operation, batch.x, network);
   const y = truthOf(operation, settings.lossRule, batch.y, network, x.count);
   stepper.check(operation);
   if (x.count === 0) {
@@ -107,7 +109,7 @@ function load(
   order?: Int32Array,
 ): Plan {
   const plan = network.reserve(end - start);
-  x.copyTo(plan.input.data, start, end, order);
+  x.copyTo(plan, start, end, order);
   y.copyTo(plan, start, end, order);
   return plan;
 }

@@ -2,7 +2,8 @@
 
 import type { ClassWeights } from "../../losses/weights.ts";
 import { checkCount } from "../../tensor/numbers.ts";
-import { type Examples, type Rows, rowsOf } from "../../tensor/rows.ts";
+import type { Examples, Inputs } from "../../tensor/rows.ts";
+import { type InputRows, inputRowsOf } from "../input_rows.ts";
 import type { LossName } from "../names.ts";
 import type { Network, Plan } from "../network.ts";
 import { countRight, lossOf, truthOf } from "./losses.ts";
@@ -17,7 +18,8 @@ export interface Evaluation {
 
 /** The arguments of evaluate. */
 export interface EvaluateOptions {
-  x: Examples;
+  /** Of several inputs an object of examples by their names. */
+  x: Inputs;
   /** Labels, or for "bce" and "mse" targets in the shape of the scores. */
   y: Examples;
   /** Default "softmax". */
@@ -36,13 +38,13 @@ export interface EvaluateOptions {
  */
 export function* passes(
   network: Network,
-  rows: Rows,
+  rows: InputRows,
   batchSize: number,
 ): Generator<{ plan: Plan; start: number; N: number }> {
   for (let start = 0; start < rows.count; start += batchSize) {
     const N = Math.min(batchSize, rows.count - start);
     const plan = network.reserve(N);
-    rows.copyTo(plan.input.data, start, start + N);
+    rows.copyTo(plan, start, start + N);
     network.forward(N, false);
     network.passed = null; // a backward pass goes through forward's batch, and not through these
     yield { plan, start, N };
@@ -59,7 +61,7 @@ export function* evaluating(
   const { x, y, loss, batchSize, classWeights } = given;
   checkCount(operation, "batchSize", batchSize);
   const rule = lossOf(operation, loss, classWeights, network.outSize);
-  const rows = rowsOf(operation, "x", x, network.inShape, network, network.inDType);
+  const rows = inputRowsOf(operation, x, network);
   const truth = truthOf(operation, rule, y, network, rows.count);
   if (rows.count === 0) {
     throw new RangeError(`${operation}: x has no examples, and the loss is a mean over them`);

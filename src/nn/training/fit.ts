@@ -243,8 +243,10 @@ export class Fit {
 
   /** The error of a step whose loss is no finite number. */
   private diverged(feed: Feed, loss: number, run: Run): RangeError {
-    const size = feed.N * sizeOf(this.stepper.network.inShape);
-    const areFinite = hasFinite(feed.load().input, size);
+    const { inputs } = feed.load();
+    const areFinite = this.stepper.network.inputs.every(({ shape }, i) =>
+      hasFinite(inputs[i] as TensorHandle, feed.N * sizeOf(shape)),
+    );
     return new RangeError(
       `${OPERATION}: the loss of step ${run.step + 1} of epoch ${run.epoch + 1} is ${loss}: ${areFinite ? SLOWER : "x holds NaN or infinities"}. The model is as before that step but for running values; ${GO_ON}`,
     );

@@ -51,6 +51,12 @@ export function checkTrainerOptions(
   checkSettings(operation, "options", given, KEYS);
   const { loss, optimizer: description, l2 = 0, clipNorm, seed = 0, classWeights } = given;
   network.check(operation); // to read them may have run code of the caller's
+  if (network.outputs.length > 1) {
+    const names = network.outputs.map(({ name }) => name).join(", ");
+    throw new TypeError(
+      `${operation}: model has the outputs ${names}, and a loss is of one: train it by forward and backward`,
+    );
+  }
   const lossRule = lossOf(operation, loss, classWeights, network.outSize);
   ruleOf(operation, description); // before it is copied: it may be nested without end
   const optimizer = copyDescription(description);

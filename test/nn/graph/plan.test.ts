@@ -43,19 +43,20 @@ test("a chain of values that live for one step takes two places", () => {
 type Shape = Pick<LayerRecord, "inPlace" | "keeps" | "keepsSign" | "apartGradient">;
 
 /** The graph without the layers that its output does not depend on. */
-function pruned({ nodes, output }: Graph<LayerRecord>): Graph<LayerRecord> {
-  const used = new Set([output]);
+function pruned({ nodes, outputs }: Graph<LayerRecord>): Graph<LayerRecord> {
+  const used = new Set(outputs);
   for (let i = nodes.length - 1; i >= 0; i--) {
     if (used.has(i + 1)) for (const value of nodes[i]!.inputs) used.add(value);
   }
   const numbers = [0, ...nodes.map((_, i) => i + 1).filter((value) => used.has(value))];
   const left = nodes.filter((_, i) => used.has(i + 1));
   return {
+    inputs: 1,
     nodes: left.map(({ blueprint, inputs }) => ({
       blueprint,
       inputs: inputs.map((value) => numbers.indexOf(value)),
     })),
-    output: left.length,
+    outputs: outputs.map((value) => numbers.indexOf(value)),
   };
 }
 
@@ -71,7 +72,7 @@ function graphOf(
     const blueprint = { record: { kind: `${i}`, ...record }, outShape: [sizes[i + 1]!] };
     return { blueprint: blueprint as unknown as Blueprint<LayerRecord>, inputs };
   });
-  return { nodes, output: nodes.length };
+  return { inputs: 1, nodes, outputs: [nodes.length] };
 }
 
 interface Cell {
@@ -98,8 +99,10 @@ test("forward, and then backward twice, every layer finds what it reads", () => 
   });
   fc.assert(
     fc.property(fc.array(layer, { minLength: 1, maxLength: 12 }), (layers) => {
-      const { nodes, output } = pruned(graphOf(layers));
-      const { values, gradients, scratch, sizes } = trainingPlaces({ nodes, output }, 4);
+      const graph = pruned(graphOf(layers));
+      const { nodes } = graph;
+      const [output] = graph.outputs as [number];
+      const { values, gradients, scratch, sizes } = trainingPlaces(graph, [4]);
       const cells: Cell[] = [];
       const at = (place: number | undefined) => cells[place!]!;
       const size = (value: number) => (value === 0 ? 4 : nodes[value - 1]!.blueprint.outShape[0]!);
@@ -167,14 +170,14 @@ test("what two layers take joins no product, and what one takes does", () => {
     inputs,
   });
   const nodes = [node(product, 0), node(joins, 1), node(product, 2)];
-  expect(fuse({ nodes, output: 3 }, false)).toEqual([false, true, false]);
-  expect(fuse({ nodes: [...nodes, node({}, 1)], output: 4 }, true)).toEqual([
+  expect(fuse({ inputs: 1, nodes, outputs: [3] }, false)).toEqual([false, true, false]);
+  expect(fuse({ inputs: 1, nodes: [...nodes, node({}, 1)], outputs: [4] }, true)).toEqual([
     false,
     false,
     false,
     false,
   ]);
-  expect(fuse({ nodes: nodes.slice(0, 2), output: 1 }, true)).toEqual([false, false]);
+  expect(fuse({ inputs: 1, nodes: nodes.slice(0, 2), outputs: [1] }, true)).toEqual([false, false]);
 });
 
 /** Adds its inputs: what a graph needs to come together again. */
@@ -198,23 +201,23 @@ class Sum extends Engine {
 
 test("where two layers take one value, its gradient is the sum of theirs, and so is the input's", () => {
   const runtime = createRuntimeSync() as LamellaRuntime;
-  const kinds = { ...named, sum: { kind: "sum", Engine: Sum } };
+  const kinds = { ...named, sum: { kind: "sum", inputs: [1, 9] as const, Engine: Sum } };
   // 0 → affine 1 → relu 2, tanh 3 of 1, sum 4 of 2, 3 and the input, affine 5
   const specs = [affine(3), relu(), tanh(), { kind: "sum" }, affine(2)];
   const inputs = [[0], [1], [1], [2, 3, 0], [4]];
   const network = new Network(
     "test",
     runtime,
-    specs,
-    [3],
+    {
+      inputs: [{ name: "x", shape: [3] }],
+      layers: specs,
+      nodes: inputs.map((values, layer) => ({ layer, inputs: values })),
+      outputs: [{ name: "out", value: specs.length }],
+    },
     "float64",
     0,
     heNormal(),
     kinds,
-    (layers) => ({
-      nodes: layers.map((blueprint, i) => ({ blueprint, inputs: inputs[i]! })),
-      output: layers.length,
-    }),
   );
   network.allocate();
   network.initialize("test", runtime.random(5));
@@ -234,7 +237,7 @@ test("where two layers take one value, its gradient is the sum of theirs, and so
   network.makeGradients();
   for (const _ of ["once", "again"]) {
     plan.dscores.data.set([1, 2, 3, 4]);
-    network.backward((dx as unknown as { address: number }).address);
+    network.backward([(dx as unknown as { address: number }).address]);
   }
   const pairs = [
     ...network.learned.map(({ value, gradient }) => [value, gradient] as const),
