@@ -176,6 +176,7 @@ export {
   MemoryError,
   RuntimeMismatchError,
   ShapeError,
+  UnsupportedError,
   WorkerError,
 } from "./runtime/errors.ts";
 export type { WasmSource, WasmVariant } from "./runtime/wasm.ts";

@@ -55,6 +55,7 @@ export default defineConfig({
           "Training: training",
           "Models and graphs: models",
           "Serving: serving",
+          "Models that others made: importing",
           "The command line: cli",
           "Memory and scopes: memory",
           "Files: files",

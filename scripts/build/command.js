@@ -29,7 +29,7 @@ export const command = {
         {
           name: "the package itself",
           setup({ onResolve }) {
-            onResolve({ filter: /^lamella(\/wasm\/[\w-]+|\/predict)?$/ }, ({ path }) => {
+            onResolve({ filter: /^lamella(\/[\w/-]+)?$/ }, ({ path }) => {
               const file = path === "lamella" ? "index" : path.split("/").at(-1);
               return { path: `./${file}.js`, external: true };
             });

@@ -2,12 +2,14 @@
 // with them.
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { importers } from "./published.js";
 
 export const licences = {
   name: "THIRD_PARTY_LICENSES.txt",
   inputs: [
     ...["scripts/build/licences.js", "node_modules/.package-lock.json"],
     ...["build/index.js", "build/shared.js", "build/cli.js"],
+    ...importers.map(({ file }) => `build/${file}.js`),
   ],
   outputs: ["build/THIRD_PARTY_LICENSES.txt"],
   /** @param results names of the packages whose code each bundle has inside */
@@ -15,7 +17,9 @@ export const licences = {
     const bundled = Object.values(results).flatMap((packages) => packages ?? []);
     const texts = new Map();
     // The compiler's code is in the cores, by its standard library.
-    for (const name of [...new Set(["assemblyscript", ...bundled])].sort()) {
+    // What jsfive publishes has pako inside.
+    const within = bundled.includes("jsfive") ? ["pako"] : [];
+    for (const name of [...new Set(["assemblyscript", ...bundled, ...within])].sort()) {
       const { version, license, repository } = JSON.parse(
         readFileSync(`node_modules/${name}/package.json`, "utf8"),
       );

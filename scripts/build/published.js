@@ -12,7 +12,10 @@ export const entries = [
  * The entries that read other formats: each is bundled with its libraries inside and `lamella`
  * outside, so that what they make is of the program's own `lamella`.
  */
-export const importers = ["torch"].map((file) => ({ subpath: `./${file}`, file }));
+export const importers = ["keras", "tfjs", "tflite", "torch"].map((file) => ({
+  subpath: `./${file}`,
+  file,
+}));
 
 /** The other builds of the core, each an import of its own: lamella/wasm/relaxed. */
 export const variants = ["relaxed", "shared", "relaxed-shared"];

@@ -102,9 +102,14 @@ export function writeTopics() {
   lines.push(
     "The entry that serves saved models and can do nothing else has [a page of its own](lamella/predict/index.md).",
     "",
-    "## lamella/torch",
+    "## What reads other formats",
     "",
-    "The entry that reads PyTorch's files has [a page of its own](lamella/torch/index.md).",
+    "| entry | |",
+    "| --- | --- |",
+    "| [`lamella/keras`](lamella/keras/index.md) | Models of Keras: `.h5` and `.keras`. |",
+    "| [`lamella/tfjs`](lamella/tfjs/index.md) | Layers models of TensorFlow.js. |",
+    "| [`lamella/tflite`](lamella/tflite/index.md) | Models of TFLite. |",
+    "| [`lamella/torch`](lamella/torch/index.md) | Tensors of PyTorch: `.pt` and `.pth`. |",
     "",
   );
   writeFileSync("docs/api/index.md", lines.join("\n"));

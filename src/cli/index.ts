@@ -317,6 +317,36 @@ Examples:
   });
 
 program
+  .command("convert")
+  .summary("a model of Keras, TensorFlow.js or TFLite as a file of this package")
+  .description(
+    "Reads a model that another library wrote, Keras (.h5, .keras), TensorFlow.js (model.json with its weights beside it) or TFLite (.tflite), and writes the file that loadModel and lamella/predict read. It then runs both on the same inputs and tells by how much their scores differ.",
+  )
+  .argument("<model>", "an .h5, .keras, model.json or .tflite")
+  .option("-o, --out <file>", "where the model goes", "model.safetensors")
+  .addOption(
+    new Option(
+      "--weights <type>",
+      "how the file stores the weights: float16 makes it half as large, int8 a quarter",
+    )
+      .choices(storedTypes)
+      .default("float32"),
+  )
+  .option("--force", "replace a file that is there and is no model of lamella's")
+  .option("--json", "print JSON")
+  .addHelpText(
+    "after",
+    `
+Examples:
+  lamella convert net.keras -o net.safetensors
+  lamella convert web/model.json --weights float16`,
+  )
+  .action(async (model, options) => {
+    const { convert } = await import("./convert.ts");
+    await convert(model, options);
+  });
+
+program
   .command("bench")
   .summary("this machine against its limits")
   .description(

@@ -59,6 +59,16 @@ export class FormatError extends SyntaxError {
   }
 }
 
+/**
+ * A model of another library that has what this one cannot compute: operators, attributes or
+ * versions. The message lists all of them with their places, and what is supported.
+ */
+export class UnsupportedError extends TypeError {
+  override get name() {
+    return "UnsupportedError";
+  }
+}
+
 /** The memory cannot grow any more. Everything live stays usable. */
 export class MemoryError extends Error {
   override get name() {

@@ -52,7 +52,7 @@ export interface Expected {
   readonly layout?: string;
   readonly output_max_abs?: number;
   readonly suggested_abs_tolerance?: number;
-  readonly must_name_one_of?: string[];
+  readonly refusal_or_optional?: { readonly must_name_one_of: readonly string[] };
   readonly cases?: ModelCase[];
   readonly files?: Record<string, unknown>;
   readonly tensors?: Record<string, unknown>;

@@ -1,0 +1,7 @@
+/**
+ * Models of Keras: `.h5` and `.keras`.
+ *
+ * @module lamella/keras
+ */
+
+export { loadKeras } from "./io/importers/keras.ts";

@@ -1,0 +1,7 @@
+/**
+ * Models of TFLite.
+ *
+ * @module lamella/tflite
+ */
+
+export { loadTflite } from "./io/importers/tflite.ts";
