@@ -1307,10 +1307,6 @@ describe("a key that an options object does not have", () => {
       needs: { steps: 1, after: 1 },
       isFirst: true,
     },
-    affine: {
-      call: (options) => lamella.affine(2, options),
-      keys: ["useBias", "weight", "bias"],
-    },
     // Layers whose settings all have defaults and are given as one object.
     ...Object.fromEntries(
       withOptions.map((kind) => {
@@ -1326,6 +1322,15 @@ describe("a key that an options object does not have", () => {
         if (!kernel) return [];
         const sizes = filters ? [2, 1] : [1];
         const call = (options: Any) => (lamella as Any)[kind](...sizes, options);
+        return [[kind, { call, keys: [...Object.keys(settings), ...(named[kind]!.first ?? [])] }]];
+      }),
+    ),
+    // Layers that take their units first.
+    ...Object.fromEntries(
+      kinds.flatMap((kind) => {
+        const { units, ...settings } = named[kind]!.settings ?? {};
+        if (!units) return [];
+        const call = (options: Any) => (lamella as Any)[kind](2, options);
         return [[kind, { call, keys: [...Object.keys(settings), ...(named[kind]!.first ?? [])] }]];
       }),
     ),

@@ -23,6 +23,8 @@ const forwards: Record<string, () => { out: lamella.Tensor<"float32">; cache: An
   affine: () =>
     api.affineForward(x(), runtime.ones([D, 2]), runtime.ones([2]), { activation: "relu" }),
   batchnorm: () => api.batchnormForward(x(), column(), column(), { mode: "train" }),
+  groupnorm: () => api.groupnormForward(x(), column(), column(), { groups: 1 }),
+  layernorm: () => api.layernormForward(x(), column(), column()),
   dropout: () => api.dropoutForward(x(), { p: 0.5, mode: "train", seed: 3 }),
   leakyRelu: () => api.leakyReluForward(x(), { negativeSlope: 0.3 }),
   prelu: () => api.preluForward(x(), column()),
@@ -95,6 +97,9 @@ describe("options whose getters dispose", () => {
       affine: () => [own.ones([D, 2]), own.ones([2])],
       batchnorm: () => [own.ones([D]), own.ones([D]), { mode: "train" }],
       dropout: () => [{ p: 0.5, mode: "train" }],
+      groupnorm: () => [own.ones([D]), own.ones([D]), { groups: 1 }],
+      // The settings of layer normalisation come before its destination.
+      layernorm: () => [own.ones([D]), own.ones([D]), {}],
       prelu: () => [own.ones([D])],
       normalize: () => [own.ones([D]), own.ones([D])],
     };

@@ -33,8 +33,8 @@ describe("the tarball", () => {
     expect(foreign).toEqual([]);
   });
 
-  test("weighs less than 1,450 kilobytes: every form of both entries and of three variants with the core inside, the command, and the pages", () => {
-    expect(project.packedSize).toBeLessThan(1_450_000);
+  test("weighs less than 1,900 kilobytes: every form of all entries and of three variants with the core inside, the command, and the pages", () => {
+    expect(project.packedSize).toBeLessThan(1_900_000);
   });
 
   test("has a README on npm whose links and picture lead to files of the package", () => {
@@ -61,8 +61,8 @@ describe("the tarball", () => {
     const { stdout } = await run(process.execPath, ["scripts/size.js", "--json"], root);
     const bundles: { name: string; brotli: number; budget?: number }[] = JSON.parse(stdout);
     const bytes = new Map(bundles.map(({ name, brotli }) => [name, brotli]));
-    expect(bytes.get("train and infer")).toBeLessThanOrEqual(68_600);
-    expect(bytes.get("serve a saved model")).toBeLessThanOrEqual(28_300);
+    expect(bytes.get("train and infer")).toBeLessThanOrEqual(85_500);
+    expect(bytes.get("serve a saved model")).toBeLessThanOrEqual(35_000);
     expect(bytes.get("a layer by hand")).toBeLessThanOrEqual(56_000);
     expect(bytes.get("everything")).toBeLessThanOrEqual(107_000);
     // A variant is paid for by those who import it alone, and little: brotli finds most of it in
@@ -245,9 +245,11 @@ describe("the command", () => {
     const [output] = Object.values(metafile.outputs);
     const imports = new Set(output!.imports.map(({ path }) => path));
     expect([...imports].filter((path) => !isBuiltin(path)).sort()).toEqual(
-      ["index", "relaxed-shared", "relaxed", "shared"].map((name) => `./${name}.js`),
+      ["index", "keras", "predict", "relaxed-shared", "relaxed", "shared", "tfjs", "tflite"].map(
+        (name) => `./${name}.js`,
+      ),
     );
-    expect(gzipSync(contents, { level: 9 }).length).toBeLessThan(71_000);
+    expect(gzipSync(contents, { level: 9 }).length).toBeLessThan(76_000);
     // How an entry begins its core, in hex.
     expect(contents).not.toContain("0061736d01000000");
     expect(project.read("build/index.js")).not.toMatch(/commander|csv-parse|asciichart/);
