@@ -27,7 +27,7 @@ describe("the list of mutants", () => {
     expect(locate(spread)).toEqual(locate(dense));
     expect(() => locate({ within: "transpose", from: "floor" })).toThrow("0 times in transpose");
     expect(() => locate({ within: "transpose", from: "turned" })).toThrow(/[2-9] times/);
-    expect(() => locate({ within: "transposed", from: "c" })).toThrow("nothing is declared");
+    expect(() => locate({ within: "transposedNowhere", from: "c" })).toThrow("nothing is declared");
   });
 
   test("names test files that exist", () => {

@@ -70,7 +70,8 @@ describe.each(folders)("the lockfile of /%s", (folder) => {
     const odd = packages.filter(
       ([, { license }]) =>
         !(license ?? "none")
-          // jsfive's own file says that it is in the public domain, on a library under BSD-3-Clause.
+          // jsfive's own file says that it is in the public domain, from a library under
+          // BSD-3-Clause.
           .replace("SEE LICENSE IN LICENSE.txt", "BSD-3-Clause")
           .replace(/[()]/g, "")
           .split(/ (?:OR|AND) /)

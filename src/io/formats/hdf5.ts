@@ -36,7 +36,7 @@ const isDataset = (value: Group | Dataset): value is Dataset => "dtype" in value
  */
 export function openHdf5(operation: string, bytes: Uint8Array): Hdf5Group {
   const fail = (message: string) => new FormatError(`${operation}: the HDF5 file ${message}`);
-  /** Runs a look into the file; the library throws strings, and what a cut file makes it stumble over. */
+  /** Runs a look into the file: the library throws strings, and stumbles over what is cut. */
   const look = <T>(what: string, get: () => T): T => {
     try {
       return get();

@@ -19,14 +19,14 @@ export function bytesOf(operation: string, name: string, bytes: unknown): Uint8A
  * Makes a model of a file of Keras: `.h5` of Keras 2, or `.keras` of Keras 3.
  *
  * Sequential and functional models of the layers that are here, channels last; models within models
- * too. It takes and gives what it took and gave there: images are (N, H, W, C). A chain of layers is
- * a Sequential, anything else a Model. Both are trained, saved and served as any other.
+ * too. It takes and gives what it took and gave there: images are (N, H, W, C). A chain of layers
+ * is a Sequential, anything else a Model. Both are trained, saved and served as any other.
  *
  * Dropout of the kinds that this package has not, and noise, are left out: they act in training
  * alone.
  *
- * @throws FormatError for bytes that are no such file; UnsupportedError with all layers that have no
- *   counterpart here, by their classes and names, before anything is allocated; MemoryError
+ * @throws FormatError for bytes that are no such file; UnsupportedError with all layers that have
+ *   no counterpart here, by their classes and names, before anything is allocated; MemoryError
  */
 export function loadKeras(runtime: Runtime, bytes: Uint8Array | ArrayBuffer): Imported {
   const file = bytesOf(OPERATION, "bytes", bytes);

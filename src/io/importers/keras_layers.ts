@@ -2,8 +2,8 @@
 // weights to layers with their tensors. Images and sequences are channels last on both sides, and
 // weights of products and convolutions lie in memory alike.
 //
-// Source: the settings and the order of the weights are those of keras.layers, Keras 2 and 3, and of
-// @tensorflow/tfjs-layers.
+// Source: the settings and the order of the weights are those of keras.layers, Keras 2 and 3, and
+// of @tensorflow/tfjs-layers.
 
 import {
   avgPool1d,

@@ -106,8 +106,8 @@ function weightsIn(manifest: unknown, given: unknown): Weight[] {
 /**
  * Makes a model of a layers model of TensorFlow.js: `model.json` and its weights.
  *
- * It takes and gives what it took and gave there: images are (N, H, W, C). Weights that are quantised
- * to float16, uint8 and uint16 are read. What loadKeras says of layers holds here.
+ * It takes and gives what it took and gave there: images are (N, H, W, C). Weights that are
+ * quantised to float16, uint8 and uint16 are read. What loadKeras says of layers holds here.
  *
  * @param json what `model.json` has: its text, its bytes, or what JSON.parse makes of it
  * @param weights the bytes of all shards, one after the other, or an object of them by the paths in

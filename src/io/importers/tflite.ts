@@ -345,7 +345,8 @@ const operators: Readonly<Record<number, [name: string, convert: (o: Operator) =
       if (small(operator, 0) !== 4) refuse("an activation that is not tanh");
       if (options && options.uint8(3) !== 0) refuse("the time first");
       if (!tensors[1] || !tensors[5]) refuse("coupled gates");
-      // TFLite has a matrix (H, D) for each of i, f, g, o; here they are blocks of columns i, f, o, g.
+      // TFLite has a matrix (H, D) for each of i, f, g, o; here these are blocks of columns, in the
+      // order i, f, o, g.
       const joined = (indexes: readonly number[]): Values => {
         const parts = indexes.map((i) => transposed(constant(operator, i), [1, 0]));
         const [rows, H] = (parts[0] as Values).shape as [number, number];
@@ -422,14 +423,14 @@ const CUSTOM = 32;
  * Makes a model of a TFLite file with activations of float32; weights of float16 and int8 are
  * expanded to float32.
  *
- * It takes and gives what it took and gave there, with any number of examples in place of the file's
- * batch: images are (N, H, W, C). Inputs are called in0, in1, … and outputs out0, out1, … in the
- * file's order. A cell of an LSTM is not clipped: the file's `cell_clip` is far beyond what cells
- * reach.
+ * It takes and gives what it took and gave there, with any number of examples in place of the
+ * file's batch: images are (N, H, W, C). Inputs are called in0, in1, … and outputs out0, out1, … in
+ * the file's order. A cell of an LSTM is not clipped: the file's `cell_clip` is far beyond what
+ * cells reach.
  *
- * @throws FormatError for bytes that are no such file or are cut; UnsupportedError with all operators
- *   that have no counterpart here, custom ones by name, and for quantised activations, before
- *   anything is allocated; MemoryError
+ * @throws FormatError for bytes that are no such file or are cut; UnsupportedError with all
+ *   operators that have no counterpart here, custom ones by name, and for quantised activations,
+ *   before anything is allocated; MemoryError
  */
 export function loadTflite(runtime: Runtime, bytes: Uint8Array | ArrayBuffer): Imported {
   const file = openTflite(OPERATION, bytesOf(OPERATION, "bytes", bytes));

@@ -1,5 +1,5 @@
-// TFLite files that are written here, by the same library that reads them: what is computed, what is
-// refused, and damaged files.
+// TFLite files that are written here, by the same library that reads them: what is computed, what
+// is refused, and damaged files.
 
 import { Builder } from "flatbuffers";
 import { createRuntime, FormatError, UnsupportedError } from "lamella";
