@@ -103,7 +103,7 @@ export function openHdf5(operation: string, bytes: Uint8Array): Hdf5Group {
     };
   };
 
-  // The library wants a buffer that begins with the file.
-  const copy = bytes.slice().buffer as ArrayBuffer;
-  return look("its beginning", () => groupOf(new File(copy, ""), "/"));
+  // The library wants a buffer that begins with the file; Buffer's own slice() would copy nothing.
+  const { buffer } = new Uint8Array(bytes);
+  return look("its beginning", () => groupOf(new File(buffer, ""), "/"));
 }

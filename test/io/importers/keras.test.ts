@@ -193,6 +193,14 @@ describe("a file", () => {
     }
   });
 
+  test("may lie anywhere in a buffer, as small files that Node reads do", () => {
+    for (const file of [bytesOf(h5), bytesOf(keras)]) {
+      const pool = Buffer.alloc(file.length + 100, 0x40);
+      pool.set(file, 52);
+      loadKeras(runtime, pool.subarray(52, 52 + file.length)).dispose();
+    }
+  });
+
   test.each([
     ["text", Buffer.from("hello"), /expected an HDF5 file \(\.h5\) or a ZIP archive/],
     ["an empty file", new Uint8Array(0), /got 0 bytes/],
