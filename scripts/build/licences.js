@@ -16,9 +16,9 @@ export const licences = {
   run(results) {
     const bundled = Object.values(results).flatMap((packages) => packages ?? []);
     const texts = new Map();
-    // The compiler's code is in the cores, by its standard library.
     // What jsfive publishes has pako inside.
     const within = bundled.includes("jsfive") ? ["pako"] : [];
+    // The compiler's code is in the cores, by its standard library.
     for (const name of [...new Set(["assemblyscript", ...bundled, ...within])].sort()) {
       const { version, license, repository } = JSON.parse(
         readFileSync(`node_modules/${name}/package.json`, "utf8"),

@@ -85,15 +85,6 @@ async function load(runtime: Runtime, path: string): Promise<{ model: Loaded; fo
   }
 }
 
-/** Numbers from −1 to 1, the same in every run. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 31 - 1;
-  };
-}
-
 export async function convert(path: string, options: ConvertOptions): Promise<void> {
   const output = new Output("--out", options.out, { inputs: [path], force: options.force });
   if (output.isStandardOutput) printToStandardError();
@@ -102,12 +93,14 @@ export async function convert(path: string, options: ConvertOptions): Promise<vo
   const file = saveModel(model, { weights: options.weights });
   const predictor = await loadPredictor(file);
 
-  const random = seeded(1);
+  const random = runtime.random(1);
   let largest = 0;
   let score = 0;
   for (let example = 0; example < EXAMPLES; example++) {
     const given = Object.entries(predictor.inputs).map(([name, view]) => {
-      for (let i = 0; i < view.length; i++) view[i] = random();
+      // From −1 to 1.
+      const { data } = random.rand(view.length);
+      view.set(data.map((value) => 2 * value - 1));
       return [name, view.slice()] as const;
     });
     const x = given.length === 1 ? (given[0] as [string, unknown])[1] : Object.fromEntries(given);

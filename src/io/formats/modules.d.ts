@@ -1,4 +1,4 @@
-// What src/io/formats imports without types of its own.
+// The files in src/io/formats import libraries that have no types of their own; these are theirs.
 
 declare module "jsfive" {
   export interface Dataset {

@@ -1,19 +1,10 @@
 import { FormatError, type Runtime } from "lamella";
-import { describe } from "../../runtime/errors.ts";
 import type { Imported } from "./builder.ts";
 import { kerasModel, layersOf } from "./keras_graph.ts";
 import { readHdf5File, readKerasFile } from "./keras_weights.ts";
+import { bytesOf } from "./source.ts";
 
 const OPERATION = "loadKeras";
-
-/** Returns bytes as a Uint8Array. */
-export function bytesOf(operation: string, name: string, bytes: unknown): Uint8Array {
-  if (bytes instanceof ArrayBuffer) return new Uint8Array(bytes);
-  if (bytes instanceof Uint8Array) return bytes;
-  throw new TypeError(
-    `${operation}: ${name} must be a Uint8Array or an ArrayBuffer, got ${describe(bytes)}`,
-  );
-}
 
 /**
  * Makes a model of a file of Keras: `.h5` of Keras 2, or `.keras` of Keras 3.

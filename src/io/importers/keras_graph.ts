@@ -1,22 +1,14 @@
 // A configuration of Keras as a graph of this package's layers: which layer takes what from which.
 
-import {
-  add,
-  concat,
-  FormatError,
-  type LayerSpec,
-  multiply,
-  type Runtime,
-  UnsupportedError,
-} from "lamella";
+import { add, concat, FormatError, type LayerSpec, multiply, type Runtime } from "lamella";
 import { cut, quote, show } from "../../runtime/errors.ts";
 import { Builder, type Imported, type Part, type Value, type Values } from "./builder.ts";
-import { converters, type Source, Unconvertible } from "./keras_layers.ts";
+import { converters, type Source } from "./keras_layers.ts";
+import { Unconvertible, unsupported } from "./refusal.ts";
+import { isObject, type Settings } from "./source.ts";
 
 /** Returns a layer's weights in Keras' order, by the names of the models around it and its own. */
 export type WeightsOf = (path: readonly string[]) => readonly Values[];
-
-type Settings = Readonly<Record<string, unknown>>;
 
 /** A layer as a configuration has it. */
 export interface Configured {
@@ -28,9 +20,6 @@ export interface Configured {
 
 /** Models within models may be nested this deep. */
 const MAX_DEPTH = 8;
-
-const isObject = (value: unknown): value is Settings =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 const isModel = (name: string) => ["Sequential", "Functional", "Model"].includes(name);
 
@@ -286,10 +275,11 @@ export function kerasModel(
   }
   const outputs = visit(topology, null, []);
   if (refused.length > 0) {
-    const supported = [...Object.keys(converters), ...Object.keys(merges)].sort().join(", ");
-    throw new UnsupportedError(
-      `${operation}: the model has ${refused.length} ${refused.length > 1 ? "layers that are" : "layer that is"} not supported: ${cut(refused.join("; "), 2000)}. Supported are ${supported}`,
-    );
+    const are = refused.length > 1 ? "layers that are" : "layer that is";
+    throw unsupported(operation, `the model has ${refused.length} ${are} not supported`, refused, [
+      ...Object.keys(converters),
+      ...Object.keys(merges),
+    ]);
   }
   return builder.build(runtime, outputs as [string, Value][]);
 }

@@ -47,8 +47,8 @@ import {
 } from "lamella";
 import { show } from "../../runtime/errors.ts";
 import { type Part, product, type Values } from "./builder.ts";
-
-type Settings = Readonly<Record<string, unknown>>;
+import { refuse } from "./refusal.ts";
+import type { Settings } from "./source.ts";
 
 /** What a class is converted from. */
 export interface Source {
@@ -60,13 +60,6 @@ export interface Source {
   /** 2 or 3: hard_sigmoid is another function in Keras 3. */
   readonly version: number;
 }
-
-/** Why a layer cannot be converted. */
-export class Unconvertible extends Error {}
-
-const refuse = (reason: string): never => {
-  throw new Unconvertible(reason);
-};
 
 const number = (config: Settings, key: string, fallback?: number): number => {
   const value = config[key] ?? fallback;

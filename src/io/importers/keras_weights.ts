@@ -7,16 +7,7 @@ import { readZip } from "../formats/zip.ts";
 import { decodeUtf8 } from "../utf8.ts";
 import type { Values } from "./builder.ts";
 import type { WeightsOf } from "./keras_graph.ts";
-
-/** The text of a configuration, as an object. */
-export function parseJson(operation: string, what: string, text: string | null): unknown {
-  if (text === null) throw new FormatError(`${operation}: ${what} is not UTF-8`);
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new FormatError(`${operation}: ${what} is not JSON: ${(error as Error).message}`);
-  }
-}
+import { parseJson } from "./source.ts";
 
 /** What a file of Keras has: the model's configuration, its Keras' version, and the weights. */
 export interface KerasFile {

@@ -3,15 +3,10 @@ import { cut, describe, quote, show } from "../../runtime/errors.ts";
 import { float32BitsOfFloat16 } from "../float16.ts";
 import { decodeUtf8 } from "../utf8.ts";
 import type { Imported, Values } from "./builder.ts";
-import { bytesOf } from "./keras.ts";
 import { kerasModel } from "./keras_graph.ts";
-import { parseJson } from "./keras_weights.ts";
+import { bytesOf, isObject, parseJson, type Settings } from "./source.ts";
 
 const OPERATION = "loadTfjs";
-
-type Settings = Readonly<Record<string, unknown>>;
-const isObject = (value: unknown): value is Settings =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 const fail = (message: string) => new FormatError(`${OPERATION}: ${message}`);
 

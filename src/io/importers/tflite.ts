@@ -28,24 +28,18 @@ import {
   sigmoid,
   softmax,
   tanh,
-  UnsupportedError,
   upsample2d,
   zeroPad2d,
 } from "lamella";
-import { cut, quote } from "../../runtime/errors.ts";
+import { quote } from "../../runtime/errors.ts";
 import { float32BitsOfFloat16 } from "../float16.ts";
 import { openTflite, type Table } from "../formats/tflite.ts";
 import { Builder, type Imported, type Part, product, type Value, type Values } from "./builder.ts";
-import { bytesOf } from "./keras.ts";
+import { refuse, Unconvertible, unsupported } from "./refusal.ts";
+import { bytesOf } from "./source.ts";
 
 const OPERATION = "loadTflite";
 const fail = (message: string) => new FormatError(`${OPERATION}: ${message}`);
-
-/** Why an operator cannot be converted. */
-class Unconvertible extends Error {}
-const refuse = (reason: string): never => {
-  throw new Unconvertible(reason);
-};
 
 const types = [
   ...["float32", "float16", "int32", "uint8", "int64", "string", "bool", "int16", "complex64"],
@@ -517,9 +511,10 @@ export function loadTflite(runtime: Runtime, bytes: Uint8Array | ArrayBuffer): I
 
   if (refused.length > 0) {
     const supported = Object.values(operators).map(([name]) => name);
-    throw new UnsupportedError(
-      `${OPERATION}: the model has what is not supported: ${cut(refused.join("; "), 2000)}. Supported are ${[...supported, "DEQUANTIZE"].sort().join(", ")}`,
-    );
+    throw unsupported(OPERATION, "the model has what is not supported", refused, [
+      ...supported,
+      "DEQUANTIZE",
+    ]);
   }
   const outputs = graph.int32s(2).map((index, i): [string, Value] => {
     const value = values.get(index);

@@ -13,6 +13,7 @@ import {
 import { cut, quote } from "../../runtime/errors.ts";
 import { type PickleFunction, type PickleValue, unpickle } from "../formats/pickle.ts";
 import { readZip } from "../formats/zip.ts";
+import { bytesOf } from "./source.ts";
 
 const OPERATION = "readTorch";
 
@@ -359,12 +360,7 @@ function readLegacy(bytes: Uint8Array): SafetensorsFile {
  * @throws TypeError for what is no Uint8Array and no ArrayBuffer
  */
 export function readTorch(bytes: Uint8Array | ArrayBuffer): SafetensorsFile {
-  const file = bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : bytes;
-  if (!(file instanceof Uint8Array)) {
-    throw new TypeError(
-      `${OPERATION}: expected a Uint8Array or an ArrayBuffer, got ${typeof bytes}`,
-    );
-  }
+  const file = bytesOf(OPERATION, "bytes", bytes);
   if (file[0] === 0x50 && file[1] === 0x4b) return readArchive(file);
   if (file[0] === 0x80) return readLegacy(file);
   try {
